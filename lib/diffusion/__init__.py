@@ -1,0 +1,1 @@
+"""Denoisers, their training and sampling: knows no dataset, imports nothing else of `lib`."""
