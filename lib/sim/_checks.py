@@ -1,0 +1,45 @@
+"""What the functions of `lib.sim` ask of their arguments, said once."""
+
+import torch
+
+
+def as_float64(value, name: str) -> torch.Tensor:
+    """`value` as a float64 tensor; `ValueError` if it is no array of finite numbers."""
+    try:
+        tensor = torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} must be an array of numbers: {error}") from error
+    if not tensor.isfinite().all():
+        raise ValueError(f"{name} must be finite, but holds NaN or infinity")
+    return tensor
+
+
+def square(value, name: str, d: int) -> torch.Tensor:
+    """`value` as float64 (..., d, d); `ValueError` for any other shape."""
+    tensor = as_float64(value, name)
+    if tensor.shape[-2:] != (d, d):
+        raise ValueError(f"{name} must have shape (..., {d}, {d}), not {tuple(tensor.shape)}")
+    return tensor
+
+
+def times(value) -> torch.Tensor:
+    """`value` as float64 times (...); `ValueError` if negative or going backwards.
+
+    Time runs along the last axis that is longer than one, so that both (T,) and (T, 1) do.
+    """
+    t = as_float64(value, "t")
+    if (t < 0).any():
+        raise ValueError(f"times must not be negative, but t goes down to {t.min().item():g}")
+    running = t.squeeze()
+    if running.ndim and (running.diff(dim=-1) < 0).any():
+        raise ValueError("times must not go backwards: sort t along its last axis")
+    return t
+
+
+def broadcast(**shapes: torch.Size) -> torch.Size:
+    """The common shape of named leading dimensions; `ValueError` naming them if there is none."""
+    try:
+        return torch.broadcast_shapes(*shapes.values())
+    except RuntimeError as error:
+        given = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
+        raise ValueError(f"leading dimensions do not broadcast: {given}") from error
