@@ -1,11 +1,12 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from lib.sim import SIMTask, linear, ood_loss, population_loss, swing
 
+PATIENT = settings(deadline=None)  # a first call of torch is slow on a busy machine
 TASK = SIMTask((2, 1), (0.3, 0.5), d=3)
 
 
@@ -47,6 +48,7 @@ def test_derivative_is_the_gradient_flow_of_the_loss():
     assert (velocity + gradient).norm() < 1e-12
 
 
+@PATIENT
 @given(st.integers(0, 1000), st.floats(0, 10))
 def test_output_is_the_map_applied_to_any_input(seed, t):
     w0, z = normal(3, 3, seed=seed), normal(3, seed=seed + 1)
@@ -90,6 +92,7 @@ def test_counterexample_is_not_monotone():
     assert E[-1].item() < 1e-6
 
 
+@PATIENT
 @given(st.lists(st.integers(1, 4), max_size=3).filter(lambda shape: shape[-2:] != [3, 3]))
 def test_initial_map_of_the_wrong_shape(shape):
     with pytest.raises(ValueError, match="w0 must have shape"):
@@ -98,6 +101,7 @@ def test_initial_map_of_the_wrong_shape(shape):
         linear.jacobian(TASK, torch.zeros(shape), 1.0)
 
 
+@PATIENT
 @given(st.lists(st.floats(0, 10), min_size=2, max_size=6))
 def test_times_that_go_backwards(t):
     if t == sorted(t):
@@ -108,6 +112,7 @@ def test_times_that_go_backwards(t):
             linear.output(TASK, torch.zeros(3, 3), times, torch.ones(3))
 
 
+@PATIENT
 @given(st.floats(max_value=-1e-9) | st.just(float("nan")) | st.just(float("inf")))
 def test_times_that_are_none(t):
     with pytest.raises(ValueError, match=r"times must not be negative|t must be finite"):

@@ -2,12 +2,13 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.sim import SIMTask, ood_loss, population_loss, swing
 from lib.sim.curves import jitter, swings
 
+PATIENT = settings(deadline=None)  # a first call of torch is slow on a busy machine
 FINITE = st.floats(-10, 10, allow_nan=False)
 SPREAD = st.floats(0, 10, allow_nan=False)
 
@@ -71,6 +72,7 @@ def test_ood_loss_by_hand():
     assert population_loss(w, task).tolist() == [0, 1.25, 1.25]
 
 
+@PATIENT
 @given(st.lists(FINITE, min_size=1, max_size=5), st.integers(-2, 4))
 def test_more_concepts_than_dimensions(mu, d):
     if d < len(mu):
@@ -80,6 +82,7 @@ def test_more_concepts_than_dimensions(mu, d):
         assert SIMTask(mu, [0.1] * len(mu), d).a.shape == (d,)
 
 
+@PATIENT
 @given(
     st.lists(SPREAD, min_size=1, max_size=4),
     st.sampled_from([-1e-9, -1.0, float("nan"), float("inf"), -float("inf")]),
@@ -91,6 +94,7 @@ def test_bad_sigma(sigma, bad, data):
         SIMTask([1.0] * len(sigma), sigma)
 
 
+@PATIENT
 @given(st.lists(FINITE, max_size=4), st.lists(SPREAD, max_size=4))
 def test_mu_and_sigma_of_different_lengths(mu, sigma):
     if mu and len(mu) == len(sigma):
@@ -106,12 +110,14 @@ def test_mu_that_is_no_sequence_of_numbers(mu):
         SIMTask(mu, [0.1])
 
 
+@PATIENT
 @given(st.integers(max_value=0) | st.floats(0, 3))
 def test_bad_number_of_points(n):
     with pytest.raises(ValueError, match="n must be"):
         SIMTask((1,), (1,)).sample(n, seeded())
 
 
+@PATIENT
 @given(st.lists(st.integers(1, 4), max_size=3).filter(lambda shape: shape[-2:] != [3, 3]))
 def test_maps_of_the_wrong_shape(shape):
     for loss in (ood_loss, population_loss):
@@ -125,6 +131,7 @@ def test_swing_by_hand():
     assert swings(E).tolist() == [False, True, True, True]
 
 
+@PATIENT
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=12))
 def test_swing_against_its_definition(E):
     rises = [E[t] - min(E[: t + 1]) for t in range(len(E))]

@@ -31,7 +31,7 @@ def times(value) -> torch.Tensor:
     if (t < 0).any():
         raise ValueError(f"times must not be negative, but t goes down to {t.min().item():g}")
     running = t.squeeze()
-    if running.ndim and (running.diff(dim=-1) < 0).any():
+    if running.ndim and (running[..., 1:] < running[..., :-1]).any():
         raise ValueError("times must not go backwards: sort t along its last axis")
     return t
 
