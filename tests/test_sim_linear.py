@@ -107,7 +107,7 @@ def test_times_that_go_backwards(t):
     if t == sorted(t):
         assert linear.output(TASK, torch.zeros(3, 3), t, torch.ones(3)).shape == (len(t), 3)
         return
-    for times in (t, torch.tensor(t).unsqueeze(-1)):
+    for times in (t, torch.tensor(t, dtype=torch.float64).unsqueeze(-1)):
         with pytest.raises(ValueError, match="backwards"):
             linear.output(TASK, torch.zeros(3, 3), times, torch.ones(3))
 
