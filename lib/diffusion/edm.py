@@ -1,0 +1,173 @@
+"""Diffusion in the variables of EDM: preconditioning, loss, noise levels, sampling.
+
+Conventions, everywhere in the book: x = x0 + sigma * n with n standard normal; a denoiser D and a
+score s are called `f(x, sigma, conditions=None)`; x is a batch (B, ...); sigma is a float or (B,);
+conditions are whatever the network takes, and pass through here unread.
+
+Source: Karras, Aittala, Aila, Laine, "Elucidating the Design Space of Diffusion-Based Generative
+Models", NeurIPS 2022; "Table 1", "Algorithm 1" and equation numbers below are theirs.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Denoiser = Callable[..., Tensor]  # (x, sigma, conditions=None) -> an array like x
+Score = Callable[..., Tensor]  # the same
+
+
+class Preconditioned(nn.Module):
+    """A denoiser out of a raw network whose input and target have unit variance at every sigma.
+
+    D(x; sigma) = c_skip x + c_out F(c_in x, ln(sigma) / 4, conditions): equation 7 and Table 1.
+    """
+
+    def __init__(self, network: nn.Module, sigma_data: float = 0.5):
+        """Wraps a network.
+
+        Args:
+            network: F, called `network(x (B, ...), noise (B,), conditions)`.
+            sigma_data: Standard deviation of the data, about their mean over the data set.
+
+        Raises:
+            ValueError: sigma_data is not positive.
+        """
+        super().__init__()
+        if not sigma_data > 0:
+            raise ValueError(f"sigma_data must be positive, not {sigma_data}")
+        self.network = network
+        self.sigma_data = sigma_data
+
+    def forward(self, x: Tensor, sigma: float | Tensor, conditions: Any = None) -> Tensor:
+        """The denoised x, in x's precision."""
+        levels = _levels(sigma, x)  # (B, 1, ...)
+        total = (levels**2 + self.sigma_data**2).sqrt()
+        raw = self.network(x / total, levels.flatten().log() / 4, conditions)
+        skip, out = (self.sigma_data / total) ** 2, levels * self.sigma_data / total
+        return skip * x + out * raw.to(x.dtype)
+
+
+def loss(
+    denoiser: Denoiser,
+    x0: Tensor,
+    conditions: Any,
+    generator: torch.Generator,
+    p_mean: float = -1.2,
+    p_std: float = 1.2,
+    sigma_data: float = 0.5,
+) -> Tensor:
+    """The weighted denoising error of a batch; 1 for a network that always says 0.
+
+    ln(sigma) ~ N(p_mean, p_std^2), weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2:
+    equation 2 and Table 1. The noise levels of one batch are stratified: one quantile each.
+
+    Args:
+        denoiser: D.
+        x0: Clean data (B, ...).
+        conditions: Of the same batch.
+        generator: Where the noise comes from, on x0's device.
+        p_mean: Mean of ln(sigma).
+        p_std: Standard deviation of ln(sigma).
+        sigma_data: As in `Preconditioned`.
+
+    Returns:
+        The mean over batch and elements, ().
+    """
+    n = len(x0)
+    uniform = torch.rand(n, generator=generator, device=x0.device, dtype=x0.dtype)
+    quantile = (torch.arange(n, device=x0.device) + uniform) / n
+    normal = math.sqrt(2) * torch.erfinv((2 * quantile - 1).clamp(-0.999999, 0.999999))
+    sigma = (p_mean + p_std * normal).exp()
+    noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
+    levels = _levels(sigma, x0)
+    weight = (levels**2 + sigma_data**2) / (levels * sigma_data) ** 2
+    return (weight * (denoiser(x0 + levels * noise, sigma, conditions) - x0) ** 2).mean()
+
+
+def noise_levels(
+    steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0
+) -> list[float]:
+    """The levels of `steps` steps, from sigma_max down to sigma_min and then 0: equation 5.
+
+    Raises:
+        ValueError: Fewer than one step, or not 0 < sigma_min < sigma_max.
+    """
+    if steps < 1:
+        raise ValueError(f"sampling takes at least 1 step, not {steps}")
+    if not 0 < sigma_min < sigma_max:
+        raise ValueError(f"need 0 < sigma_min < sigma_max, not {sigma_min} and {sigma_max}")
+    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    shares = [i / max(steps - 1, 1) for i in range(steps)]
+    return [(high + share * (low - high)) ** rho for share in shares] + [0.0]
+
+
+@torch.no_grad()
+def path(
+    denoiser: Denoiser, noise: Tensor, conditions: Any = None, steps: int = 18, **levels: float
+) -> Iterator[tuple[float, Tensor]]:
+    """Walks the probability-flow ODE dx/dsigma = (x - D(x; sigma)) / sigma by Heun's method.
+
+    Algorithm 1 without churn: deterministic, 2 steps - 1 calls of the denoiser.
+
+    Args:
+        denoiser: D.
+        noise: Standard normal (B, ...); scaled here by sigma_max.
+        conditions: Of the same batch.
+        steps: Number of steps.
+        **levels: sigma_min, sigma_max, rho of `noise_levels`.
+
+    Yields:
+        (sigma, x (B, ...)), steps + 1 times: from the noise at sigma_max to the sample at 0.
+
+    Raises:
+        ValueError: See `noise_levels`.
+    """
+    sigmas = noise_levels(steps, **levels)
+    x = noise * sigmas[0]
+    yield sigmas[0], x
+    for sigma, after in pairwise(sigmas):
+        slope = (x - denoiser(x, sigma, conditions)) / sigma
+        euler = x + (after - sigma) * slope
+        if after > 0:
+            slope = (slope + (euler - denoiser(euler, after, conditions)) / after) / 2
+            x = x + (after - sigma) * slope
+        else:
+            x = euler
+        yield after, x
+
+
+def sample(
+    denoiser: Denoiser, noise: Tensor, conditions: Any = None, steps: int = 18, **levels: float
+) -> Tensor:
+    """The end of `path`: samples (B, ...). Takes and refuses the same; same noise, same sample."""
+    for _, x in path(denoiser, noise, conditions, steps, **levels):
+        last = x
+    return last
+
+
+def score(denoiser: Denoiser) -> Score:
+    """The score that belongs to a denoiser: (D(x; sigma) - x) / sigma^2, equation 3 (Tweedie)."""
+
+    def function(x: Tensor, sigma: float | Tensor, conditions: Any = None) -> Tensor:
+        return (denoiser(x, sigma, conditions) - x) / _levels(sigma, x) ** 2
+
+    return function
+
+
+def denoiser(score: Score) -> Denoiser:
+    """The denoiser that belongs to a score: x + sigma^2 s(x; sigma). The inverse of `score`."""
+
+    def function(x: Tensor, sigma: float | Tensor, conditions: Any = None) -> Tensor:
+        return x + _levels(sigma, x) ** 2 * score(x, sigma, conditions)
+
+    return function
+
+
+def _levels(sigma: float | Tensor, x: Tensor) -> Tensor:
+    """Sigma as (B, 1, ...), which broadcasts over x."""
+    sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+    return sigma.expand(len(x)).reshape(-1, *[1] * (x.ndim - 1))
