@@ -1,0 +1,214 @@
+"""Networks that see through windows: pixels through one, conditions through another.
+
+The picture is cut into grid x grid cells of m x m pixels. The window of a cell is the square of
+(2k + 1) x (2k + 1) cells about it. Four networks {local, full} x {local, all} share one head and
+one encoder of conditions; conditions enter only after the last layer that mixes places, for an
+embedding fed into convolutions or attention would carry every condition everywhere.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lib.diffusion.networks import (
+    Block,
+    FullTrunk,
+    Locations,
+    NoiseEmbedding,
+    cells,
+    centres,
+    checked,
+    fourier,
+    normalise,
+)
+
+
+def in_window(locations: Tensor, grid: int, k: int) -> Tensor:
+    """Whether each location lies in the window of each cell: (B, K, 2) -> (B, K, grid, grid)."""
+    cell = cells(locations, grid)[..., None, None]  # (B, K, 1, 1)
+    index = torch.arange(grid, device=locations.device)
+    rows = (cell // grid - index[:, None]).abs() <= k
+    columns = (cell % grid - index).abs() <= k
+    return rows & columns
+
+
+class LocalTrunk(nn.Module):
+    """Two residual blocks of one convolution each, without padding, that see k cells each way."""
+
+    def __init__(self, width: int, embedding: int, k: int):
+        """`width` channels at a cell; the picture loses k cells on each side."""
+        super().__init__()
+        halves = (k - k // 2, k // 2)
+        self.blocks = nn.ModuleList(
+            Block(width, embedding, 2 * half + 1, mixing=1, pad=False) for half in halves
+        )
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(B, width, H, W), embedding (B, E, 1, 1) -> (B, width, H - 2k, W - 2k)."""
+        for block in self.blocks:
+            x = block(x, embedding)
+        return x
+
+
+class CellEncoder(nn.Module):
+    """What a cell knows of the conditions.
+
+    At cell i a small MLP reads the sum of W[c_j] over the conditions in i's window, W over absolute
+    cells, and the Fourier features of i's own position. W starts as the same Fourier features.
+    """
+
+    def __init__(self, grid: int, k: int | None, width: int, limit: int, features: int = 64):
+        """An embedding (B, width) a cell.
+
+        Args:
+            grid: Cells a side.
+            k: Half the condition window, in cells; None for a window without bounds.
+            width: Channels of the embedding.
+            limit: Most conditions a picture.
+            features: Length of W's rows and of the Fourier features.
+        """
+        super().__init__()
+        self.grid, self.k, self.limit = grid, k, limit
+        positions = fourier(centres(grid), features)  # (grid, grid, features)
+        self.table = nn.Parameter(positions.flatten(0, 1).clone())
+        self.register_buffer("positions", positions.movedim(-1, 0))
+        self.layers = nn.Sequential(
+            nn.Conv2d(2 * features, width, 1), nn.SiLU(), nn.Conv2d(width, width, 1)
+        )
+
+    def forward(self, conditions: Locations | None, x: Tensor) -> Tensor:
+        """The embeddings (B, width, grid, grid) of the conditions of a batch x."""
+        locations, mask = checked(conditions, x, self.limit)
+        reach = self.grid if self.k is None else self.k
+        inside = in_window(locations, self.grid, reach) & mask[..., None, None]
+        rows = self.table[cells(locations, self.grid)]  # (B, K, features)
+        sums = inside.flatten(2).mT.to(rows) @ rows  # (B, cells, features)
+        sums = sums.mT.unflatten(2, (self.grid, self.grid))
+        return self.layers(torch.cat([sums, self.positions.expand(len(x), -1, -1, -1)], 1))
+
+
+class WindowNetwork(nn.Module):
+    """One of the four networks of the causal test.
+
+    A trunk sees picture, noise level and position through the pixel window; a head of 1x1 blocks,
+    the same in all four, is modulated at each cell by what `CellEncoder` makes of the conditions.
+    Outside the picture everything is 0, and one channel says what is inside: the picture is padded
+    once by k cells and then convolved without padding.
+    """
+
+    def __init__(
+        self,
+        pixels: str = "local",
+        conditions: str = "local",
+        size: int = 32,
+        grid: int = 16,
+        channels: int = 3,
+        k: int = 2,
+        trunk_width: int = 128,
+        width: int = 128,
+        embedding: int = 128,
+        blocks: int = 3,
+        limit: int = 16,
+    ):
+        """A network for pictures (B, channels, size, size).
+
+        Args:
+            pixels: The pixel window, `local` or `full`.
+            conditions: The condition window, `local` or `all`.
+            size: Side of the picture in pixels, a multiple of the grid.
+            grid: Cells a side, even.
+            channels: Of the picture.
+            k: Half the local windows, in cells.
+            trunk_width: Channels at a cell in the trunk.
+            width: Channels at a cell in the head.
+            embedding: Channels of noise level and conditions.
+            blocks: Of the head.
+            limit: Most conditions a picture.
+
+        Raises:
+            ValueError: A window is unknown or the sizes do not fit.
+        """
+        super().__init__()
+        if pixels not in ("local", "full") or conditions not in ("local", "all"):
+            raise ValueError(
+                "the pixel window is 'local' or 'full' and the condition window 'local' or 'all', "
+                f"not {pixels!r} and {conditions!r}"
+            )
+        if size % grid or grid % 2 or not 0 <= k < grid:
+            raise ValueError(
+                f"the grid ({grid}) must be even and divide the size ({size}), "
+                f"and k ({k}) must be from 0 to {grid - 1}"
+            )
+        self.name = (
+            f"window.{pixels}.{conditions}.size{size}.grid{grid}.k{k}.width{trunk_width}+{width}"
+        )
+        self.cell, self.margin = size // grid, k if pixels == "local" else 0
+        self.noise = NoiseEmbedding(embedding)
+        self.register_buffer("positions", fourier(centres(grid), width).movedim(-1, 0))
+        self.enter = nn.Conv2d(channels * self.cell**2 + 1 + width, trunk_width, 1)
+        self.trunk = (
+            LocalTrunk(trunk_width, embedding, k)
+            if pixels == "local"
+            else FullTrunk(trunk_width, embedding)
+        )
+        self.join = nn.Conv2d(trunk_width, width, 1)
+        reach = k if conditions == "local" else None
+        self.encoder = CellEncoder(grid, reach, embedding, limit)
+        self.head = nn.ModuleList(Block(width, embedding, kernel=1) for _ in range(blocks))
+        self.leave = nn.Conv2d(width, channels * self.cell**2, 1)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, x: Tensor, noise: Tensor, conditions: Locations | None) -> Tensor:
+        """The raw output, like x (B, channels, size, size); noise is ln(sigma) / 4 (B,)."""
+        level = self.noise(noise)[..., None, None]
+        trunk = self.trunk(self.enter(self.places(x)), level)
+        return self.finish(trunk, level + self.encoder(conditions, x))
+
+    def places(self, x: Tensor) -> Tensor:
+        """What the trunk reads: pixels, inside and position, padded: (B, C', G + 2k, G + 2k)."""
+        pixels = functional.pixel_unshuffle(x, self.cell)
+        inside = torch.ones_like(pixels[:, :1])
+        position = self.positions.expand(len(x), -1, -1, -1)
+        return functional.pad(torch.cat([pixels, inside, position], 1), [self.margin] * 4)
+
+    def finish(self, trunk: Tensor, embedding: Tensor) -> Tensor:
+        """The head, and the cells put together: (B, width, H, W) -> (B, channels, m H, m W)."""
+        h = self.join(trunk)
+        for block in self.head:
+            h = block(h, embedding)
+        return functional.pixel_shuffle(self.leave(functional.silu(normalise(h))), self.cell)
+
+
+@torch.no_grad()
+def cell_by_cell(network: WindowNetwork, x: Tensor, noise: Tensor, conditions: Locations) -> Tensor:
+    """The definition of the (local, local) network, one cell after the other.
+
+    Each cell is computed from its own patch and the conditions inside it, with nothing else at
+    hand. The same numbers as one convolutional pass, more slowly: the oracle of the tests, and what
+    the benchmark states the speed-up over.
+
+    Args:
+        network: A network with local windows.
+        x: Pictures (B, channels, size, size).
+        noise: ln(sigma) / 4 (B,).
+        conditions: Locations (B, K, 2) and mask (B, K).
+
+    Returns:
+        The raw output, like x.
+    """
+    k, grid, m = network.encoder.k, network.encoder.grid, network.cell
+    locations, mask = conditions
+    column, row = (locations * grid).long().clamp(max=grid - 1).unbind(-1)
+    level, places = network.noise(noise)[..., None, None], network.places(x)
+    out = torch.empty_like(x)
+    for i in range(grid):
+        for j in range(grid):
+            patch = places[..., i : i + 2 * k + 1, j : j + 2 * k + 1]
+            trunk = network.trunk(network.enter(patch), level)  # (B, width, 1, 1)
+            near = mask & ((row - i).abs() <= k) & ((column - j).abs() <= k)
+            rows = network.encoder.table[row * grid + column] * near[..., None]
+            own = network.encoder.positions[:, i, j]
+            known = torch.cat([rows.sum(1), own.expand(len(x), -1)], 1)[..., None, None]
+            cell = network.finish(trunk, level + network.encoder.layers(known))
+            out[..., m * i : m * (i + 1), m * j : m * (j + 1)] = cell
+    return out

@@ -1,0 +1,192 @@
+import pytest
+import torch
+
+from lib.diffusion import networks
+from lib.diffusion.networks import UNet
+
+
+def randomised(network, seed=0):
+    """Random weights everywhere: many layers start at zero, where they would pass any test."""
+    generator = torch.Generator().manual_seed(seed)
+    for p in network.parameters():
+        p.data = torch.randn(p.shape, generator=generator) * (0.5 / max(p[0].numel(), 1) ** 0.5)
+    return network.double()
+
+
+def random(*shape, seed=1):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def seen_by(function, x, row, column):
+    """The places of x (1, C, H, W) that the output at one place depends on, by differentiation."""
+    x = x.clone().requires_grad_()
+    function(x)[0, :, row, column].square().sum().backward()
+    return x.grad[0].norm(dim=0) > 0
+
+
+def square(side, row, column, margin):
+    places = torch.zeros(side, side, dtype=torch.bool)
+    places[
+        max(row - margin, 0) : row + margin + 1, max(column - margin, 0) : column + margin + 1
+    ] = 1
+    return places
+
+
+def tiny(pathway="vector", **settings):
+    settings = {"size": 16, "grid": 8, "width": 8, "embedding": 16} | settings
+    return randomised(UNet(pathway, **settings))
+
+
+LOCATIONS = torch.tensor([[[0.1, 0.2], [0.8, 0.4], [0.5, 0.9]]], dtype=torch.float64)
+ALL = torch.ones(1, 3, dtype=torch.bool)
+NOISE = torch.tensor([-0.3], dtype=torch.float64)
+
+
+def test_normalisation_sees_one_place():
+    x = random(1, 5, 6, 6)
+    assert torch.equal(seen_by(networks.normalise, x, 2, 3), square(6, 2, 3, 0))
+    found = networks.normalise(x)
+    assert torch.linalg.norm(found.mean(1)) < 1e-12
+    assert torch.allclose(found.var(1, correction=0), torch.ones(()).double(), atol=1e-3)
+
+
+@pytest.mark.parametrize(("kernel", "mixing"), [(1, 2), (3, 0), (3, 1), (3, 2), (5, 1), (5, 2)])
+def test_a_block_sees_exactly_its_window(kernel, mixing):
+    block = randomised(networks.Block(8, 4, kernel, mixing))
+    embedding = random(1, 4, 1, 1)
+    for row, column in ((5, 6), (0, 12)):
+        seen = seen_by(lambda x: block(x, embedding), random(1, 8, 13, 13), row, column)
+        assert torch.equal(seen, square(13, row, column, kernel // 2 * mixing))
+
+
+def test_a_block_without_padding_is_the_middle_of_one_with_padding():
+    padded = randomised(networks.Block(8, 4, 5, 2))
+    bare = networks.Block(8, 4, 5, 2, pad=False).double()
+    bare.load_state_dict(padded.state_dict())
+    x, embedding = random(2, 8, 13, 13), random(2, 4, 1, 1)
+    assert bare.margin == 4
+    assert torch.allclose(bare(x, embedding), padded(x, embedding)[..., 4:-4, 4:-4])
+
+
+def test_a_modulation_by_places_stays_at_its_place():
+    block = randomised(networks.Block(8, 4, kernel=1))
+    x = random(1, 8, 6, 6)
+    seen = seen_by(lambda e: block(x, e), random(1, 4, 6, 6), 2, 3)
+    assert torch.equal(seen, square(6, 2, 3, 0))
+
+
+def test_attention_is_the_attention_of_torch():
+    ours = randomised(networks.Attention(8, heads=2))
+    theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True).double()
+    theirs.in_proj_weight.data = ours.enter.weight.data[..., 0, 0]
+    theirs.in_proj_bias.data = ours.enter.bias.data
+    theirs.out_proj.weight.data = ours.leave.weight.data[..., 0, 0]
+    theirs.out_proj.bias.data = ours.leave.bias.data
+    x = random(3, 8, 4, 5)
+    places = networks.normalise(x).flatten(2).mT
+    expected = x + theirs(places, places, places)[0].mT.view(x.shape)
+    assert torch.linalg.norm(ours(x) - expected) < 1e-12
+
+
+@pytest.mark.parametrize("pathway", UNet.PATHWAYS)
+def test_the_unet_sees_the_whole_picture_and_keeps_its_shape(pathway):
+    network = tiny(pathway)
+    conditions = {"none": None, "continuous": random(1, 4)}.get(pathway, (LOCATIONS, ALL))
+    x = random(1, 3, 16, 16)
+    assert network(x, NOISE, conditions).shape == x.shape
+    assert seen_by(lambda x: network(x, NOISE, conditions), x, 3, 4).all()
+
+
+@pytest.mark.parametrize("pathway", ["vector", "fourier", "map"])
+def test_only_what_is_asked_counts(pathway):
+    network, x = tiny(pathway), random(1, 3, 16, 16)
+    asked = network(x, NOISE, (LOCATIONS, ALL))
+    order = [2, 0, 1]
+    other_order = network(x, NOISE, (LOCATIONS[:, order], ALL))
+    assert torch.linalg.norm(asked - other_order) < 1e-10
+    masked = torch.tensor([[True, False, True]])
+    fewer = network(x, NOISE, (LOCATIONS, masked))
+    elsewhere = LOCATIONS.clone()
+    elsewhere[:, 1] = 7.0  # what is masked may be anything
+    cut = network(x, NOISE, (LOCATIONS[:, [0, 2]], ALL[:, :2]))
+    assert torch.linalg.norm(fewer - cut) < 1e-10
+    assert torch.linalg.norm(fewer - network(x, NOISE, (elsewhere, masked))) < 1e-10
+    assert torch.linalg.norm(asked - fewer) > 1e-3
+    nothing = network(x, NOISE, (LOCATIONS, ~ALL))
+    assert torch.linalg.norm(nothing - network(x, NOISE, None)) < 1e-10
+
+
+@pytest.mark.parametrize("pathway", ["vector", "fourier"])
+def test_embeddings_of_locations_add(pathway):
+    condition, x = tiny(pathway).condition, random(1, 3, 16, 16)
+    together = condition((LOCATIONS, ALL), x)
+    each = sum(condition((LOCATIONS[:, [i]], ALL[:, :1]), x) for i in range(3))
+    assert torch.linalg.norm(together - each) < 1e-12
+
+
+def test_the_vector_knows_cells_and_the_map_pixels():
+    vector, x = tiny("vector").condition, random(1, 3, 16, 16)
+    one = torch.ones(1, 1, dtype=torch.bool)
+    places = [torch.tensor([[p]], dtype=torch.float64) for p in ((0.01, 0.26), (0.12, 0.37))]
+    assert torch.equal(vector((places[0], one), x), vector((places[1], one), x))
+    assert torch.equal(vector((places[0], one), x)[0], vector.linear.weight[:, 2 * 8])
+    twice = vector((places[0].expand(1, 2, 2), one.expand(1, 2)), x)
+    assert torch.equal(twice, vector((places[0], one), x))
+    corner = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
+    drawn = networks.location_map((torch.cat([places[1], corner], 1), one.expand(1, 2)), x, 9)
+    assert drawn[0, 0].nonzero().tolist() == [[0, 15], [5, 1]]
+
+
+def test_fourier_features_tell_places_apart_even_when_summed():
+    places = networks.centres(16).double().flatten(0, 1)
+    features = networks.fourier(places, 64)
+    assert torch.allclose(features.square().mean(1), torch.full((256,), 0.5).double())
+    products = features @ features.T / 32
+    assert (products - torch.eye(256)).max() < 0.85
+    corners = networks.fourier(torch.tensor([[0.2, 0.2], [0.7, 0.7], [0.2, 0.7], [0.7, 0.2]]), 64)
+    assert torch.linalg.norm(corners[0] + corners[1] - corners[2] - corners[3]) > 3
+
+
+def test_a_continuous_condition_changes_the_output_smoothly():
+    network, x, c = tiny("continuous"), random(1, 3, 16, 16), random(1, 4)
+    change = network(x, NOISE, c + 1e-6) - network(x, NOISE, c)
+    assert 0 < torch.linalg.norm(change) < 1e-3
+    assert network(x, NOISE, None).shape == x.shape
+
+
+def test_larger_pictures_keep_the_grid():
+    network = tiny(size=32)
+    assert network.cell == 4
+    assert network(random(2, 3, 32, 32), NOISE.expand(2), None).shape == (2, 3, 32, 32)
+
+
+def test_parameters_are_counted():
+    assert networks.parameters(torch.nn.Linear(3, 5)) == 20
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        ((LOCATIONS * 2, ALL), "outside the picture"),
+        ((LOCATIONS * float("nan"), ALL), "outside the picture"),
+        ((LOCATIONS.expand(2, 3, 2), ALL.expand(2, 3)), r"conditions are locations \(1, K, 2\)"),
+        ((LOCATIONS, ALL[:, :2]), "conditions are locations"),
+        ((torch.rand(1, 4, 2).double(), torch.ones(1, 4).bool()), "at most 3 conditions .* not 4"),
+    ],
+)
+@pytest.mark.parametrize("pathway", ["vector", "fourier", "map"])
+def test_bad_conditions_are_refused(pathway, conditions, message):
+    network = tiny(pathway, limit=3)
+    with pytest.raises(ValueError, match=message):
+        network(random(1, 3, 16, 16), NOISE, conditions)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="unknown pathway 'telepathy'"):
+        UNet("telepathy")
+    with pytest.raises(ValueError, match="divide the size"):
+        UNet(size=30)
+    with pytest.raises(ValueError, match="takes no conditions"):
+        tiny("none")(random(1, 3, 16, 16), NOISE, (LOCATIONS, ALL))
+    with pytest.raises(ValueError, match=r"must be \(1, 4\)"):
+        tiny("continuous")(random(1, 3, 16, 16), NOISE, random(1, 3))
