@@ -43,3 +43,11 @@ def broadcast(**shapes: torch.Size) -> torch.Size:
     except RuntimeError as error:
         given = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
         raise ValueError(f"leading dimensions do not broadcast: {given}") from error
+
+
+def within(value, name: str, low: float, high: float) -> torch.Tensor:
+    """`value` as float64; `ValueError` unless all of it lies in [low, high]."""
+    tensor = as_float64(value, name)
+    if ((tensor < low) | (tensor > high)).any():
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], not {tensor.tolist()}")
+    return tensor

@@ -1,0 +1,111 @@
+"""Where the two-layer flow swings: turning points of one flow, phase diagrams of many.
+
+The family of the diagrams has two concepts with mu = (1, sqrt(r)) and sigma = 0, so that
+a_2 = r a_1, and starts from w0 = omega [[1, c], [c, 1]].
+"""
+
+import torch
+from scipy.optimize import brentq
+
+from lib.sim import _checks, two_layer
+from lib.sim.curves import swing
+from lib.sim.task import SIMTask, ood_loss
+
+SETTLED = 6.0  # a flow is followed until 1 - w_22 is about e^-6 where w_22 is logistic
+BATCH = 4096  # flows held in memory at once: 400 times of them are 50 MB
+
+
+def flows(omega, r, c, points: int = 400) -> torch.Tensor:
+    """W(t) of the family, each flow up to its own end: (..., points, 2, 2).
+
+    The times are evenly spaced, from 0 to [ln(1 / omega) + 6] / (2 a_2), when the second concept
+    has been learnt.
+
+    Args:
+        omega: initial scales in (0, 1); r: ratios a_2 / a_1 in (0, 1]; c: correlations in
+            [-1, 1]. They broadcast.
+        points: number of times.
+
+    Raises:
+        ValueError: any of them outside its range.
+    """
+    omega, r, c = _family(omega, r, c)
+    end = (torch.log(1 / omega) + SETTLED) / r  # in units of 1 / (2 a_1)
+    a = torch.stack((end / 2, r * end / 2), -1)
+    u = torch.linspace(0, 1, points, dtype=torch.float64)
+    return two_layer.flow(two_layer.correlated(omega, c), a, u)
+
+
+def swing_sizes(omega, r, c, points: int = 400) -> torch.Tensor:
+    """swing(E) of every flow of the family: (...), the leading shape of the arguments.
+
+    Args and errors as in `flows`.
+    """
+    omega, r, c = _family(omega, r, c)
+    sizes = [
+        _swing(*part, points)
+        for part in zip(*(x.reshape(-1).split(BATCH) for x in (omega, r, c)), strict=True)
+    ]
+    return torch.cat(sizes).reshape(omega.shape)
+
+
+def critical_correlation(omega, r, threshold: float = 1e-4) -> torch.Tensor:
+    """Smallest c in [0, 1] at which the swing exceeds `threshold`, to 1e-4; 1 if none does.
+
+    By bisection, for the swing grows with c. Args and errors as in `flows`.
+    """
+    omega, r, low = _family(omega, r, 0.0)
+    low, high = low.clone(), torch.ones_like(low)
+    for _ in range(14):
+        middle = (low + high) / 2
+        swings = swing_sizes(omega, r, middle) > threshold
+        low, high = torch.where(swings, low, middle), torch.where(swings, middle, high)
+    return high
+
+
+def turning_points(w0, task: SIMTask, end: float) -> list[tuple[float, float]]:
+    """Times in (0, end) at which the OOD loss of one flow turns, each with the loss there.
+
+    The roots of dE/dt, found between 2,000 evenly spaced times: at least six digits of both
+    numbers. Slopes below 1e-9 E(0) / end count as rounding.
+
+    Args:
+        w0: initial map (d, d), as in `two_layer.flow`.
+        task: the SIM task.
+        end: time up to which the flow is followed, positive.
+
+    Raises:
+        ValueError: as `two_layer.flow`.
+    """
+    a, x = task.a, task.test_point
+
+    def slope(w):
+        return ((w @ x - x) * (two_layer.field(w, a) @ x)).sum(-1)
+
+    def after(start, u):
+        return two_layer.flow(start, a, [u])[0]
+
+    t = torch.linspace(0, end, 2001, dtype=torch.float64)
+    w = two_layer.flow(w0, a, t)
+    slopes = slope(w)
+    steep = slopes.abs() > 1e-9 * ood_loss(w[0], task) / end
+    turns = (slopes[:-1] * slopes[1:] < 0) & (steep[:-1] | steep[1:])
+    points = []
+    for start, before in zip(w[:-1][turns], t[:-1][turns].tolist(), strict=True):
+        u = brentq(lambda u, w=start: slope(after(w, u)).item(), 0, t[1].item())
+        points.append((before + u, ood_loss(after(start, u), task).item()))
+    return points
+
+
+def _swing(omega, r, c, points: int) -> torch.Tensor:
+    mu = torch.stack((torch.ones_like(r), r.sqrt()), -1).unsqueeze(-2)
+    outputs = (flows(omega, r, c, points) @ mu.unsqueeze(-1)).squeeze(-1)
+    return swing(((outputs - mu) ** 2).sum(-1) / 2)
+
+
+def _family(omega, r, c) -> tuple[torch.Tensor, ...]:
+    omega = _checks.within(omega, "omega", 0, 1)
+    r, c = _checks.within(r, "r", 0, 1), _checks.within(c, "c", -1, 1)
+    if (omega == 0).any() or (r == 0).any():
+        raise ValueError("omega and r must be positive: from 0 nothing grows")
+    return torch.broadcast_tensors(omega, r, c)
