@@ -90,7 +90,8 @@ class NoiseEmbedding(nn.Module):
     def __init__(self, width: int):
         """An embedding (B, width)."""
         super().__init__()
-        self.register_buffer("frequencies", 2 * math.pi * torch.logspace(-2, 3, 16, base=2))
+        frequencies = 2 * math.pi * torch.logspace(-2, 3, 16, base=2)
+        self.register_buffer("frequencies", frequencies, persistent=False)
         self.layers = nn.Sequential(nn.Linear(32, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, noise: Tensor) -> Tensor:
@@ -293,7 +294,8 @@ class UNet(nn.Module):
             "fourier": lambda: FourierPathway(embedding, limit),
             "continuous": lambda: ContinuousPathway(dimensions, embedding),
         }.get(pathway, lambda: None)()
-        self.register_buffer("positions", fourier(centres(grid), width).movedim(-1, 0))
+        positions = fourier(centres(grid), width).movedim(-1, 0)
+        self.register_buffer("positions", positions, persistent=False)
         planes = channels + (pathway == "map")
         self.enter = nn.Conv2d(planes * self.cell**2 + width, width, 1)
         self.trunk = FullTrunk(width, embedding)
@@ -312,7 +314,29 @@ class UNet(nn.Module):
         places = functional.pixel_unshuffle(x, self.cell)
         places = torch.cat([places, self.positions.expand(len(x), -1, -1, -1)], 1)
         h = self.trunk(self.enter(places), embedding[..., None, None])
-        return functional.pixel_shuffle(self.leave(functional.silu(normalise(h))), self.cell)
+        return functional.pixel_shuffle(self.leave(h), self.cell)
+
+
+def initialise(network: nn.Module, generator: torch.Generator) -> nn.Module:
+    """Draws the weights anew from a stream of their own; a layer that starts at zero stays there.
+
+    Uniform within 1 / sqrt(number of inputs), which is torch's default, but torch draws it from the
+    global stream.
+
+    Args:
+        network: Changed in place; on the generator's device.
+        generator: Where the numbers come from.
+
+    Returns:
+        The network.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            bound = module.weight[0].numel() ** -0.5 if module.weight.any() else 0.0
+            for tensor in (module.weight, module.bias):
+                if tensor is not None:
+                    nn.init.uniform_(tensor, -bound, bound, generator=generator)
+    return network
 
 
 def parameters(network: nn.Module) -> int:

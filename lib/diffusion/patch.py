@@ -19,7 +19,6 @@ from lib.diffusion.networks import (
     centres,
     checked,
     fourier,
-    normalise,
 )
 
 
@@ -71,7 +70,7 @@ class CellEncoder(nn.Module):
         self.grid, self.k, self.limit = grid, k, limit
         positions = fourier(centres(grid), features)  # (grid, grid, features)
         self.table = nn.Parameter(positions.flatten(0, 1).clone())
-        self.register_buffer("positions", positions.movedim(-1, 0))
+        self.register_buffer("positions", positions.movedim(-1, 0), persistent=False)
         self.layers = nn.Sequential(
             nn.Conv2d(2 * features, width, 1), nn.SiLU(), nn.Conv2d(width, width, 1)
         )
@@ -144,7 +143,8 @@ class WindowNetwork(nn.Module):
         )
         self.cell, self.margin = size // grid, k if pixels == "local" else 0
         self.noise = NoiseEmbedding(embedding)
-        self.register_buffer("positions", fourier(centres(grid), width).movedim(-1, 0))
+        positions = fourier(centres(grid), width).movedim(-1, 0)
+        self.register_buffer("positions", positions, persistent=False)
         self.enter = nn.Conv2d(channels * self.cell**2 + 1 + width, trunk_width, 1)
         self.trunk = (
             LocalTrunk(trunk_width, embedding, k)
@@ -176,7 +176,7 @@ class WindowNetwork(nn.Module):
         h = self.join(trunk)
         for block in self.head:
             h = block(h, embedding)
-        return functional.pixel_shuffle(self.leave(functional.silu(normalise(h))), self.cell)
+        return functional.pixel_shuffle(self.leave(h), self.cell)
 
 
 @torch.no_grad()

@@ -1,0 +1,316 @@
+"""Training: a generator that yields plain data, and a state that survives a kill.
+
+Data come from any callable `batch(generator) -> (pictures, conditions)`, so that they can be made
+while it trains. Random numbers of a step come from a stream that is a function of seed, step and
+shard alone: whoever resumes at a step has the random state of that step.
+"""
+
+import copy
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from lib.diffusion import checkpoint, edm
+
+Batch = Callable[[torch.Generator], tuple[Tensor, Any]]
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained.
+
+    Attributes:
+        steps: Number of steps.
+        seed: Of the random streams.
+        learning_rate: Of AdamW, after the warm-up.
+        warmup: Steps over which the learning rate rises linearly.
+        cooldown: Steps at the end over which it falls linearly to 0.
+        average: Decay a step of the averaged weights, less in the first steps: (1 + n) / (10 + n).
+        p_mean: Mean of ln(sigma) of the noise levels trained on.
+        p_std: Their standard deviation.
+        shards: Batches that make one step; shared out among the processes.
+        precision: `float32`, `bfloat16`, or None to take what runs faster here.
+    """
+
+    steps: int
+    seed: int = 0
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    cooldown: int = 0
+    average: float = 0.999
+    p_mean: float = -1.2
+    p_std: float = 1.2
+    shards: int = 1
+    precision: str | None = None
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, the first being 0."""
+        warm = (step + 1) / max(self.warmup, 1)
+        cool = (self.steps - step) / max(self.cooldown, 1)
+        return self.learning_rate * min(1.0, warm, cool)
+
+
+class Training:
+    """One run: the denoiser, its averaged copy, the optimiser, and how far it has come.
+
+    Attributes:
+        denoiser: What is trained, in place.
+        averaged: The same with averaged weights.
+        step: Steps done.
+        seconds: Seconds spent on them.
+        precision: The one in use; chosen when the first step is about to be made.
+    """
+
+    def __init__(self, denoiser: edm.Preconditioned, batch: Batch, settings: Settings):
+        """A run at its start.
+
+        Args:
+            denoiser: On the device to train on. Its network has a `name`.
+            batch: Called with a generator on that device; gives pictures (B, C, H, W) and what
+                the denoiser takes as their conditions. B is per shard.
+            settings: How to train.
+
+        Raises:
+            ValueError: The precision is unknown, or the shards cannot be shared out evenly.
+        """
+        if settings.precision not in (None, *PRECISIONS):
+            raise ValueError(f"precision is one of {list(PRECISIONS)}, not {settings.precision!r}")
+        self.rank, self.world = _place()
+        if settings.shards < 1 or settings.shards % self.world:
+            raise ValueError(f"{settings.shards} shards cannot be shared by {self.world} processes")
+        self.denoiser = denoiser.to(memory_format=torch.channels_last)
+        self.averaged = copy.deepcopy(self.denoiser).requires_grad_(False).eval()
+        self.batch, self.settings = batch, settings
+        self.device = next(denoiser.parameters()).device
+        self.optimizer = torch.optim.AdamW(
+            denoiser.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), fused=True
+        )
+        self.step, self.seconds, self.precision = 0, 0.0, settings.precision
+
+    def run(self, path: str | Path | None = None, save_every: int = 500) -> Iterator[dict]:
+        """Trains from where the run stands, or from the checkpoint at `path` if there is one.
+
+        Args:
+            path: Where the state is kept; None keeps none.
+            save_every: Steps between two checkpoints; one more is made at the end.
+
+        Yields:
+            After each step: `step` (from 1), `loss` (mean over the step's shards), `seconds`
+            (of training so far, over all restarts).
+
+        Raises:
+            ValueError: The checkpoint is damaged, of another network or of other settings.
+            OSError: A checkpoint could not be written; the last good one is still there.
+        """
+        if path is not None and Path(path).exists():
+            self.restore(path)
+        if self.precision is None:
+            self.precision = _agreed(fastest_precision(self.denoiser, self._batch(0)))
+        model = _wrapped(self.denoiser)
+        while self.step < self.settings.steps:
+            start = time.perf_counter()
+            loss = self._advance(model)
+            self.seconds += time.perf_counter() - start
+            last = self.step == self.settings.steps
+            if path is not None and (last or self.step % save_every == 0):
+                self.save(path)
+            yield {"step": self.step, "loss": loss, "seconds": self.seconds}
+
+    def _batch(self, shard: int) -> tuple[Tensor, Any, torch.Generator]:
+        """The data of this step and the stream that its noise comes from."""
+        generator = stream(self.settings.seed, self.step, shard, self.device)
+        pictures, conditions = self.batch(generator)
+        return pictures.contiguous(memory_format=torch.channels_last), conditions, generator
+
+    def _advance(self, model: nn.Module) -> float:
+        """One step over this process's shards; returns the mean loss of all shards."""
+        own = range(self.rank, self.settings.shards, self.world)
+        total = torch.zeros((), device=self.device)
+        for shard in own:
+            pictures, conditions, generator = self._batch(shard)
+            alone = isinstance(model, DistributedDataParallel) and shard != own[-1]
+            with (
+                model.no_sync() if alone else nullcontext(),
+                _autocast(self.device, self.precision),
+            ):
+                loss = self._loss(model, pictures, conditions, generator)
+            (loss / len(own)).backward()
+            total += loss.detach() / len(own)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.rate(self.step)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self._average()
+        if self.world > 1:
+            dist.all_reduce(total)
+        return total.item() / self.world
+
+    def _loss(self, model: nn.Module, pictures: Tensor, conditions: Any, generator) -> Tensor:
+        p_mean, p_std = self.settings.p_mean, self.settings.p_std
+        sigma_data = self.denoiser.sigma_data
+        return edm.loss(model, pictures, conditions, generator, p_mean, p_std, sigma_data)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
+        old, new = list(self.averaged.parameters()), list(self.denoiser.parameters())
+        torch._foreach_lerp_(old, new, 1 - decay)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the whole state; in a distributed run the first process does."""
+        if self.rank:
+            return
+        tensors = {f"denoiser.{n}": p for n, p in self.denoiser.named_parameters()}
+        tensors |= {f"averaged.{n}": p for n, p in self.averaged.named_parameters()}
+        for name, parameter in self.denoiser.named_parameters():
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"{key}.{name}"] = value
+        header = self._header() | {
+            "step": self.step,
+            "seconds": self.seconds,
+            "precision": self.precision,
+        }
+        checkpoint.save(path, tensors, header)
+
+    def restore(self, path: str | Path) -> None:
+        """Continues from a state that `save` wrote.
+
+        Raises:
+            FileNotFoundError: There is none.
+            ValueError: It is damaged, of another network, or of other settings.
+        """
+        tensors, header = checkpoint.load(path, self.denoiser.network.name)
+        for name, value in self._header().items():
+            if header.get(name) != value:
+                raise ValueError(f"{path} was trained with {header.get(name)}, not with {value}")
+        for prefix, module in (("denoiser", self.denoiser), ("averaged", self.averaged)):
+            own = {n: tensors[f"{prefix}.{n}"] for n, _ in module.named_parameters()}
+            module.load_state_dict(own)
+        for name, parameter in self.denoiser.named_parameters():
+            # The fused step walks through memory: the moments need the parameter's own layout.
+            self.optimizer.state[parameter] = {
+                "step": tensors[f"step.{name}"].to(self.device),
+                "exp_avg": torch.empty_like(parameter).copy_(tensors[f"exp_avg.{name}"]),
+                "exp_avg_sq": torch.empty_like(parameter).copy_(tensors[f"exp_avg_sq.{name}"]),
+            }
+        self.step, self.seconds = header["step"], header["seconds"]
+        self.precision = header["precision"]
+
+    def _header(self) -> dict:
+        return {"network": self.denoiser.network.name, "settings": asdict(self.settings)}
+
+
+def stream(
+    seed: int, step: int, shard: int = 0, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """The random stream of one step and shard: a function of these numbers and nothing else."""
+    state = np.random.SeedSequence([seed, step, shard]).generate_state(1)
+    return torch.Generator(device).manual_seed(int(state[0]))
+
+
+def fastest_precision(denoiser: edm.Preconditioned, batch: tuple[Tensor, Any, Any]) -> str:
+    """The precision whose forward and backward pass takes the least time here, tried out.
+
+    What a processor says it supports tells little: without its own bfloat16 units a CPU takes it
+    at a tenth of the speed.
+
+    Args:
+        denoiser: Left as it was.
+        batch: Pictures (B, C, H, W), conditions, and a generator that will be used up.
+
+    Returns:
+        `float32` or `bfloat16`.
+    """
+    pictures, conditions, generator = batch
+
+    def seconds(precision: str) -> float:
+        best = math.inf
+        for _ in range(3):
+            start = time.perf_counter()
+            with _autocast(pictures.device, precision):
+                loss = edm.loss(denoiser, pictures, conditions, generator)
+            loss.backward()
+            loss.item()  # waits for the device
+            best = min(best, time.perf_counter() - start)
+        denoiser.zero_grad(set_to_none=True)
+        return best
+
+    return min(PRECISIONS, key=seconds)
+
+
+def join_processes() -> int:
+    """Joins the processes that `torchrun` started, if it did; returns this one's rank."""
+    if "WORLD_SIZE" in os.environ and not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    return _place()[0]
+
+
+def save_weights(path: str | Path, denoiser: edm.Preconditioned, header: dict) -> None:
+    """Stores a denoiser's weights in bfloat16, with where they come from.
+
+    Args:
+        path: The file.
+        denoiser: Its network has a `name`, which is stored too.
+        header: JSON data: commit, device, seed, steps, seconds.
+    """
+    weights = {n: p.to(torch.bfloat16) for n, p in denoiser.network.named_parameters()}
+    sigma_data = {"network": denoiser.network.name, "sigma_data": denoiser.sigma_data}
+    checkpoint.save(path, weights, header | sigma_data)
+
+
+def load_weights(path: str | Path, network: nn.Module) -> tuple[edm.Preconditioned, dict]:
+    """The denoiser whose weights `save_weights` stored, in float32, and the header.
+
+    Args:
+        path: The file.
+        network: The network to put them into, with the `name` of the stored one.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, or of another network.
+    """
+    weights, header = checkpoint.load(path, network.name)
+    try:
+        network.load_state_dict({n: w.float() for n, w in weights.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit the network {network.name!r}: {error}") from error
+    denoiser = edm.Preconditioned(network, header["sigma_data"])
+    return denoiser.requires_grad_(False).eval(), header
+
+
+def _place() -> tuple[int, int]:
+    """Rank and number of processes."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def _agreed(precision: str) -> str:
+    """What the first process chose."""
+    choice = [precision]
+    if dist.is_initialized():
+        dist.broadcast_object_list(choice)
+    return choice[0]
+
+
+def _wrapped(denoiser: nn.Module) -> nn.Module:
+    """The denoiser as it is called in training: compiled on a GPU, shared among processes."""
+    model = torch.compile(denoiser) if next(denoiser.parameters()).is_cuda else denoiser
+    return DistributedDataParallel(model) if dist.is_initialized() else model
+
+
+def _autocast(device: torch.device, precision: str):
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")

@@ -1,0 +1,266 @@
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lib.diffusion import checkpoint, edm, networks, train
+from lib.diffusion.train import Settings, Training
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def batch(generator, n=8):
+    """Pictures of one colour, which the condition names."""
+    colours = torch.rand(n, 4, generator=generator) - 0.5
+    return colours[:, :3, None, None].expand(-1, -1, 8, 8), colours
+
+
+def denoiser(seed=0, **settings):
+    settings = {"size": 8, "grid": 4, "width": 8, "embedding": 16} | settings
+    network = networks.UNet("continuous", **settings)
+    networks.initialise(network, torch.Generator().manual_seed(seed))
+    return edm.Preconditioned(network, 0.3)
+
+
+SETTINGS = Settings(steps=12, warmup=4, cooldown=3, average=0.9, precision="float32")
+
+
+def weights(module):
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def test_initial_weights_come_from_the_generator_alone():
+    first, again, other = denoiser(0), denoiser(0), denoiser(1)
+    assert torch.equal(weights(first), weights(again))
+    assert not torch.equal(weights(first), weights(other))
+    assert not first.network.leave.weight.any()  # what starts at zero stays there
+    drawn = networks.initialise(torch.nn.Linear(400, 300), torch.Generator().manual_seed(0))
+    assert drawn.weight.std().item() == pytest.approx((1 / 3 / 400) ** 0.5, rel=0.02)
+
+
+def test_a_run_is_the_plain_loop_of_its_definition():
+    ours, theirs = denoiser(), denoiser()
+    averaged = copy.deepcopy(theirs)
+    optimizer = torch.optim.AdamW(theirs.parameters(), betas=(0.9, 0.99), fused=False)
+    losses = []
+    for step in range(12):
+        generator = train.stream(0, step, 0)
+        pictures, conditions = batch(generator)
+        loss = edm.loss(theirs, pictures, conditions, generator, sigma_data=0.3)
+        loss.backward()
+        optimizer.param_groups[0]["lr"] = 1e-3 * min(1, (step + 1) / 4, (12 - step) / 3)
+        optimizer.step()
+        optimizer.zero_grad()
+        decay = min(0.9, (2 + step) / (11 + step))
+        for old, new in zip(averaged.parameters(), theirs.parameters(), strict=True):
+            old.data = decay * old.data + (1 - decay) * new.data
+        losses.append(loss.item())
+    training = Training(ours, batch, SETTINGS)
+    records = list(training.run())
+    assert [r["step"] for r in records] == list(range(1, 13))
+    assert [r["loss"] for r in records] == pytest.approx(losses, rel=1e-4)
+    assert torch.linalg.norm(weights(ours) - weights(theirs)) < 1e-4
+    assert torch.linalg.norm(weights(training.averaged) - weights(averaged)) < 1e-4
+    assert torch.linalg.norm(weights(ours) - weights(training.averaged)) > 1e-3
+
+
+def test_training_learns_what_the_condition_says():
+    settings = Settings(200, learning_rate=5e-3, average=0.95, precision="float32", warmup=20)
+    training = Training(denoiser(width=16, embedding=64), batch, settings)
+    losses = [record["loss"] for record in training.run()]
+    assert sum(losses[-20:]) < 0.5 * sum(losses[:20])
+    pictures, conditions = batch(torch.Generator().manual_seed(7), 16)
+    noise = torch.randn(16, 3, 8, 8, generator=torch.Generator().manual_seed(8))
+    drawn = edm.sample(training.averaged, noise, conditions, steps=12)
+    error = (drawn - pictures).mean((2, 3)).square().mean().sqrt()
+    assert error < 0.1  # blind: 0.29
+
+
+def test_streams_are_functions_of_seed_step_and_shard():
+    def draw(*numbers):
+        return torch.rand(4, generator=train.stream(*numbers))
+
+    assert torch.equal(draw(1, 2, 3), draw(1, 2, 3))
+    others = [(2, 2, 3), (1, 3, 3), (1, 2, 4), (2, 1, 3)]
+    assert not any(torch.equal(draw(1, 2, 3), draw(*numbers)) for numbers in others)
+
+
+def test_shards_make_one_step_of_their_mean():
+    double = Training(denoiser(), batch, replace(SETTINGS, steps=1, shards=2))
+    record = next(double.run())
+    singles = [
+        edm.loss(denoiser(), *batch(g := train.stream(0, 0, i)), g, sigma_data=0.3) for i in (0, 1)
+    ]
+    assert record["loss"] == pytest.approx(sum(loss.item() for loss in singles) / 2, rel=1e-5)
+
+
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
+    whole = Training(denoiser(), batch, SETTINGS)
+    expected = list(whole.run(tmp_path / "whole.safetensors", save_every=5))
+    first = Training(denoiser(), batch, SETTINGS).run(tmp_path / "run.safetensors", save_every=5)
+    for record in first:
+        if record["step"] == 8:
+            break
+    second = Training(denoiser(seed=3), batch, SETTINGS)
+    records = list(second.run(tmp_path / "run.safetensors", save_every=5))
+    assert [(r["step"], r["loss"]) for r in records] == [
+        (r["step"], r["loss"]) for r in expected[5:]
+    ]
+    assert torch.equal(weights(second.denoiser), weights(whole.denoiser))
+    assert torch.equal(weights(second.averaged), weights(whole.averaged))
+    assert list(Training(denoiser(), batch, SETTINGS).run(tmp_path / "run.safetensors")) == []
+
+
+SCRIPT = r"""
+import sys, time
+from tests.test_diffusion_train import *
+pause = float(sys.argv[2])
+training = Training(denoiser(), batch, Settings(40, shards=2, precision="float32"))
+train.join_processes()
+training = Training(denoiser(), batch, training.settings)
+for record in training.run(sys.argv[1], save_every=7):
+    sys.stdout.write(json.dumps(record) + "\n")
+    sys.stdout.flush()
+    time.sleep(pause)
+"""
+
+
+def launch(path, pause=0.0, processes=0):
+    torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
+    script = Path(path).with_suffix(".py")
+    script.write_text(SCRIPT)
+    command = [sys.executable, *(torchrun if processes else []), str(script), str(path), str(pause)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, cwd=Path(path).parent
+    )
+
+
+def records(output):
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+def state(path):
+    tensors, header = checkpoint.load(path)
+    return tensors, {k: v for k, v in header.items() if k != "seconds"}
+
+
+def test_a_killed_run_resumes_at_the_same_step_and_ends_with_the_same_weights(tmp_path):
+    killed, whole = tmp_path / "killed.safetensors", tmp_path / "whole.safetensors"
+    uninterrupted, process = launch(whole), launch(killed, pause=0.05)
+    seen = 0
+    while seen < 17:
+        seen = json.loads(process.stdout.readline())["step"]
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    expected = records(uninterrupted.communicate()[0])
+    resumed = records(launch(killed).communicate()[0])
+    saved = max(n for n in range(0, resumed[0]["step"]) if n % 7 == 0)
+    assert resumed[0]["step"] == saved + 1
+    assert 15 <= resumed[0]["step"] <= 29
+    assert [r["loss"] for r in resumed] == [r["loss"] for r in expected[saved:]]
+    (found, found_header), (wanted, wanted_header) = state(killed), state(whole)
+    assert found_header == wanted_header
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+@pytest.mark.weekly
+def test_two_processes_give_the_loss_curve_of_one(tmp_path):
+    one = records(launch(tmp_path / "one.safetensors").communicate()[0])
+    two = records(launch(tmp_path / "two.safetensors", processes=2).communicate()[0])
+    assert sorted(r["step"] for r in two) == sorted([*range(1, 41)] * 2)
+    curve = {r["step"]: r["loss"] for r in two}
+    assert [curve[r["step"]] for r in one] == pytest.approx([r["loss"] for r in one], rel=1e-4)
+
+
+def test_precision_is_the_one_that_runs_faster(monkeypatch):
+    plain = edm.loss
+
+    def slow(precision):
+        def loss(*arguments):
+            if torch.is_autocast_enabled("cpu") == (precision == "bfloat16"):
+                time.sleep(0.02)
+            return plain(*arguments)
+
+        return loss
+
+    for precision, faster in (("float32", "bfloat16"), ("bfloat16", "float32")):
+        monkeypatch.setattr(edm, "loss", slow(precision))
+        model = denoiser()
+        before = weights(model)
+        generator = torch.Generator().manual_seed(0)
+        assert train.fastest_precision(model, (*batch(generator), generator)) == faster
+        assert torch.equal(weights(model), before)
+        assert all(p.grad is None for p in model.parameters())
+        training = Training(model, batch, Settings(1, precision=None))
+        list(training.run())
+        assert training.precision == faster
+
+
+def test_bfloat16_trains_too():
+    losses = [
+        r["loss"]
+        for r in Training(denoiser(), batch, replace(SETTINGS, precision="bfloat16")).run()
+    ]
+    exact = [r["loss"] for r in Training(denoiser(), batch, SETTINGS).run()]
+    assert losses == pytest.approx(exact, rel=0.05)
+
+
+def test_stored_weights_come_back_in_bfloat16_precision(tmp_path):
+    model = denoiser()
+    train.save_weights(tmp_path / "net.safetensors", model, {"seed": 3})
+    loaded, header = train.load_weights(tmp_path / "net.safetensors", denoiser(5).network)
+    assert header["seed"] == 3
+    assert loaded.sigma_data == 0.3
+    assert torch.equal(weights(loaded), weights(model).bfloat16().float())
+    with pytest.raises(ValueError, match="is a checkpoint of the network 'unet"):
+        train.load_weights(tmp_path / "net.safetensors", denoiser(width=12).network)
+    other = denoiser(dimensions=3).network
+    other.name = model.network.name
+    with pytest.raises(ValueError, match="does not fit"):
+        train.load_weights(tmp_path / "net.safetensors", other)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    list(Training(denoiser(), batch, replace(SETTINGS, steps=1)).run(path))
+    with pytest.raises(ValueError, match=r"was trained with .*'steps': 1,.* not with"):
+        next(Training(denoiser(), batch, SETTINGS).run(path))
+    with pytest.raises(ValueError, match=r"network 'unet.*width8.*not of 'unet.*width12"):
+        next(Training(denoiser(width=12), batch, replace(SETTINGS, steps=1)).run(path))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="cut short"):
+        next(Training(denoiser(), batch, replace(SETTINGS, steps=1)).run(path))
+
+
+def test_a_failing_write_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    path = tmp_path / "run.safetensors"
+    run = Training(denoiser(), batch, SETTINGS).run(path, save_every=5)
+    for _ in range(5):
+        next(run)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        list(run)
+    assert path.read_bytes() == before
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="'float8'"):
+        Training(denoiser(), batch, replace(SETTINGS, precision="float8"))
+    with pytest.raises(ValueError, match="0 shards"):
+        Training(denoiser(), batch, replace(SETTINGS, shards=0))
