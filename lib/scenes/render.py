@@ -1,0 +1,261 @@
+"""Pictures of scenes, ray traced in plain tensor operations on any device, and their labels.
+
+Lamps are spheres, so a shadow's edge is as soft as its lamp is large and its occluder far. Rubber
+is matt with a broad gloss; metal mirrors the lamps and a ground without objects. Light is linear
+until it is encoded as sRGB at the end.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lib.scenes.scene import Camera, Scenes, locations, project
+from lib.scenes.trace import (
+    Hits,
+    Objects,
+    at,
+    by_shape,
+    expand,
+    hidden,
+    length,
+    neighbours,
+    objects_of,
+    shadows,
+    slopes,
+    trace,
+    turned,
+)
+
+GROUND = 0.8  # reflectance
+SKY = 0.07  # radiance from above that fills the shadows
+STUDIO = 0.4  # radiance from above that metal mirrors
+SUN = (0.4015, -0.2282, 0.8871)  # direction to it
+SUN_DISTANCE, SUN_RADIUS, SUN_POWER = 1e3, 0.1, 0.45  # radius over distance; irradiance here
+LAMP_RADIUS = 0.5
+LAMP_POWER = (32.0, 16.0, 9.6)  # irradiance of the key, back and fill lamps at distance 1
+BEVEL = 0.08  # edges of cubes and cylinders shine as if rounded, on this share of half a side
+GLOSS = {"rubber": (12, 0.04), "metal": (60, 2.5)}  # sharpness and strength of a lamp's reflection
+MIRROR = 0.75  # of the light that metal sends back
+EXPOSURE = 1.05
+SAMPLES = {32: 3}  # rays a pixel along each axis, by size; 2 for the others
+CHUNK = 2**19  # rays traced at once: a cache's worth; a GPU takes 32 times that
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a picture shows of its scene.
+
+    Attributes:
+        location: (B, K, 2), the centres, as fractions of the picture; see `lib.scenes.scene`.
+        depth: (B, K), of the centres along the view, world units.
+        visibility: (B, K), share of the object's pixels in the picture that no other object hides;
+            0 where it has none.
+        mask: (B, K) bool, which objects are there.
+    """
+
+    location: Tensor
+    depth: Tensor
+    visibility: Tensor
+    mask: Tensor
+
+
+def render(scenes: Scenes, size: int) -> Tensor:
+    """Draws scenes: the central square of the camera's picture.
+
+    Args:
+        scenes: B scenes.
+        size: Width and height, pixels.
+
+    Returns:
+        (B, 3, size, size), sRGB in [-1, 1], on the scenes' device.
+
+    Raises:
+        ValueError: `size` is less than 1.
+    """
+    if size < 1:
+        raise ValueError(f"a picture needs a size of at least 1 pixel, got {size}")
+    samples = SAMPLES.get(size, 2)
+    rays = CHUNK if scenes.mask.device.type == "cpu" else 32 * CHUNK
+    step = max(1, rays // (size * samples) ** 2)
+    chunks = [scenes[i : i + step] for i in range(0, len(scenes), step)]
+    return torch.cat([_picture(chunk, size, samples) for chunk in chunks])
+
+
+def labels(scenes: Scenes, size: int = 64) -> Labels:
+    """Location, depth and visibility of every object.
+
+    Args:
+        scenes: B scenes.
+        size: Rays along each side of the picture, to measure visibility with.
+    """
+    objects = objects_of(scenes)
+    hits = trace(objects, scenes.camera, size)
+    slot, seen = objects.slot[hits.object], hits.seen.to(hits.depth.dtype)
+    none = hits.depth.new_zeros(scenes.mask.numel())
+    total = none.index_add(0, slot, torch.ones_like(seen)).clamp(min=1)
+    return Labels(
+        location=locations(scenes),
+        depth=project(scenes.coords, scenes.camera)[..., 2],
+        visibility=(none.index_add(0, slot, seen) / total).view_as(scenes.mask),
+        mask=scenes.mask,
+    )
+
+
+def _picture(scenes: Scenes, size: int, samples: int) -> Tensor:
+    """(B, 3, size, size): the objects' light over the ground's, averaged before it is encoded."""
+    objects = objects_of(scenes)
+    lamps = _Lamps.of(scenes)
+    hits = trace(objects, scenes.camera, size * samples)
+    hits = Hits(*(values[..., hits.seen] for values in hits))
+    light = torch.cat(
+        [_object_light(objects, hits, scenes, lamps), torch.ones_like(hits.depth[None])]
+    )
+    row, column = hits.ray // (size * samples), hits.ray % (size * samples)
+    pixel = row // samples * size + column // samples  # row counts through the batch
+    total = light.new_zeros(4, len(scenes) * size * size).index_add_(1, pixel, light / samples**2)
+    ground = _ground_light(objects, scenes, lamps, size).flatten()
+    linear = total[:3] + ground * (1 - total[3])
+    return _encoded(linear).view(3, len(scenes), size, size).transpose(0, 1).contiguous()
+
+
+def _encoded(linear: Tensor) -> Tensor:
+    """Linear light as sRGB in [-1, 1]."""
+    linear = (EXPOSURE * linear).clamp(0, 1)
+    curve = torch.where(
+        linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clamp(min=1e-6) ** (1 / 2.4) - 0.055
+    )
+    return 2 * curve - 1
+
+
+class _Lamps(NamedTuple):
+    """The L lamps, the sun first: a lamp too, far away."""
+
+    place: Tensor  # (B, L, 3)
+    radius: Tensor  # (L,)
+    power: Tensor  # (L,) irradiance at distance 1
+
+    @classmethod
+    def of(cls, scenes: Scenes) -> "_Lamps":
+        sun = scenes.lamps.new_tensor(SUN) * SUN_DISTANCE
+        place = torch.cat([sun.expand(len(scenes), 1, 3), scenes.lamps], 1)
+        radius = place.new_tensor([SUN_RADIUS * SUN_DISTANCE, *[LAMP_RADIUS] * 3])
+        return cls(place, radius, place.new_tensor([SUN_POWER * SUN_DISTANCE**2, *LAMP_POWER]))
+
+    def at(self, scene: Tensor, lamp: Tensor) -> tuple[Tensor, Tensor]:
+        """Places (3, M) and radii (M,) of lamps (M,) of scenes (M,)."""
+        places = self.place.flatten(0, 1).T.contiguous()
+        return at(places, scene * len(self.radius) + lamp), at(self.radius, lamp)
+
+
+def _ground_light(objects: Objects, scenes: Scenes, lamps: _Lamps, size: int) -> Tensor:
+    """(B, size, size): radiance of the ground, with soft shadows."""
+    spots = _ground(scenes.camera, size)  # (2, B, size, size)
+    shape = (len(scenes), len(lamps.power), size, size)
+    lit = spots.new_ones(shape)
+    owner, lamp, row, column = shadows(objects, scenes.camera, lamps.place, lamps.radius, size)
+    scene = objects.scene[owner]
+    pixel = row * size + column
+    point = at(spots.flatten(1), scene * size**2 + pixel)
+    point = torch.nn.functional.pad(point, (0, 0, 0, 1))
+    share = hidden(objects, owner, point, *lamps.at(scene, lamp))
+    index = (scene * shape[1] + lamp) * size**2 + pixel
+    lit.view(-1).scatter_reduce_(0, index, 1 - share, "amin")
+    place = lamps.place.permute(1, 2, 0)[..., None, None]  # (L, 3, B, 1, 1)
+    return _ground_radiance(spots, place, lamps.power, lit.transpose(0, 1))
+
+
+def _ground_radiance(spots: Tensor, place: Tensor, power: Tensor, lit=None) -> Tensor:
+    """Radiance (...) of the ground at spots (2, ...), of whose lamps (L, 3, ...) `lit` is seen."""
+    total = torch.full_like(spots[0], SKY * math.pi)
+    for i, (x, y, z) in enumerate(place):
+        square = (spots[0] - x) ** 2 + (spots[1] - y) ** 2 + z**2
+        light = power[i] * z / (square * square.sqrt())
+        total += light if lit is None else light * lit[i]
+    return GROUND / math.pi * total
+
+
+def _ground(camera: Camera, size: int) -> Tensor:
+    """(2, B, size, size): the places on the ground that the pixels' middles show."""
+    x, y = slopes(camera, size)
+    right, down, forward = (axis.T[:, :, None, None] for axis in camera.axes.unbind(-2))
+    rays = right * x + down * y[:, None] + forward  # (3, B, size, size)
+    eye = camera.eye.T[:, :, None, None]
+    return eye[:2] - rays[:2] * (eye[2] / rays[2])
+
+
+def _object_light(objects: Objects, hits: Hits, scenes: Scenes, lamps: _Lamps) -> Tensor:
+    """(3, M): radiance of the objects where rays meet them."""
+    owner = hits.object
+    scene = at(objects.scene, owner)
+    turn = at(objects.turn * objects.turn.new_tensor([[1], [-1]]), owner)  # back to the world
+    normal = turned(by_shape(_NORMAL, objects, owner, hits.local), turn)
+    point = at(objects.center, owner) + at(objects.scale, owner) * turned(hits.local, turn)
+    view = point - at(scenes.camera.eye.T, scene)
+    view = view / length(view)
+    mirrored = view - 2 * (view * normal).sum(0) * normal
+    lit = _lit(objects, hits, point, lamps)
+    metal = at(objects.metal, owner)
+    matt, gloss = SKY * math.pi * (1 + normal[2]) / 2, 0.0
+    sharp = torch.where(metal, GLOSS["metal"][0], GLOSS["rubber"][0])
+    for i, power in enumerate(lamps.power):
+        way = at(lamps.place[:, i].T, scene) - point
+        square = (way * way).sum(0)
+        way = way / square.sqrt()
+        strength = power / square * lit[i]
+        matt = matt + strength * (way * normal).sum(0).clamp(min=0)
+        gloss = gloss + strength * (way * mirrored).sum(0).clamp(min=0) ** sharp
+    seen = _surroundings(point, mirrored, scene, lamps)
+    albedo = at(objects.albedo, owner)
+    rubber = albedo * matt / math.pi + GLOSS["rubber"][1] * gloss
+    shiny = albedo * ((1 - MIRROR) * matt / math.pi + MIRROR * seen + GLOSS["metal"][1] * gloss)
+    return torch.where(metal, shiny, rubber)
+
+
+def _lit(objects: Objects, hits: Hits, point: Tensor, lamps: _Lamps) -> Tensor:
+    """(L, M): how much of each lamp the points (3, M) of objects see past the other objects."""
+    occluder, shaded, lamp = neighbours(objects, lamps.place, lamps.radius)
+    count = torch.bincount(hits.object, minlength=len(objects.scale))
+    pair, place = expand(count[shaded])
+    hit = (count.cumsum(0) - count)[shaded[pair]] + place
+    lamp, scene = lamp[pair], objects.scene[shaded[pair]]
+    share = hidden(objects, occluder[pair], at(point, hit), *lamps.at(scene, lamp))
+    lit = point.new_ones(len(lamps.power), point.shape[1])
+    lit.view(-1).scatter_reduce_(0, lamp * lit.shape[1] + hit, 1 - share, "amin")
+    return lit
+
+
+def _surroundings(point: Tensor, way: Tensor, scene: Tensor, lamps: _Lamps) -> Tensor:
+    """(M,): radiance that comes from the ground or the sky to points (3, M) along ways (3, M)."""
+    down = (-way[2]).clamp(min=0.05)
+    spot = point[:2] + way[:2] * (point[2] / down)
+    light = _ground_radiance(spot, lamps.place[scene].permute(1, 2, 0), lamps.power)
+    return torch.where(way[2] < 0, light, STUDIO)
+
+
+def _normal_box(local: Tensor) -> Tensor:
+    """Outward direction (3, M) on a cube with bevelled edges."""
+    normal = _beyond_bevel(local)
+    return normal / length(normal)
+
+
+def _normal_ball(local: Tensor) -> Tensor:
+    """Outward direction (3, M) on a sphere."""
+    return local
+
+
+def _normal_tube(local: Tensor) -> Tensor:
+    """Outward direction (3, M) on a cylinder with bevelled edges."""
+    radius = length(local[:2])
+    side = local[:2] / radius * _beyond_bevel(radius)
+    normal = torch.cat([side, _beyond_bevel(local[2:])])
+    return normal / length(normal)
+
+
+def _beyond_bevel(value: Tensor) -> Tensor:
+    return value.sign() * (value.abs() - (1 - BEVEL)).clamp(min=0)
+
+
+_NORMAL = (_normal_box, _normal_ball, _normal_tube)
