@@ -10,6 +10,7 @@ Locations are fractions of that square: (0, 0) its upper left corner, (1, 1) its
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
@@ -121,6 +122,17 @@ class Scenes:
             **{name: function(value) for name, value in values.items()},
             camera=replace(self.camera, eye=function(self.camera.eye)),
         )
+
+
+def concatenated(parts: Sequence[Scenes]) -> Scenes:
+    """One batch of the scenes of several, with equal K and the same kind of camera."""
+    values = {
+        f.name: torch.cat([getattr(part, f.name) for part in parts])
+        for f in fields(Scenes)
+        if f.name != "camera"
+    }
+    eyes = torch.cat([part.camera.eye for part in parts])
+    return Scenes(**values, camera=replace(parts[0].camera, eye=eyes))
 
 
 def project(points, camera: Camera) -> Tensor:

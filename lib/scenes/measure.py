@@ -1,0 +1,222 @@
+"""How well pictures show what was asked for: fixed before any network was looked at.
+
+A picture's detected places are matched one to one to those asked for. `hits` is the matched share
+of the asked, `blind` what the same pictures score against another scene's request for as many
+objects, `ceiling` what real pictures of the asked scenes score. Then
+
+    skill = (hits - blind) / (ceiling - blind)
+
+is 0 for drawing without looking and 1 for drawing as well as a real picture. Intervals are 95 %
+percentile bootstraps over seeds, and over pictures within each.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+Places = tuple[Tensor, Tensor]  # (B, M, 2) in [0, 1] and a mask (B, M), as of conditions
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The numbers that the measure rests on.
+
+    Attributes:
+        radius: How far a match may be, as a share of the picture's width.
+        threshold: How sure the detector must be of an object.
+        visible: An object seen less than this is heavily hidden. Scenes that set a request or
+            judge the detector hold none; so neither truth nor result counts one.
+        samples: Pictures for each number of objects and each training seed.
+        counts: Numbers of objects asked for.
+        levels: Of skill, for K_max; the first is the verdict's.
+        draws: Of the bootstrap.
+    """
+
+    radius: float = 1 / 20
+    threshold: float = 0.5
+    visible: float = 0.3
+    samples: int = 256
+    counts: tuple[int, ...] = tuple(range(11))
+    levels: tuple[float, ...] = (0.8, 0.6, 0.9)
+    draws: int = 2000
+
+
+MEASURE = Measure()
+
+
+def matched(found: Tensor, asked: Tensor, radius: float = MEASURE.radius) -> Tensor:
+    """Distances of the best one-to-one matching: most matches first, then the least distance.
+
+    Args:
+        found: (M, 2), in [0, 1].
+        asked: (K, 2), in [0, 1].
+        radius: The longest match.
+
+    Returns:
+        (H,), of the H <= min(M, K) matches.
+    """
+    distance = torch.cdist(found.double(), asked.double())
+    # One match weighs more than any sum of distances, so as many are made as can be.
+    cost = torch.where(distance <= radius, distance, 1e3)
+    rows, columns = linear_sum_assignment(cost.cpu().numpy())
+    chosen = distance[rows, columns]
+    return chosen[chosen <= radius]
+
+
+def scored(found: Places, asked: Places, real: Places) -> dict[str, list]:
+    """Raw numbers of pictures that were asked for K objects each, to be stored and summed up.
+
+    Args:
+        found: Places detected in n drawn pictures.
+        asked: The n requests, (n, K, 2) and a mask that is all true.
+        real: Places detected in real pictures of the n asked scenes.
+
+    Returns:
+        `count`, K, and lists of n numbers: `hits` (matched), `blind` (matched to the next
+        picture's request), `ceiling` (matched in the real picture), `found` (detected), `error`
+        (sum of the distances of the hits, in widths).
+
+    Raises:
+        ValueError: The batches differ in length or hold fewer than two pictures, the requests
+            differ in K, or a place asked for is outside the picture.
+    """
+    place, mask = asked
+    if not len(place) == len(found[0]) == len(real[0]) or len(place) < 2:
+        raise ValueError("found, asked and real must be of the same two or more pictures")
+    if not mask.all():
+        raise ValueError("every picture must be asked for the same number of places")
+    if not ((place >= 0) & (place <= 1)).all():
+        raise ValueError("a place asked for is outside the picture: x and y must be in [0, 1]")
+    hits, blind, ceiling = (
+        [matched(p[m], a) for p, m, a in zip(*places, requests, strict=True)]
+        for places, requests in ((found, place), (found, place.roll(-1, 0)), (real, place))
+    )
+    return {
+        "count": place.shape[1],
+        "hits": list(map(len, hits)),
+        "blind": list(map(len, blind)),
+        "ceiling": list(map(len, ceiling)),
+        "found": found[1].sum(1).tolist(),
+        "error": [round(float(distances.sum()), 6) for distances in hits],
+    }
+
+
+def summary(seeds: Sequence[dict], generator: torch.Generator) -> dict:
+    """What the pictures of all training seeds say for one number of objects.
+
+    Args:
+        seeds: What `scored` returned, one a training seed, all with equal K and equally many
+            pictures.
+        generator: Draws the bootstrap.
+
+    Returns:
+        `count`; `hits`, `blind`, `ceiling` as shares of the asked; `skill` with `low` and `high`,
+        and each seed's own in `skills`; `extras` a picture (detected, not hits); `exact`, the
+        share of pictures with as many detected as asked; `error`, the mean distance of hits in
+        widths. For K = 0 all but `count`, `extras` and `exact` are None.
+
+    Raises:
+        ValueError: Different K, or real pictures hit no more than blind ones.
+    """
+    count = seeds[0]["count"]
+    if any(seed["count"] != count for seed in seeds):
+        raise ValueError(f"all seeds must be asked for {count} objects")
+    numbers = _numbers(seeds, "hits", "blind", "ceiling")
+    hits, found, error = _numbers(seeds, "hits", "found", "error")
+    result = {
+        "count": count,
+        "extras": float((found - hits).mean()),
+        "exact": float((found == count).double().mean()),
+    }
+    names = ("hits", "blind", "ceiling", "skill", "low", "high", "skills", "error")
+    if count == 0:
+        return result | dict.fromkeys(names)
+    if numbers[2].sum() <= numbers[1].sum():
+        raise ValueError(f"real pictures of {count} objects hit no more than blind ones")
+    low, high = interval(resampled(seeds, generator))
+    values = [float(part.mean()) / count for part in numbers]
+    values += [float(_skill(numbers.flatten(1))), low, high, _skill(numbers).tolist()]
+    values.append(float(error.sum() / hits.sum()) if hits.sum() else None)
+    return result | dict(zip(names, values, strict=True))
+
+
+def _numbers(seeds: Sequence[dict], *names: str) -> Tensor:
+    """Raw numbers (names, seeds, n)."""
+    return torch.tensor([[seed[name] for seed in seeds] for name in names], dtype=torch.float64)
+
+
+def _skill(numbers: Tensor) -> Tensor:
+    """Skill (...) from the hits, blind hits and ceilings (3, ..., n) of n pictures."""
+    hits, blind, ceiling = numbers.sum(-1)
+    return (hits - blind) / (ceiling - blind)
+
+
+def resampled(seeds: Sequence[dict], generator: torch.Generator) -> Tensor:
+    """Skill (draws,) of seeds drawn with replacement, and of pictures drawn within each.
+
+    Args:
+        seeds: As for `summary`, with K > 0.
+        generator: Source of the draws.
+    """
+    numbers = _numbers(seeds, "hits", "blind", "ceiling")
+    _, runs, n = numbers.shape
+    shape, kwargs = (MEASURE.draws, runs), {"generator": generator, "device": generator.device}
+    seed = torch.randint(runs, shape, **kwargs)
+    picture = torch.randint(n, (*shape, n), **kwargs)
+    return _skill(numbers[:, seed[..., None], picture].flatten(2))  # of (3, draws, runs n)
+
+
+def interval(draws: Tensor) -> tuple[float, float]:
+    """The middle 95 % of draws (D,); a draw of 0 / 0 counts as none."""
+    low, high = torch.nanquantile(draws, draws.new_tensor([0.025, 0.975])).tolist()
+    return low, high
+
+
+def difference(
+    seeds: Sequence[dict], others: Sequence[dict], generator: torch.Generator
+) -> tuple[float, float, float]:
+    """Skill of one setting less another's at the same K, with the 95 % interval's ends."""
+    names = ("hits", "blind", "ceiling")
+    value, other = (_skill(_numbers(runs, *names).flatten(1)) for runs in (seeds, others))
+    draws = resampled(seeds, generator) - resampled(others, generator)
+    return float(value - other), *interval(draws)
+
+
+def k_max(lows: dict[int, float], level: float = MEASURE.levels[0]) -> int:
+    """How many objects a network composes.
+
+    Args:
+        lows: Lower 95 % bound of skill by number of objects asked for, from 1 on.
+        level: Of skill.
+
+    Returns:
+        The largest K such that every K' = 1, ..., K reaches the level; 0 if K = 1 does not.
+    """
+    reached = 0
+    while lows.get(reached + 1, -1.0) >= level:
+        reached += 1
+    return reached
+
+
+def implied_extras(rule: str, low: int, high: int, count: int) -> float:
+    """Objects beyond the K asked for that a network's training data imply.
+
+    Args:
+        rule: `label_all` or `label_one`.
+        low, high: Objects in a training scene, uniform, ends included.
+        count: K.
+
+    Returns:
+        For `label_all` 0: all objects are labelled. For `label_one` the others in a scene of at
+        least K objects, on average; 0 where no training scene has so many.
+
+    Raises:
+        ValueError: An unknown rule.
+    """
+    if rule not in ("label_all", "label_one"):
+        raise ValueError(f"the rule must be 'label_all' or 'label_one', not {rule!r}")
+    others = [n - count for n in range(max(low, count), high + 1)]
+    return sum(others) / len(others) if rule == "label_one" and others else 0.0

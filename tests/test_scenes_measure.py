@@ -1,0 +1,170 @@
+"""The measure, on results whose skill is known because they were made to have it."""
+
+from itertools import combinations, permutations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lib.scenes.measure import (
+    MEASURE,
+    difference,
+    implied_extras,
+    interval,
+    k_max,
+    matched,
+    resampled,
+    scored,
+    summary,
+)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def all_of(places):
+    return places, torch.ones(places.shape[:2], dtype=torch.bool)
+
+
+def drawn(n, count, skill, seed):
+    """A record of n pictures: each, with chance `skill`, all that was asked, else some other."""
+    g = generator(seed)
+    asked, elsewhere = torch.rand(2, n, count, 2, generator=g)
+    lucky = torch.rand(n, 1, 1, generator=g) < skill
+    found = torch.where(lucky, asked, elsewhere)
+    return scored(all_of(found), all_of(asked), all_of(asked))
+
+
+def best_by_trying_all(found, asked, radius):
+    """Most matches, then the least sum, over every one-to-one pairing."""
+    best = (0, 0.0)
+    for size in range(1, min(len(found), len(asked)) + 1):
+        for rows in combinations(range(len(found)), size):
+            for columns in permutations(range(len(asked)), size):
+                distances = (found[list(rows)] - asked[list(columns)]).norm(dim=1)
+                if (distances <= radius).all():
+                    best = min(best, (-size, float(distances.sum())))
+    return best
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 10**6))
+def test_the_matching_is_the_best_there_is(m, k, seed):
+    found = torch.rand(m, 2, generator=generator(seed)).double() * 0.2
+    asked = torch.rand(k, 2, generator=generator(seed + 1)).double() * 0.2
+    distances = matched(found, asked, 0.1)
+    size, total = best_by_trying_all(found, asked, 0.1)
+    assert -len(distances) == size
+    assert abs(float(distances.sum()) - total) < 1e-9
+
+
+def test_one_object_fills_one_request():
+    asked = torch.tensor([[0.50, 0.5], [0.52, 0.5]])
+    assert len(matched(asked[:1], asked)) == 1
+    assert len(matched(torch.tensor([[0.5, 0.551]]), asked)) == 0
+
+
+@pytest.mark.parametrize("count", [1, 4, 8])
+@pytest.mark.parametrize("skill", [0.0, 0.6, 1.0])
+def test_a_known_skill_is_found(count, skill):
+    seeds = [drawn(256, count, skill, seed) for seed in range(3)]
+    found = summary(seeds, generator())
+    assert found["low"] <= skill + 1e-9
+    assert found["high"] >= skill - 1e-9
+    assert abs(found["skill"] - skill) < 0.06
+    assert found["ceiling"] == 1
+    assert found["exact"] == 1
+    assert len(found["skills"]) == 3
+
+
+def test_raw_numbers():
+    asked = torch.tensor([[[0.2, 0.2], [0.8, 0.8]], [[0.2, 0.8], [0.5, 0.5]]])
+    found = torch.tensor(
+        [[[0.2, 0.23], [0.5, 0.5], [0.9, 0.1]], [[0.2, 0.8], [0.0, 0.0], [0.0, 0.0]]]
+    )
+    mask = torch.tensor([[True, True, True], [True, False, False]])
+    record = scored((found, mask), all_of(asked), all_of(asked))
+    assert record == {
+        "count": 2,
+        "hits": [1, 1],
+        "blind": [1, 0],
+        "ceiling": [2, 2],
+        "found": [3, 1],
+        "error": [0.03, 0.0],
+    }
+    total = summary([record], generator())
+    assert total["hits"] == 0.5
+    assert total["blind"] == 0.25
+    assert total["skill"] == pytest.approx(1 / 3)
+    assert total["extras"] == 1
+    assert total["exact"] == 0
+    assert total["error"] == pytest.approx(0.015)
+
+
+def test_nothing_asked_counts_extras_only():
+    found = torch.rand(4, 2, 2, generator=generator())
+    none = (torch.zeros(4, 0, 2), torch.zeros(4, 0, dtype=torch.bool))
+    total = summary([scored(all_of(found), none, none)], generator())
+    assert total["extras"] == 2
+    assert total["exact"] == 0
+    assert total["skill"] is None
+
+
+def test_the_bootstrap_is_as_wide_as_theory_says():
+    """For one seed and K = 1, hits are a binomial; blind and ceiling hardly vary."""
+    seeds = [drawn(256, 1, 0.5, 0)]
+    draws = resampled(seeds, generator())
+    assert draws.shape == (MEASURE.draws,)
+    assert abs(float(draws.std()) / (0.25 / 256) ** 0.5 - 1) < 0.1
+    low, high = interval(torch.linspace(0, 1, 1001))
+    assert (low, high) == pytest.approx((0.025, 0.975))
+
+
+def test_seeds_that_differ_widen_the_interval():
+    alike = [drawn(256, 4, 0.5, seed) for seed in range(3)]
+    apart = [drawn(256, 4, skill, 7) for skill in (0.2, 0.5, 0.8)]
+    assert resampled(apart, generator()).std() > 4 * resampled(alike, generator()).std()
+
+
+def test_differences():
+    one, other = ([drawn(256, 6, skill, s) for s in range(3)] for skill in (0.7, 0.2))
+    value, low, high = difference(one, other, generator())
+    assert low < 0.5 < high
+    assert abs(value - 0.5) < 0.05
+    assert low > 0.4
+    value, low, high = difference(one, one, generator())
+    assert value == 0
+    assert low < 0 < high
+
+
+def test_k_max():
+    lows = {1: 0.9, 2: 0.85, 3: 0.79, 4: 0.95}
+    assert k_max(lows) == 2
+    assert k_max(lows, 0.6) == 4
+    assert k_max(lows, 0.9) == 1
+    assert k_max({1: 0.1, 2: 1.0}) == 0
+    assert k_max({}) == 0
+
+
+def test_extras_that_the_data_imply():
+    assert [implied_extras("label_one", 1, 3, k) for k in range(5)] == [2, 1, 0.5, 0, 0]
+    assert implied_extras("label_one", 3, 3, 1) == 2
+    assert implied_extras("label_all", 1, 3, 1) == 0
+    with pytest.raises(ValueError, match="'label_two'"):
+        implied_extras("label_two", 1, 3, 1)
+
+
+def test_bad_results():
+    places = all_of(torch.full((3, 2, 2), 0.5))
+    with pytest.raises(ValueError, match="same two or more pictures"):
+        scored(places, all_of(torch.rand(2, 2, 2)), places)
+    with pytest.raises(ValueError, match="outside the picture"):
+        scored(places, all_of(torch.full((3, 2, 2), 1.2)), places)
+    with pytest.raises(ValueError, match="same number of places"):
+        scored(places, (places[0], torch.zeros(3, 2, dtype=torch.bool)), places)
+    with pytest.raises(ValueError, match="no more than blind"):
+        summary([scored(places, places, places)], generator())
+    with pytest.raises(ValueError, match="asked for 2 objects"):
+        summary([drawn(4, 2, 1, 0), drawn(4, 3, 1, 0)], generator())
