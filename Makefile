@@ -1,0 +1,46 @@
+# make book, then open the page it names; make test runs everything that must hold.
+PYTHON ?= python3
+BUDGET ?= laptop
+PORT ?= 8000
+RUN = .venv/bin/python
+
+.PHONY: book test test-all lab serve results stamp lint clean
+
+book: .venv/ready
+	$(RUN) -m tools.build --budget $(BUDGET)
+
+test: .venv/ready
+	$(RUN) -m pytest -n 2 -q -m "not site and not weekly"
+	$(RUN) -m tools.build --budget smoke --fresh
+	$(RUN) -m pytest -q -m "site and not weekly"
+
+# Weekly and before publishing: every page in every variant, Colab's versions, kills, search.
+test-all: test
+	$(RUN) -m pytest -q -m weekly
+
+lab: .venv/ready
+	$(RUN) -m jupyterlab chapters
+
+serve: book
+	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+# Runs every chapter and writes what the book reports into lib/results/; commit it.
+results: .venv/ready
+	$(RUN) -m tools.results
+
+# Writes the repository's address from _config.yml into the notebooks and the README.
+stamp: .venv/ready
+	$(RUN) -m tools.stamp
+
+lint: .venv/ready
+	.venv/bin/nbstripout --keep-id chapters/*.ipynb
+	$(RUN) -m ruff format
+	$(RUN) -m ruff check --fix
+
+clean:
+	rm -rf _build _executed .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -exec rm -rf {} +
+
+.venv/ready: requirements.txt tools/install.py
+	$(PYTHON) tools/install.py
+	touch $@

@@ -1,0 +1,90 @@
+"""A chapter's head, its budget and seeds, its downloads and its rows of the ledger."""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from IPython.display import HTML, Markdown, display
+
+from lib.book import claims, figures, runtime
+from lib.book.runtime import Budget
+
+TIMES = runtime.RESULTS / "times.json"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """What a chapter runs with.
+
+    Attributes:
+        name: the notebook's name without its ending.
+        budget: how much it computes live.
+        device: where its tensors live.
+    """
+
+    name: str
+    budget: Budget
+    device: torch.device
+
+    def generator(self, seed: int) -> torch.Generator:
+        """A random stream on the CPU: the same numbers whatever the device."""
+        return runtime.generator(seed)
+
+    def download(self, numbers: Mapping[str, Any]) -> None:
+        """Shows a link that saves the chapter's numbers, with their provenance, as JSON."""
+        data = {
+            "chapter": self.name,
+            "budget": self.budget.name,
+            "provenance": runtime.provenance(),
+            "numbers": _plain(numbers),
+        }
+        text = base64.b64encode(json.dumps(data, indent=1).encode()).decode()
+        display(
+            HTML(
+                f'<a download="{self.name}.json" href="data:application/json;base64,{text}">'
+                f"The numbers of this chapter as JSON</a> ({len(numbers)} entries, with provenance)."
+            )
+        )
+
+    def ledger(self) -> None:
+        """Shows the chapter's rows of the claims ledger, with what this run measured."""
+        display(Markdown(claims.markdown(claims.live_rows(self.name))))
+
+
+def start(name: str) -> Chapter:
+    """Begins a chapter: sets the figure style, forgets its old records, shows budget and time."""
+    chapter = Chapter(name, runtime.budget(), runtime.device())
+    figures.use_style()
+    claims.live_path(name).unlink(missing_ok=True)
+    display(HTML(f'<p class="book-head">{_head(chapter)}</p>'))
+    return chapter
+
+
+def _head(chapter: Chapter) -> str:
+    times = runtime.read_json(TIMES) if TIMES.exists() else {}
+    last = times.get(chapter.name, {}).get(chapter.budget.name)
+    took = (
+        f"the last recorded run took {last['seconds'] / 60:.1f} minutes ({last['machine']})"
+        if last
+        else "no run recorded yet"
+    )
+    return (
+        f"Budget: <strong>{chapter.budget.name}</strong>, at most {chapter.budget.seconds} s on "
+        f"{'a GPU' if chapter.budget.name == 'gpu' else '2 CPU cores'}; {took}. "
+        f"This run: {chapter.device.type}."
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Tensors and arrays as lists, at any depth."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, torch.Tensor | np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

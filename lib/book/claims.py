@@ -1,0 +1,262 @@
+"""The claims ledger: what the book says of each claim, computed from raw measurements on reading.
+
+A chapter or an experiment records raw numbers under a row's identifier; value, interval and verdict
+are computed from them here and stored nowhere. `make results` copies the records into
+`lib/results/claims/`, the only thing that the ledger page, chapter 11 and
+`python -m lib.book.claims` (JSON) read.
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from lib.book import runtime
+
+VERDICTS = ("holds", "holds at our scale", "does not hold", "not tested")
+COMMITTED = runtime.RESULTS / "claims"
+LIVE = runtime.ROOT / "_build" / "claims"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim of the ledger.
+
+    Attributes:
+        id: a dotted name.
+        claim: one sentence, Markdown.
+        source: where the claim is made: a paper, or "this book".
+        recorder: the chapter (`01_sim_task`) or experiment (`experiments/NAME`) that measures it.
+        rule: the verdict from value, low and high; None where the claim is not tested.
+        paper: the paper's value, or "unknown"; "none" where the claim gives no number.
+        untested: why the claim is not tested.
+    """
+
+    id: str
+    claim: str
+    source: str
+    recorder: str
+    rule: Callable[[float, float, float], str] | None
+    paper: str = "none"
+    untested: str = ""
+
+    def __post_init__(self):
+        if (self.rule is None) != bool(self.untested):
+            raise ValueError(f"{self.id}: a row has either a rule or a reason for not being tested.")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def within(target: float, by: float) -> Callable[[float, float, float], str]:
+    """The rule "the value is `target`, to `by`"."""
+    return lambda value, low, high: "holds" if abs(value - target) <= by else "does not hold"
+
+
+def above(bound: float, verdict: str = "holds") -> Callable[[float, float, float], str]:
+    """The rule "the whole interval lies above `bound`"."""
+    return lambda value, low, high: verdict if low > bound else "does not hold"
+
+
+def below(bound: float, verdict: str = "holds") -> Callable[[float, float, float], str]:
+    """The rule "the whole interval lies below `bound`"."""
+    return lambda value, low, high: verdict if high < bound else "does not hold"
+
+
+def estimate(samples: Sequence[float], tolerance: float | None = None) -> Estimate:
+    """Value and interval of raw numbers.
+
+    A deterministic claim is one number, give or take its tolerance. Else the value is the mean of
+    the samples; the 95 % interval is Wilson's where all are 0 or 1, and Student's otherwise.
+
+    Args:
+        samples: one number a seed or run.
+        tolerance: of a deterministic claim; its samples are then one number.
+
+    Raises:
+        ValueError: no finite numbers, several with a tolerance, one without.
+    """
+    x = np.asarray(samples, float).reshape(-1)
+    if not len(x) or not np.isfinite(x).all():
+        raise ValueError(f"A claim needs finite numbers; these are {samples!r}.")
+    if tolerance is not None:
+        if len(x) != 1 or not tolerance >= 0:
+            raise ValueError("A deterministic claim is one number with a tolerance of at least 0.")
+        return Estimate(x[0], x[0] - tolerance, x[0] + tolerance)
+    if len(x) < 2:
+        raise ValueError("One sample gives no interval: record several, or state a tolerance.")
+    if np.isin(x, (0, 1)).all():
+        share = stats.binomtest(int(x.sum()), len(x)).proportion_ci(method="wilson")
+        return Estimate(x.mean(), share.low, share.high)
+    half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x))
+    return Estimate(x.mean(), x.mean() - half, x.mean() + half)
+
+
+def record(id: str, samples: float | Sequence[float], tolerance: float | None = None) -> Estimate:
+    """Records the raw numbers of a claim; a smoke run is held against the committed ones.
+
+    A chapter's records go to `_build/claims/CHAPTER.BUDGET.json`, an experiment's to
+    `runs/NAME/claims.json`.
+
+    Args:
+        id: a row of the ledger.
+        samples: one number a seed or run, or one number with a tolerance.
+        tolerance: of a deterministic claim.
+
+    Raises:
+        ValueError: no such row, a row that says "not tested", or numbers that give no interval.
+        AssertionError: a smoke run lies outside the committed interval, widened for its size.
+    """
+    row = _row(id)
+    if row.rule is None:
+        raise ValueError(f"{id} is declared not tested ({row.untested}); it takes no record.")
+    raw = [float(x) for x in np.atleast_1d(np.asarray(samples, float))]
+    result = estimate(raw, tolerance)
+    path = live_path(row.recorder)
+    stored = runtime.read_json(path) if path.exists() else {"records": {}}
+    stored["provenance"] = runtime.provenance()
+    stored["records"][id] = {"samples": raw, "tolerance": tolerance}
+    runtime.write_json(path, stored)
+    if runtime.budget().name == "smoke" and not row.recorder.startswith("experiments/"):
+        _compare(id, raw, tolerance, committed().get(id))
+    return result
+
+
+def live_path(recorder: str) -> Path:
+    """Where a recorder's numbers go before `make results` commits them."""
+    if recorder.startswith("experiments/"):
+        return runtime.RUNS / recorder.removeprefix("experiments/") / "claims.json"
+    return LIVE / f"{recorder}.{runtime.budget().name}.json"
+
+
+def _row(id: str) -> Row:
+    from lib.book.ledger import ROWS
+
+    by_id = {row.id: row for row in ROWS}
+    if id not in by_id:
+        raise ValueError(f"The ledger has no row {id!r}; add it to lib/book/ledger.py.")
+    return by_id[id]
+
+
+def _compare(id: str, raw: list[float], tolerance: float | None, stored: dict | None) -> None:
+    """Holds a smoke run's numbers against the committed interval.
+
+    The interval is widened for the smaller sample, and from 95 % to 99.9 %: a smoke run asks
+    whether the claim broke, not how large it is.
+    """
+    if stored is None:
+        return
+    kept = estimate(stored["samples"], stored["tolerance"])
+    ours = estimate(raw, tolerance)
+    slack = 0.0
+    if tolerance is None:
+        widening = math.sqrt(1 + len(stored["samples"]) / len(raw)) * 3.29 / 1.96
+        slack = max(kept.high - kept.low, 1e-12) / 2 * widening - (kept.high - kept.low) / 2
+    if not kept.low - slack <= ours.value <= kept.high + slack:
+        raise AssertionError(
+            f"{id}: this run gives {ours.value:.6g}; the committed record says {kept.value:.6g} "
+            f"({kept.low - slack:.6g} to {kept.high + slack:.6g} for a run of this size)."
+        )
+
+
+def committed(folder: Path = COMMITTED) -> dict[str, dict]:
+    """All committed records by identifier, each with its recorder and provenance."""
+    found = {}
+    for path in sorted(folder.glob("**/*.json")):
+        stored = runtime.read_json(path)
+        recorder = str(path.relative_to(folder).with_suffix(""))
+        for id, entry in stored["records"].items():
+            found[id] = {**entry, "recorder": recorder, "provenance": stored["provenance"]}
+    return found
+
+
+def rows() -> list[dict]:
+    """The ledger: a dict a row with id, source, claim, paper, value, low, high, verdict.
+
+    Raises:
+        ValueError: ledger and records do not fit each other; the message lists each fault.
+    """
+    from lib.book.ledger import ROWS
+
+    records = committed()
+    if faults := mismatches(ROWS, records):
+        raise ValueError("The claims ledger does not fit its records:\n" + "\n".join(faults))
+    return [evaluated(row, records.get(row.id)) for row in ROWS]
+
+
+def live_rows(recorder: str) -> list[dict]:
+    """One recorder's rows, from what it recorded in this run."""
+    from lib.book.ledger import ROWS
+
+    path = live_path(recorder)
+    records = runtime.read_json(path)["records"] if path.exists() else {}
+    own = [row for row in ROWS if row.recorder == recorder]
+    missing = [row.id for row in own if row.rule is not None and row.id not in records]
+    if missing:
+        raise ValueError(f"{recorder} has not recorded {', '.join(missing)} in this run.")
+    return [evaluated(row, records.get(row.id)) for row in own]
+
+
+def evaluated(row: Row, stored: dict | None) -> dict:
+    """A row with its value, interval and verdict, computed from raw numbers."""
+    out = {"id": row.id, "source": row.source, "claim": row.claim, "paper": row.paper}
+    out["recorder"] = row.recorder
+    if stored is None:
+        none = dict.fromkeys(("value", "low", "high"))
+        return out | none | {"verdict": "not tested", "why": row.untested, "samples": 0}
+    e = estimate(stored["samples"], stored["tolerance"])
+    numbers = {"value": e.value, "low": e.low, "high": e.high}
+    verdict = row.rule(e.value, e.low, e.high)
+    return out | numbers | {"verdict": verdict, "why": "", "samples": len(stored["samples"])}
+
+
+def mismatches(ledger: Sequence[Row], records: dict[str, dict]) -> list[str]:
+    """What is wrong between ledger and records, a sentence each; nothing where they fit."""
+    by_id = {row.id: row for row in ledger}
+    ids = [row.id for row in ledger]
+    faults = [f"{id}: two rows have this id" for id in by_id if ids.count(id) > 1]
+    for id, row in by_id.items():
+        if row.rule is None and id in records:
+            faults.append(f"{id}: declared not tested, but has a record")
+        if row.rule is not None and id not in records:
+            faults.append(f"{id}: no record; run {row.recorder}, then `make results`")
+    for id, entry in records.items():
+        if id not in by_id:
+            faults.append(f"{id}: recorded by {entry['recorder']}, but the ledger has no such row")
+        elif entry["recorder"] != by_id[id].recorder:
+            faults.append(f"{id}: recorded by {entry['recorder']}, not by {by_id[id].recorder}")
+    return faults
+
+
+def markdown(evaluated_rows: Sequence[dict]) -> str:
+    """Rows as a Markdown table."""
+    lines = [
+        "| claim | source | paper | here | 95 % interval | verdict |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in evaluated_rows:
+        value, span = "", row["why"]
+        if row["samples"] == 1:
+            value, span = f"{row['value']:.4g}", f"± {row['high'] - row['value']:.2g} (tolerance)"
+        elif row["samples"]:
+            value = f"{row['value']:.4g}"
+            span = f"{row['low']:.4g} to {row['high']:.4g} (n = {row['samples']})"
+        lines.append(
+            f"| {row['claim']} `{row['id']}` | {row['source']} | {row['paper']} | {value} | {span} "
+            f"| **{row['verdict']}** |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(json.dumps(rows(), indent=1))

@@ -1,0 +1,140 @@
+"""How the book's figures look, and how they reach a page: as SVG that follows light and dark.
+
+Text, axes and grid are drawn in the page's own text colour (`currentColor`), everything else in
+colours that stand out on white and on near-black alike. A figure is shown with the sentence that
+says what it shows, for readers who do not see it.
+"""
+
+import contextlib
+import html
+import io
+import itertools
+import re
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import HTML, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# A colour no figure uses: where Matplotlib wrote it, the page's text colour goes.
+INK = "#010203"
+
+BLUE, ORANGE, GREEN, RED, PURPLE, TEAL, GREY = COLOURS = (
+    "#2f7fd6",
+    "#d2691e",
+    "#23925a",
+    "#d9436a",
+    "#8b62d9",
+    "#12869a",
+    "#808080",
+)
+
+# Sequential and diverging maps whose middle tones stay visible on both backgrounds.
+SEQUENTIAL = "viridis"
+DIVERGING = "RdBu_r"
+
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.prop_cycle": mpl.cycler(color=COLOURS),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 11,
+    "figure.constrained_layout.use": True,
+    "figure.figsize": (7.2, 3.6),
+    "font.size": 10,
+    "grid.alpha": 0.12,
+    "grid.color": INK,
+    "image.interpolation": "none",
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "patch.edgecolor": INK,
+    "savefig.facecolor": "none",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "book",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+_counter = itertools.count(1)
+
+
+def use_style() -> None:
+    """Draws everything that follows in the book's style."""
+    mpl.rcParams.update(STYLE)
+    with contextlib.suppress(ValueError):  # IPython keeps figures from being shown a second time
+        plt.ioff()
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an `<svg>` element in the page's ink, its identifiers unique on the page."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    plt.close(figure)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
+    prefix = f"f{next(_counter)}-"
+    text = re.sub(r'\bid="', f'id="{prefix}', text)
+    text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", text)
+    width, height = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', text).groups()
+    pixels = float(width) * 4 / 3
+    # On a phone the picture keeps a readable width and scrolls inside its own frame.
+    size = (
+        f'style="width: min(100%, {pixels:.0f}px); min-width: {min(pixels, 500):.0f}px; '
+        'height: auto" stroke-linejoin="round"'
+    )
+    return text.replace(f'width="{width}pt" height="{height}pt"', size, 1).strip()
+
+
+def labelled(element: str, alt: str) -> str:
+    """The `<svg>` element as one picture with the text alternative `alt`.
+
+    Raises:
+        ValueError: `alt` is empty.
+    """
+    if not alt.strip():
+        raise ValueError("A figure needs an alt text: one sentence that says what it shows.")
+    return element.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ', 1)
+
+
+def show(figure: Figure, alt: str, caption: str = "") -> None:
+    """Puts the figure on the page.
+
+    Args:
+        figure: drawn under `use_style`; it is closed.
+        alt: what the figure shows, for readers who do not see it.
+        caption: what to look at, for everybody; plain text or inline HTML.
+
+    Raises:
+        ValueError: `alt` is empty.
+    """
+    under = f"<figcaption>{caption}</figcaption>" if caption else ""
+    picture = scrolling(labelled(svg(figure), alt))
+    display(HTML(f'<figure class="book-figure" style="margin: 1em 0">{picture}{under}</figure>'))
+
+
+def band(axes: Axes, x, curves, colour: str, label: str = "") -> None:
+    """Draws an ensemble: the median of the curves and the band from 10 to 90 %.
+
+    Args:
+        axes: where.
+        x: (T,).
+        curves: (runs, T).
+        colour: of line and band.
+        label: for the legend.
+    """
+    low, middle, high = np.quantile(np.asarray(curves), (0.1, 0.5, 0.9), axis=0)
+    axes.fill_between(x, low, high, color=colour, alpha=0.25, lw=0)
+    axes.plot(x, middle, color=colour, label=label)
+
+
+def scrolling(element: str) -> str:
+    """The element in a frame that scrolls sideways on narrow screens, reachable by keyboard."""
+    return f'<div class="book-scroll" tabindex="0" style="overflow-x: auto">{element}</div>'

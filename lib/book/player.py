@@ -1,0 +1,328 @@
+"""Sliders that need no kernel: a figure whose marks follow native range inputs.
+
+Matplotlib draws the axes and the first state once; the player holds the data of every other state
+in compact arrays and moves the marks. The first state is a plain picture, so that print and pages
+without scripts show something true. It works on the website, in JupyterLab and in Colab.
+"""
+
+import base64
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+from IPython.display import HTML, display
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from lib.book import figures, runtime
+
+MAX_BYTES = 1_000_000
+_SCRIPT = Path(__file__).with_name("player.js").read_text()
+_STEPS_PER_POINT = 40  # coordinates are stored as 16-bit multiples of 1/40 pt
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line, its markers, or both, that move.
+
+    Attributes:
+        artist: from `axes.plot`; the player gives it its data.
+        x, y: (grid..., n) in data coordinates; an axis of the grid on which the data do not depend
+            may have length 1. NaN interrupts a line; not allowed where there are markers.
+    """
+
+    artist: Line2D
+    x: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Image:
+    """A heat map or a picture that changes.
+
+    Attributes:
+        artist: from `axes.imshow`; its colour map and limits hold for every state.
+        values: (grid..., H, W) for the artist's colour map, or (grid..., H, W, 3) as RGB in [0, 1].
+    """
+
+    artist: AxesImage
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text that changes in its place.
+
+    Attributes:
+        artist: from `axes.text`.
+        strings: (grid...) of str.
+    """
+
+    artist: Text
+    strings: np.ndarray
+
+
+def show(
+    figure: Figure,
+    sliders: Mapping[str, Sequence],
+    marks: Sequence[Line | Image | Label],
+    alt: str,
+    *,
+    readouts: Mapping[str, np.ndarray] | None = None,
+    play: str | None = None,
+    start: Mapping[str, int] | None = None,
+    formats: Mapping[str, str] | None = None,
+    caption: str = "",
+) -> None:
+    """Puts a figure with sliders on the page.
+
+    Args:
+        figure: drawn under `figures.use_style`; it is closed.
+        sliders: a name and its values for each axis of the grid, in the grid's order. Strings make
+            a list to choose from instead of a slider.
+        marks: what moves.
+        alt: a text alternative that follows the state: `{name}` stands for a slider's or a
+            readout's value.
+        readouts: numbers (or strings) over the grid, shown under the sliders.
+        play: the slider that the Play button moves.
+        start: the index at which a slider starts; 0 where it is not named.
+        formats: format specifications by slider or readout, `.3g` where none is named.
+        caption: as in `figures.show`.
+
+    Raises:
+        ValueError: a name in `alt`, `play`, `start` or `formats` that does not exist, an array that
+            does not fit the grid, or an output larger than `MAX_BYTES`.
+    """
+    grid = tuple(len(values) for values in sliders.values())
+    readouts = dict(readouts or {})
+    names = [*sliders, *readouts]
+    for asked in (*([play] if play else []), *(start or {}), *(formats or {})):
+        if asked not in names:
+            raise ValueError(f"No slider or readout is called {asked!r}; there are {names}.")
+    state = tuple((start or {}).get(name, 0) for name in sliders)
+    spec = _controls(sliders, readouts, grid, state, play, formats or {})
+    spec["alt"] = alt
+    first_alt = _filled(alt, spec, state)
+
+    figure.set_dpi(72)  # one point, one pixel: SVG's units
+    for k, mark in enumerate(marks):
+        mark.artist.set_gid(f"mark-{k}")
+        _set_state(mark, grid, state)
+    figure.canvas.draw()  # the layout is final from here on
+    spec["marks"] = [_encoded(mark, grid, figure) for mark in marks]
+    _put(figures.labelled(figures.svg(figure), first_alt), spec, caption)
+
+
+def frames(
+    draw: Callable[..., Figure],
+    sliders: Mapping[str, Sequence],
+    alt: str,
+    *,
+    play: str | None = None,
+    formats: Mapping[str, str] | None = None,
+    caption: str = "",
+) -> None:
+    """Puts a figure on the page that is drawn whole for each state: for a few dozen states.
+
+    Args:
+        draw: takes one value a slider, in order, and returns a figure.
+        sliders, alt, play, formats, caption: as in `show`.
+
+    Raises:
+        ValueError: as in `show`.
+    """
+    grid = tuple(len(values) for values in sliders.values())
+    if play is not None and play not in sliders:
+        raise ValueError(f"No slider is called {play!r}; there are {list(sliders)}.")
+    start = (0,) * len(grid)
+    spec = _controls(sliders, {}, grid, start, play, formats or {})
+    spec["alt"] = alt
+    first_alt = _filled(alt, spec, start)
+    values = list(sliders.values())
+    spec["frames"] = [
+        figures.svg(draw(*(v[i] for v, i in zip(values, index, strict=True))))
+        for index in np.ndindex(*grid)
+    ]
+    _put(figures.labelled(spec["frames"][0], first_alt), spec, caption)
+
+
+def live(draw: Callable[..., Figure], alt: str, **sliders: ipywidgets.Widget) -> None:
+    """Lets the reader go beyond a stored grid where a kernel runs; elsewhere shows one picture.
+
+    Args:
+        draw: takes the widgets' values by name and returns a figure.
+        alt: the text alternative of every state.
+        sliders: ipywidgets by the names of `draw`'s arguments, in what versions 7.7 and 8 share.
+    """
+    if runtime.static():
+        figures.show(
+            draw(**{name: widget.value for name, widget in sliders.items()}),
+            alt,
+            "One state of it. With a kernel (Colab, JupyterLab) this cell has sliders.",
+        )
+        return
+    picture = ipywidgets.interactive_output(
+        lambda **values: figures.show(draw(**values), alt), sliders
+    )
+    display(ipywidgets.VBox([*sliders.values(), picture]))
+
+
+def _controls(sliders, readouts, grid, state, play, formats) -> dict[str, Any]:
+    """What the controls say: labels, and every value as the reader sees it."""
+
+    def text(name, value):
+        return value if isinstance(value, str) else format(value, formats.get(name, ".3g"))
+
+    return {
+        "sliders": [
+            {
+                "label": name,
+                "values": [text(name, value) for value in values],
+                "choice": isinstance(values[0], str),
+                "start": at,
+                "play": name == play,
+            }
+            for (name, values), at in zip(sliders.items(), state, strict=True)
+        ],
+        "readouts": [
+            {
+                "label": name,
+                "values": [text(name, v) for v in np.asarray(values).reshape(-1).tolist()],
+                "shape": _grid_of(np.asarray(values), grid, 0, name),
+            }
+            for name, values in readouts.items()
+        ],
+    }
+
+
+def _filled(alt: str, spec: dict, state: tuple[int, ...]) -> str:
+    """The text alternative of one state."""
+    values = {s["label"]: s["values"][i] for s, i in zip(spec["sliders"], state, strict=True)}
+    for readout in spec["readouts"]:
+        strings = np.array(readout["values"], dtype=object).reshape(readout["shape"])
+        values[readout["label"]] = _at(strings, state)
+    try:
+        return alt.format(**values)
+    except (KeyError, IndexError) as error:
+        raise ValueError(
+            f"The alt text names {error}; it can name {', '.join(map(repr, values))}."
+        ) from None
+
+
+def _grid_of(array: np.ndarray, grid: tuple[int, ...], trailing: int, what: str) -> list[int]:
+    """The part of the array's shape that runs over the grid."""
+    shape = array.shape[: array.ndim - trailing]
+    fits = len(shape) == len(grid) and all(n in (1, m) for n, m in zip(shape, grid, strict=True))
+    if not fits:
+        raise ValueError(
+            f"{what} has shape {array.shape}; its first axes must be those of the sliders, {grid} "
+            f"(or 1 where it does not depend on one), followed by {trailing} of its own."
+        )
+    return list(shape)
+
+
+def _at(array: np.ndarray, state: tuple[int, ...]):
+    """The array's entry for a state, axes of length 1 broadcast."""
+    return array[tuple(min(i, n - 1) for i, n in zip(state, array.shape, strict=False))]
+
+
+def _set_state(mark, grid: tuple[int, ...], state: tuple[int, ...]) -> None:
+    """Gives the artist the data of one state, and its axes room for all of them."""
+    if isinstance(mark, Line):
+        x, y = np.asarray(mark.x, float), np.asarray(mark.y, float)
+        for name, values in (("x", x), ("y", y)):
+            _grid_of(values, grid, 1, f"A line's {name}")
+        mark.artist.set_data(_at(x, state), _at(y, state))
+        axes = mark.artist.axes
+        corners = [[np.nanmin(x), np.nanmin(y)], [np.nanmax(x), np.nanmax(y)]]
+        axes.update_datalim(corners)
+        axes.autoscale_view()
+    elif isinstance(mark, Image):
+        mark.artist.set_data(_at(np.asarray(mark.values), state))
+    else:
+        mark.artist.set_text(str(_at(np.asarray(mark.strings), state)))
+
+
+def _encoded(mark, grid: tuple[int, ...], figure: Figure) -> dict[str, Any]:
+    """A mark's states as the script reads them."""
+    if isinstance(mark, Line):
+        return {"kind": "line", "x": _points(mark, 0, grid, figure), "y": _points(mark, 1, grid, figure)}
+    if isinstance(mark, Image):
+        return _pixels(mark, grid)
+    strings = np.asarray(mark.strings)
+    return {
+        "kind": "label",
+        "shape": _grid_of(strings, grid, 0, "A label"),
+        "strings": strings.reshape(-1).tolist(),
+        "size": mark.artist.get_fontsize(),
+        "anchor": {"left": "start", "center": "middle", "right": "end"}[mark.artist.get_ha()],
+        "at": _svg_position(mark.artist, figure),
+    }
+
+
+def _svg_position(artist: Text, figure: Figure) -> list[float]:
+    x, y = artist.get_transform().transform(artist.get_position())
+    return [round(x, 2), round(figure.bbox.height - y, 2)]
+
+
+def _points(mark: Line, axis: int, grid: tuple[int, ...], figure: Figure) -> dict[str, Any]:
+    """One coordinate of a line in the picture's own units, as 16-bit integers."""
+    values = np.asarray(mark.y if axis else mark.x, float)
+    pairs = np.ones((values.size, 2))
+    pairs[:, axis] = values.reshape(-1)
+    places = mark.artist.get_transform().transform(pairs)[:, axis]
+    if axis:
+        places = figure.bbox.height - places
+    whole = np.clip(np.round(places * _STEPS_PER_POINT), -32767, 32767)
+    coded = np.where(np.isfinite(whole), whole, -32768).astype("<i2")
+    return {
+        "shape": _grid_of(values, grid, 1, "A line"),
+        "n": values.shape[-1],
+        "data": base64.b64encode(coded.tobytes()).decode(),
+    }
+
+
+def _pixels(mark: Image, grid: tuple[int, ...]) -> dict[str, Any]:
+    """Pictures as bytes: an index into a palette, or RGB."""
+    values = np.asarray(mark.values)
+    rgb = values.ndim == len(grid) + 3
+    shape = _grid_of(values, grid, 3 if rgb else 2, "An image")
+    coded = {"kind": "image", "shape": shape, "height": values.shape[len(grid)]}
+    coded["width"] = values.shape[len(grid) + 1]
+    if rgb:
+        levels = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    else:
+        scaled = np.ma.filled(mark.artist.norm(np.ma.masked_invalid(values)), np.nan)
+        levels = np.round(np.clip(np.nan_to_num(scaled, nan=0.0), 0, 1) * 255).astype(np.uint8)
+        palette = mark.artist.cmap(np.arange(256) / 255)[:, :3]
+        coded["palette"] = base64.b64encode(np.round(palette * 255).astype(np.uint8)).decode()
+    coded["data"] = base64.b64encode(levels.tobytes()).decode()
+    return coded
+
+
+def _put(picture: str, spec: dict[str, Any], caption: str) -> None:
+    """Displays the picture, its data and the script as one output."""
+    data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+    under = f"<figcaption>{caption}</figcaption>" if caption else ""
+    output = (
+        '<figure class="book-player" style="margin: 1em 0">'
+        f'<div class="book-picture">{figures.scrolling(picture)}</div><div class="book-controls"></div>'
+        f'{under}<script type="application/json">{data}</script><script>{_SCRIPT}</script></figure>'
+    )
+    size = len(output.encode())
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"This player takes {size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB. Store fewer "
+            f"states than {math.prod(len(s['values']) for s in spec['sliders'])}, or turn sliders "
+            "that multiply into a list of named cases."
+        )
+    display(HTML(output))
+
+

@@ -1,0 +1,166 @@
+"""Executes every chapter once, checks what came out, and makes the site from that execution.
+
+`python -m tools.build --budget laptop`. Chapters run through nbmake in a copy, two at a time; tests
+and site share the execution. What has not changed is not done again: an execution stands for the
+contents of chapters, `lib`, the lock and the budget.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from lib.book import figures
+from tools import checks, cover
+
+ROOT = Path(__file__).resolve().parents[1]
+BUDGETS = ("smoke", "laptop", "gpu")
+COPIES = "_executed"  # one folder a budget; nbmake runs nothing that lies below a `_build`
+
+
+class BuildError(Exception):
+    """The book is not fit to be read; the message lists why."""
+
+
+def fingerprint(root: Path, parts: list[str], *more: str) -> str:
+    """A hash over the contents of files and folders below `root`, and over `more`."""
+    digest = hashlib.sha256("\0".join(more).encode())
+    for part in parts:
+        top = root / part
+        files = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file())
+        for path in files:
+            if "__pycache__" not in path.parts and ".ipynb_checkpoints" not in path.parts:
+                digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def execute(budget: str, root: Path = ROOT, fresh: bool = False, workers: int = 2) -> Path:
+    """Runs every chapter of the table of contents at a budget.
+
+    Args:
+        budget: what the chapters compute live.
+        root: the book.
+        fresh: run them even if nothing changed.
+        workers: how many chapters run at a time.
+
+    Returns:
+        The folder of the copy, whose notebooks hold their outputs.
+
+    Raises:
+        BuildError: a cell failed.
+    """
+    copy = root / COPIES / budget
+    key = fingerprint(root, ["chapters", "lib", "requirements.txt"], budget, sys.version)
+    stamp = copy / "executed"
+    if not fresh and stamp.exists() and stamp.read_text() == key:
+        print(f"Chapters: nothing changed since they last ran ({budget}).", flush=True)
+        return copy
+    shutil.rmtree(copy, ignore_errors=True)
+    ignored = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
+    shutil.copytree(root / "chapters", copy / "chapters", ignore=ignored)
+    notebooks = [str(p) for p in checks.toc_notebooks(root, copy)]
+    print(f"Chapters: running {len(notebooks)} at the budget `{budget}`.", flush=True)
+    pytest = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", "--nbmake-timeout=900"]
+    options = [f"-n{workers}", "-v", "--no-header", "-p", "no:cacheprovider", f"--rootdir={copy}", "-c"]
+    threads = str(max(1, (os.cpu_count() or 2) // workers))
+    environment = os.environ | {
+        "BOOK_BUDGET": budget,
+        "BOOK_STATIC": "1",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
+        "PYTHONPATH": "",
+    }
+    done = subprocess.run([*pytest, *options, os.devnull, *notebooks], cwd=copy, env=environment)
+    if done.returncode:
+        raise BuildError("A chapter failed: see above.")
+    stamp.write_text(key)
+    return copy
+
+
+def site(budget: str, root: Path = ROOT) -> Path:
+    """Builds the site from an execution, warnings as errors.
+
+    Returns:
+        The folder that holds `index.html`.
+
+    Raises:
+        BuildError: Sphinx warned, or a check found a fault.
+    """
+    copy = root / COPIES / budget
+    html = root / "_build" / ("html" if budget == "laptop" else f"{budget}/html")
+    inputs = ["_config.yml", "_toc.yml", "assets", "tools", f"{COPIES}/{budget}/executed"]
+    key = fingerprint(root, [*inputs, "lib", "requirements.txt"])
+    stamp = html.with_name(f"{html.name}.built")
+    if stamp.exists() and stamp.read_text() == key and html.exists():
+        print("Site: nothing changed since it was built.")
+        return html
+    stamp.unlink(missing_ok=True)
+    _raise(checks.sources(root) + checks.execution(root, copy))
+    config = published_config(yaml.safe_load((root / "_config.yml").read_text()))
+    (copy / "_config.yml").write_text(yaml.safe_dump(config))
+    shutil.copy(root / "_toc.yml", copy)
+    shutil.copytree(root / "assets", copy / "assets", dirs_exist_ok=True)
+    figures.use_style()
+    picture = figures.labelled(figures.svg(cover.draw()), cover.ALT)
+    (copy / "chapters" / "cover.html").write_text(f'<figure class="book-figure">{picture}</figure>')
+    print("Site: building.", flush=True)
+    _sphinx(copy, root)
+    shutil.rmtree(html, ignore_errors=True)
+    shutil.move(copy / "_build" / "html", html)
+    _raise(checks.site(html, copy))
+    stamp.write_text(key)
+    return html
+
+
+def published_config(config: dict) -> dict:
+    """The configuration without what would lead nowhere while the book has no address."""
+    if not config["repository"]["url"]:
+        for part in ("repository", "launch_buttons"):
+            del config[part]
+        config["html"] = {k: v for k, v in config["html"].items() if not k.startswith("use_")}
+    return config
+
+
+def _sphinx(copy: Path, root: Path) -> None:
+    """Runs Jupyter Book on the copy; its log is shown only where something is wrong."""
+    shutil.rmtree(copy / "_build", ignore_errors=True)
+    cli = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", cli, "build", str(copy), "-W", "--keep-going"]
+    environment = os.environ | {"PYTHONPATH": str(root), "BOOK_STATIC": "1"}
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    (copy / "sphinx.log").write_text(done.stdout)
+    if done.returncode:
+        lines = done.stdout.splitlines()
+        warnings = [line for line in lines if "WARNING" in line or "ERROR" in line]
+        raise BuildError("The site has warnings:\n" + "\n".join(warnings or lines[-40:]))
+
+
+def _raise(faults: list[str]) -> None:
+    if faults:
+        raise BuildError("The book has faults:\n" + "\n".join(f"- {fault}" for fault in faults))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; 1 where the book is not fit to be read."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--budget", choices=BUDGETS, default="laptop")
+    parser.add_argument("--fresh", action="store_true", help="run chapters that did not change too")
+    arguments = parser.parse_args(argv)
+    try:
+        execute(arguments.budget, fresh=arguments.fresh)
+        html = site(arguments.budget)
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Open {html / 'index.html'} in a browser, or run `make serve`.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

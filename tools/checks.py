@@ -1,0 +1,213 @@
+"""What makes the book unfit to be read: each check returns its faults, a sentence each."""
+
+import ast
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+
+from lib.book import claims
+from tools import stamp
+
+EQUATION = re.compile(r"\$\$\s*\((eq-[\w-]+)\)")
+CITED = re.compile(r":eq:`(eq-[\w-]+)`")
+DRAWS = re.compile(r"\b(?:figures|player)\.(?:show|frames|live)\(")
+
+
+def sources(root: Path) -> list[str]:
+    """Faults of the notebooks as stored, of labels against docstrings, and of the ledger."""
+    faults = []
+    url, branch = stamp.repository(root)
+    for path in toc_notebooks(root, root):
+        notebook = nbformat.read(path, as_version=4)
+        faults += stored_outputs(path.name, notebook)
+        faults += other_first_cell(path.name, notebook, stamp.first_cell(url, branch))
+    cells = [c.source for p in toc_notebooks(root, root) for c in nbformat.read(p, 4).cells]
+    api = (root / "chapters/api.md").read_text()
+    faults += equations(cells, docstrings(root, re.findall(r"automodule:: (\S+)", api)))
+    from lib.book.ledger import ROWS
+
+    return faults + claims.mismatches(ROWS, claims.committed(root / "lib/results/claims"))
+
+
+def execution(root: Path, copy: Path) -> list[str]:
+    """Faults of the notebooks as executed."""
+    faults = []
+    for path in toc_notebooks(root, copy):
+        notebook = nbformat.read(path, as_version=4)
+        for check in (failed_cells, noisy_cells, missing_figures, missing_alt):
+            faults += check(path.name, notebook)
+    return faults
+
+
+def site(html: Path, copy: Path) -> list[str]:
+    """Faults of the built site."""
+    return dead_links(html) + lost_figures(html, copy)
+
+
+def toc_notebooks(root: Path, base: Path) -> list[Path]:
+    """The notebooks of the table of contents, as files below `base`."""
+    files = re.findall(r"file:\s*(\S+)", (root / "_toc.yml").read_text())
+    return [base / f"{name}.ipynb" for name in files if (base / f"{name}.ipynb").exists()]
+
+
+def stored_outputs(name: str, notebook) -> list[str]:
+    """A notebook is stored without outputs: they would grow stale."""
+    kept = [k for k, c in enumerate(_code(notebook)) if c.outputs or c.execution_count]
+    return [f"{name}: stored with outputs (code cells {kept}); run `make lint`"] if kept else []
+
+
+def other_first_cell(name: str, notebook, code: str) -> list[str]:
+    """Every notebook begins with the same cell, which finds `lib`."""
+    same = notebook.cells and notebook.cells[0].source == code
+    return [] if same else [f"{name}: its first cell is not the common one; run `make stamp`"]
+
+
+def failed_cells(name: str, notebook) -> list[str]:
+    """No cell ends in an error, and every cell ran."""
+    faults = []
+    for k, cell in enumerate(_code(notebook)):
+        if any(output.output_type == "error" for output in cell.outputs):
+            faults.append(f"{name}: code cell {k} failed")
+        elif cell.source.strip() and cell.execution_count is None:
+            faults.append(f"{name}: code cell {k} did not run")
+    return faults
+
+
+def noisy_cells(name: str, notebook) -> list[str]:
+    """No cell writes to stderr: a warning on a page is a fault."""
+    return [
+        f"{name}: code cell {k} wrote to stderr: {output.text.strip()[:200]}"
+        for k, cell in enumerate(_code(notebook))
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stderr"
+    ]
+
+
+def missing_figures(name: str, notebook) -> list[str]:
+    """A cell that draws shows a figure, and only through `figures` and `player`."""
+    faults = []
+    for k, cell in enumerate(_code(notebook)):
+        shown = "".join(_html(cell)).count("<figure")
+        if DRAWS.search(cell.source) and not shown:
+            faults.append(f"{name}: code cell {k} draws, but no figure came out")
+        if any("image/png" in o.get("data", {}) for o in cell.outputs):
+            faults.append(f"{name}: code cell {k} shows a bare picture; use figures.show")
+    return faults
+
+
+def missing_alt(name: str, notebook) -> list[str]:
+    """Every picture says what it shows."""
+    faults = []
+    for k, cell in enumerate(_code(notebook)):
+        for text in _html(cell):
+            pictures = re.findall(r"<(?:svg|img)\b[^>]*>", re.sub(r"<script.*?</script>", "", text, flags=re.S))
+            bare = [p for p in pictures if not re.search(r'\b(?:aria-label|alt)="[^"]*\w', p)]
+            faults += [f"{name}: code cell {k} has a picture without alt text"] * len(bare)
+    return faults
+
+
+def equations(cells: list[str], cited: dict[str, list[str]]) -> list[str]:
+    """A labelled equation names its function, and that function's docstring names the label.
+
+    Args:
+        cells: the sources of all cells.
+        cited: for each label, the dotted names whose docstrings cite it.
+    """
+    faults, labels = [], {}
+    for cell in cells:
+        for label in EQUATION.findall(cell):
+            if label in labels:
+                faults.append(f"{label}: two equations have this label")
+            labels[label] = cell
+    for label, names in cited.items():
+        if label not in labels:
+            faults.append(f"{label}: cited by {', '.join(names)}, but no chapter has it")
+            continue
+        faults += [
+            f"{label}: cited by {name}, but its cell does not name that function"
+            for name in names
+            if name not in labels[label]
+        ]
+    return faults + [f"{label}: no docstring cites it" for label in labels if label not in cited]
+
+
+def docstrings(root: Path, modules: list[str]) -> dict[str, list[str]]:
+    """For each equation label, the dotted names in the modules whose docstrings cite it."""
+    found: dict[str, list[str]] = {}
+
+    def visit(node, dotted):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+            for label in CITED.findall(ast.get_docstring(node) or ""):
+                found.setdefault(label, []).append(dotted)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.ClassDef):
+                visit(child, f"{dotted}.{child.name}")
+
+    for module in modules:
+        path = root / module.replace(".", "/")
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        visit(ast.parse(path.read_text()), module)
+    return found
+
+
+class _Page(HTMLParser):
+    """The identifiers of a page, and what it links to."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        for key, value in attrs:
+            if key in ("id", "name") and value:
+                self.ids.add(value)
+            elif key in ("href", "src") and value and tag in ("a", "img", "link", "script"):
+                self.links.append(value)
+
+
+def dead_links(html: Path) -> list[str]:
+    """Every internal link of every page leads to a file and, with `#`, to a place in it."""
+    own = [p for p in sorted(html.rglob("*.html")) if "_static" not in p.parts]
+    pages = {path: _Page(path.read_text()) for path in own}
+    faults = []
+    for path, page in pages.items():
+        for link in dict.fromkeys(page.links):
+            url = urlsplit(link)
+            if url.scheme or url.netloc:
+                continue
+            target = (path.parent / unquote(url.path)).resolve() if url.path else path
+            target = target / "index.html" if target.is_dir() else target
+            where = f"{path.relative_to(html)}: {link}"
+            if not target.exists():
+                faults.append(f"{where}: no such file")
+            elif url.fragment and target in pages and unquote(url.fragment) not in pages[target].ids:
+                faults.append(f"{where}: no such place in the page")
+    return faults
+
+
+def lost_figures(html: Path, copy: Path) -> list[str]:
+    """Every figure of an executed notebook stands on its page."""
+    faults = []
+    for path in sorted((copy / "chapters").glob("*.ipynb")):
+        page = html / "chapters" / f"{path.stem}.html"
+        if page.exists():
+            drawn = sum(
+                text.count("<figure") for c in _code(nbformat.read(path, 4)) for text in _html(c)
+            )
+            shown = len(re.findall(r'<figure class="book-', page.read_text()))
+            if shown < drawn:
+                faults.append(f"{path.name}: {drawn} figures drawn, {shown} on its page")
+    return faults
+
+
+def _code(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _html(cell) -> list[str]:
+    return [str(o["data"]["text/html"]) for o in cell.outputs if "text/html" in o.get("data", {})]

@@ -1,0 +1,59 @@
+"""The picture on the opening page and in the README, computed by the book's own code.
+
+`python -m tools.cover` (part of `make results`) writes `assets/cover.svg` for the README; the site
+draws it anew, in the page's own ink.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+
+from lib.book import figures
+from lib.sim import SIMTask, linear, ood_loss, two_layer
+
+ROOT = Path(__file__).resolve().parents[1]
+ALT = (
+    "Left: concept space with two training clusters on the axes and the held-out composition. One "
+    "layer's answer bends towards it; two layers' answer approaches it, turns back towards the "
+    "training cluster of the stronger concept, and returns. Right: the error at the held-out "
+    "composition over training time: one layer's falls, two layers' falls, rises, and falls again."
+)
+
+
+def draw() -> Figure:
+    """One layer and two layers learn the same task from the same small initialisation."""
+    task = SIMTask(mu=(2.0, 1.0), sigma=(0.05, 0.05))
+    w0 = 0.01 * torch.tensor([[1.0, 0.9], [0.9, 1.0]], dtype=torch.float64)
+    t = torch.linspace(0, 8, 400, dtype=torch.float64)
+    models = [
+        ("one layer", figures.GREY, linear.jacobian(task, w0, t)),
+        ("two layers", figures.RED, two_layer.flow(w0, task.a, t)),
+    ]
+    points = task.sample(80, torch.Generator().manual_seed(1))
+    fig, (plane, curve) = plt.subplots(1, 2, figsize=(8, 3.1))
+    plane.plot(*points[:80].T, "o", ms=3, color=figures.BLUE, alpha=0.5)
+    plane.plot(*points[80:].T, "o", ms=3, color=figures.ORANGE, alpha=0.5)
+    for name, colour, w in models:
+        plane.plot(*(w @ task.test_point).T, color=colour, label=name, lw=2.2)
+        curve.plot(t, ood_loss(w, task), color=colour, label=name, lw=2.2)
+    plane.plot(*task.test_point, "*", ms=16, color=figures.GREEN)
+    plane.annotate("never shown", (2, 1), (1.42, 0.98), fontsize=9, color=figures.INK)
+    plane.set(xlabel="concept 1", ylabel="concept 2", title="the answer's path")
+    curve.set(xlabel="training time", title="the error on the new combination", ylim=(0, 2.5))
+    curve.legend()
+    return fig
+
+
+def main() -> None:
+    """Writes the README's picture, on white."""
+    figures.use_style()
+    text = figures.labelled(figures.svg(draw()), ALT)
+    size = text.index('style="')
+    text = text[:size] + 'style="background: #fff; color: #1a1a1a; ' + text[size + len('style="') :]
+    (ROOT / "assets" / "cover.svg").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The book's Sphinx extension: the ledger page, MathJax from the own site, no dead scripts."""
+
+import re
+import shutil
+from importlib.metadata import files
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
+
+from lib.book import claims
+
+# What of MathJax a page asks for: the fonts and the TeX extensions, 2 of its 24 MB.
+MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2/", "input/tex/extensions/")
+# The theme sets sphinx-thebe up on every page though no kernel serves this book: an error on each.
+THEBE = re.compile(r"<script[^>]*>[^<]*thebe[^<]*</script>|<script[^>]*thebe[^>]*></script>")
+
+
+class ClaimsLedger(Directive):
+    """`{claims-ledger}`: the whole ledger as a table."""
+
+    def run(self) -> list[nodes.Node]:
+        """The table's nodes, parsed as Markdown so that formulas and links work."""
+        box = nodes.container(classes=["book-ledger"])
+        lines = claims.markdown(claims.rows()).split("\n")
+        self.state.nested_parse(StringList(lines, "ledger"), self.content_offset, box)
+        return [box]
+
+
+def copy_mathjax(app, exception) -> None:
+    """Puts the parts of MathJax that pages use into the site's `_static/mathjax`."""
+    if exception or app.builder.format != "html":
+        return
+    root = "sphinx-mathjax-offline/static/mathjax/"
+    for file in files("sphinx-mathjax-offline"):
+        name = str(file).replace("\\", "/").removeprefix(root)
+        if str(file) != name and name.startswith(MATHJAX_PARTS):
+            target = Path(app.outdir, "_static", "mathjax", name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file.locate(), target)
+
+
+def drop_thebe(app, pagename, templatename, context, doctree) -> None:
+    """Leaves sphinx-thebe's scripts out of every page."""
+    if "body" in context:
+        context["body"] = THEBE.sub("", context["body"])
+    if "script_files" in context:
+        context["script_files"] = [s for s in context["script_files"] if "thebe" not in str(s)]
+
+
+def setup(app) -> dict:
+    """Registers the extension."""
+    app.add_directive("claims-ledger", ClaimsLedger)
+    app.connect("build-finished", copy_mathjax)
+    app.connect("html-page-context", drop_thebe, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

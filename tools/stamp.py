@@ -1,0 +1,97 @@
+"""Writes the repository's address, which stands in `_config.yml`, into notebooks and README.
+
+`python -m tools.stamp` (`make stamp`). The first cell of every notebook comes from here, so that it
+is the same everywhere.
+"""
+
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FIRST_CELL = '''\
+# Finds the book's code, going up from here; where there is none (Colab, a downloaded
+# notebook), fetches it. Nothing that is installed is changed.
+import pathlib
+import subprocess
+import sys
+
+REPOSITORY, BRANCH = "{url}", "{branch}"  # from _config.yml, by `make stamp`
+here = pathlib.Path.cwd()
+found = [p for p in (here, *here.parents) if (p / "lib/book/runtime.py").is_file()]
+root = found[0] if found else here / "compositional-diffusion-book"
+if not root.exists():
+    if not REPOSITORY:
+        raise FileNotFoundError(
+            "There is no folder `lib` of the book here or above, and no repository to "
+            "fetch it from: run this notebook inside a copy of the book, or set "
+            "REPOSITORY above to its address."
+        )
+    git = ["git", "clone", "--quiet", "--depth=1", f"--branch={{BRANCH}}"]
+    subprocess.run([*git, REPOSITORY, str(root)], check=True)
+sys.path.insert(0, str(root))'''
+
+README_MARKS = ("<!-- colab -->", "<!-- /colab -->")
+UNSET = """\
+The book's address isn't set yet. Set `repository.url` (and `branch`) in `_config.yml` and run
+`make stamp`: that fills in this section and every notebook's first cell, and the site gets its
+Colab, repository and issue buttons."""
+
+
+def repository(root: Path = ROOT) -> tuple[str, str]:
+    """URL and branch from `_config.yml`; the URL is empty until the book has an address."""
+    config = yaml.safe_load((root / "_config.yml").read_text())["repository"]
+    return config["url"].rstrip("/"), config["branch"]
+
+
+def first_cell(url: str, branch: str) -> str:
+    """The code of every notebook's first cell."""
+    return FIRST_CELL.format(url=url, branch=branch)
+
+
+def stamp_notebook(path: Path, url: str, branch: str) -> None:
+    """Gives the notebook its first cell; nothing else changes."""
+    notebook = nbformat.read(path, as_version=4)
+    code = first_cell(url, branch)
+    if not is_first_cell(notebook.cells[0]):
+        raise ValueError(f"{path.name}: its first cell is not the one that finds `lib`.")
+    if notebook.cells[0].source != code:
+        notebook.cells[0].source = code
+        nbformat.write(notebook, path)
+
+
+def is_first_cell(cell) -> bool:
+    """Whether this is the cell that finds `lib`, at whatever address."""
+    return cell.cell_type == "code" and cell.source.startswith(FIRST_CELL.split("\n")[0])
+
+
+def stamp_readme(text: str, url: str, branch: str, names: list[str]) -> str:
+    """The README with its Colab section filled in."""
+    before, _, rest = text.partition(README_MARKS[0])
+    _, mark, after = rest.partition(README_MARKS[1])
+    if not mark:
+        raise ValueError(f"README.md needs the lines {' and '.join(README_MARKS)}.")
+    where = url.removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{where}/blob/{branch}/chapters"
+    links = "\n".join(f"- [{name}]({colab}/{name}.ipynb)" for name in names)
+    return f"{before}{README_MARKS[0]}\n{links if url else UNSET}\n{README_MARKS[1]}{after}"
+
+
+def main(root: Path = ROOT) -> None:
+    """Stamps everything below `root`."""
+    url, branch = repository(root)
+    if url and not url.startswith(("https://", "file://")):
+        raise ValueError(f"repository.url is {url!r}; it must start with https://.")
+    paths = sorted((root / "chapters").glob("*.ipynb"))
+    for path in paths:
+        stamp_notebook(path, url, branch)
+    readme = root / "README.md"
+    readme.write_text(stamp_readme(readme.read_text(), url, branch, [p.stem for p in paths]))
+    print(f"Stamped {len(paths)} notebooks and the README with {url or 'no address'}.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
