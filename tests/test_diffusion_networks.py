@@ -129,7 +129,7 @@ def test_the_vector_knows_cells_and_the_map_pixels():
     one = torch.ones(1, 1, dtype=torch.bool)
     places = [torch.tensor([[p]], dtype=torch.float64) for p in ((0.01, 0.26), (0.12, 0.37))]
     assert torch.equal(vector((places[0], one), x), vector((places[1], one), x))
-    assert torch.equal(vector((places[0], one), x)[0], vector.linear.weight[:, 2 * 8])
+    assert torch.equal(vector((places[0], one), x)[0], vector.table[2 * 8])
     twice = vector((places[0].expand(1, 2, 2), one.expand(1, 2)), x)
     assert torch.equal(twice, vector((places[0], one), x))
     corner = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)

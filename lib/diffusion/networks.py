@@ -101,20 +101,23 @@ class NoiseEmbedding(nn.Module):
 
 
 class VectorPathway(nn.Module):
-    """Locations as a multi-hot vector over the absolute cells, mapped linearly."""
+    """Locations as a multi-hot vector over the absolute cells, mapped linearly.
+
+    The map starts as the Fourier features of the cells' centres.
+    """
 
     def __init__(self, grid: int, width: int, limit: int):
         """An embedding (B, width) of at most `limit` locations over grid x grid cells."""
         super().__init__()
         self.grid, self.limit = grid, limit
-        self.linear = nn.Linear(grid**2, width, bias=False)
+        self.table = nn.Parameter(fourier(centres(grid), width).flatten(0, 1))
 
     def forward(self, conditions: Locations | None, x: Tensor) -> Tensor:
         """The embedding (B, width) of the conditions of a batch x."""
         locations, mask = checked(conditions, x, self.limit)
-        hot = self.linear.weight.new_zeros(len(x), self.grid**2)
+        hot = self.table.new_zeros(len(x), self.grid**2)
         hot.scatter_reduce_(1, cells(locations, self.grid), mask.to(hot), "amax")
-        return self.linear(hot)
+        return hot @ self.table
 
 
 class FourierPathway(nn.Module):
