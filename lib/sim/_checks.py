@@ -1,5 +1,6 @@
 """What the functions of `lib.sim` ask of their arguments, said once."""
 
+import numpy as np
 import torch
 
 
@@ -36,11 +37,13 @@ def times(value) -> torch.Tensor:
     return t
 
 
-def broadcast(**shapes: torch.Size) -> torch.Size:
+def broadcast(**shapes: torch.Size) -> tuple[int, ...]:
     """The common shape of named leading dimensions; `ValueError` naming them if there is none."""
     try:
-        return torch.broadcast_shapes(*shapes.values())
-    except RuntimeError as error:
+        return np.broadcast_shapes(
+            *shapes.values()
+        )  # torch's own imports sympy, which takes a second
+    except ValueError as error:
         given = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items())
         raise ValueError(f"leading dimensions do not broadcast: {given}") from error
 
