@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.scenes import SHAPES, labels, locations, render, sample_scenes
-from lib.scenes.trace import hidden, objects_of, slopes, trace
+from lib.scenes import SHAPES, labels, locations, render, render_frame, sample_scenes
+from lib.scenes.trace import Grid, hidden, objects_of, trace
 
 module = importlib.import_module("lib.scenes.render")  # the package's `render` is the function
 
@@ -50,6 +50,13 @@ def test_pictures():
         render(scenes, 0)
 
 
+def test_the_square_is_the_middle_of_the_frame():
+    scenes = sample_scenes(1, 3, 6, generator())
+    frame, square = render_frame(scenes), render(scenes, 320)
+    assert frame.shape == (1, 3, 320, 480)
+    assert (frame[..., 80:400] - square).abs().max() < 1e-5
+
+
 def test_a_picture_does_not_depend_on_its_batch(monkeypatch):
     scenes = sample_scenes(5, 0, 6, generator(1))
     together = render(scenes, 32)
@@ -71,10 +78,10 @@ def test_scenes_without_objects_show_the_bare_ground():
 @pytest.mark.parametrize("seed", range(2))
 def test_rays_meet_objects_where_marching_finds_them(seed):
     scenes = doubled(sample_scenes(1, 6, 6, generator(seed)))
-    n = 24
-    objects = objects_of(scenes)
-    hits = trace(objects, scenes.camera, n)
-    x, y = slopes(scenes.camera, n)
+    n, objects = 24, objects_of(scenes)
+    grid = Grid.square(scenes.camera, n)
+    hits = trace(objects, scenes.camera, grid)
+    x, y = grid.slopes(scenes.camera)
     right, down, forward = scenes.camera.axes[0]
     rays = x[None, :, None] * right + y[:, None, None] * down + forward
     steps = torch.linspace(6, 18, 1201, dtype=torch.float64)
@@ -125,11 +132,11 @@ def test_no_shadow_is_missed(monkeypatch):
     scenes = sample_scenes(3, 8, 8, generator(6))
     picture = render(scenes, 32)
 
-    def everywhere(objects, camera, lamps, radius, n):
-        grid = torch.cartesian_prod(
-            torch.arange(len(objects.scale)), torch.arange(4), torch.arange(n), torch.arange(n)
+    def everywhere(objects, camera, lamps, radius, grid):
+        pairs = torch.cartesian_prod(
+            *map(torch.arange, (len(objects.scale), 4, grid.rows, grid.columns))
         )
-        return grid.T
+        return pairs.T
 
     def everyone(objects, lamps, radius):
         same = objects.scene[:, None] == objects.scene
@@ -149,15 +156,16 @@ def test_visibility_is_the_share_seen_with_the_others_there():
     scenes = sample_scenes(4, 5, 5, generator(7))
     found = labels(scenes, 96)
     assert torch.equal(found.location, locations(scenes))
+    grid = Grid.square(scenes.camera, 96)
+    hits = trace(objects_of(scenes), scenes.camera, grid)
+    slot = objects_of(scenes).slot[hits.object]
     for k in range(5):
-        only = torch.zeros_like(scenes.mask)
-        only[:, k] = True
-        alone = trace(objects_of(replace(scenes, mask=only)), scenes.camera, 96)
-        hits = trace(objects_of(scenes), scenes.camera, 96)
+        alone = replace(scenes, mask=torch.zeros_like(scenes.mask))
+        alone.mask[:, k] = True
+        owner = objects_of(alone).scene[trace(objects_of(alone), scenes.camera, grid).object]
         for scene in range(4):
-            mine = objects_of(scenes).slot[hits.object] == scene * 5 + k
-            total = (objects_of(replace(scenes, mask=only)).scene[alone.object] == scene).sum()
-            assert abs(found.visibility[scene, k] - hits.seen[mine].sum() / total) < 1e-6
+            seen = hits.seen[slot == scene * 5 + k].sum() / (owner == scene).sum()
+            assert abs(found.visibility[scene, k] - seen) < 1e-6
     assert found.visibility.min() >= 0
     assert found.visibility.max() == 1
 
@@ -172,7 +180,7 @@ def test_an_object_appears_at_its_location():
     scenes = sample_scenes(16, 1, 1, generator(9))
     scenes = replace(scenes, shape=torch.ones_like(scenes.shape))
     objects = objects_of(scenes)
-    hits = trace(objects, scenes.camera, 128)
+    hits = trace(objects, scenes.camera, Grid.square(scenes.camera, 128))
     for i in range(16):
         ray = hits.ray[hits.object == i] % 128**2
         middle = torch.stack([ray % 128, ray // 128]).float().mean(1) / 128 + 0.5 / 128

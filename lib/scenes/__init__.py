@@ -1,6 +1,6 @@
 """CLEVR-like scenes: the world, its pictures, its labels, and what a picture shows."""
 
-from lib.scenes.render import Labels, labels, render
+from lib.scenes.render import Labels, labels, render, render_frame
 from lib.scenes.scene import (
     COLORS,
     MATERIALS,
@@ -25,5 +25,6 @@ __all__ = [
     "locations",
     "project",
     "render",
+    "render_frame",
     "sample_scenes",
 ]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lib.scenes.scene import Camera, Scenes, locations, project
 from lib.scenes.trace import (
+    Grid,
     Hits,
     Objects,
     at,
@@ -24,7 +25,6 @@ from lib.scenes.trace import (
     neighbours,
     objects_of,
     shadows,
-    slopes,
     trace,
     turned,
 )
@@ -77,11 +77,12 @@ def render(scenes: Scenes, size: int) -> Tensor:
     """
     if size < 1:
         raise ValueError(f"a picture needs a size of at least 1 pixel, got {size}")
-    samples = SAMPLES.get(size, 2)
-    rays = CHUNK if scenes.mask.device.type == "cpu" else 32 * CHUNK
-    step = max(1, rays // (size * samples) ** 2)
-    chunks = [scenes[i : i + step] for i in range(0, len(scenes), step)]
-    return torch.cat([_picture(chunk, size, samples) for chunk in chunks])
+    return _pictures(scenes, Grid.square(scenes.camera, size), SAMPLES.get(size, 2))
+
+
+def render_frame(scenes: Scenes) -> Tensor:
+    """Draws the camera's whole picture, as in CLEVR's own files: (B, 3, 320, 480) in [-1, 1]."""
+    return _pictures(scenes, Grid.frame(scenes.camera), 2)
 
 
 def labels(scenes: Scenes, size: int = 64) -> Labels:
@@ -92,7 +93,7 @@ def labels(scenes: Scenes, size: int = 64) -> Labels:
         size: Rays along each side of the picture, to measure visibility with.
     """
     objects = objects_of(scenes)
-    hits = trace(objects, scenes.camera, size)
+    hits = trace(objects, scenes.camera, Grid.square(scenes.camera, size))
     slot, seen = objects.slot[hits.object], hits.seen.to(hits.depth.dtype)
     none = hits.depth.new_zeros(scenes.mask.numel())
     total = none.index_add(0, slot, torch.ones_like(seen)).clamp(min=1)
@@ -104,21 +105,28 @@ def labels(scenes: Scenes, size: int = 64) -> Labels:
     )
 
 
-def _picture(scenes: Scenes, size: int, samples: int) -> Tensor:
-    """(B, 3, size, size): the objects' light over the ground's, averaged before it is encoded."""
-    objects = objects_of(scenes)
-    lamps = _Lamps.of(scenes)
-    hits = trace(objects, scenes.camera, size * samples)
+def _pictures(scenes: Scenes, grid: Grid, samples: int) -> Tensor:
+    """(B, 3, rows, columns), a few scenes at a time."""
+    rays = CHUNK if scenes.mask.device.type == "cpu" else 32 * CHUNK
+    step = max(1, rays // (grid.rays * samples**2))
+    chunks = [scenes[i : i + step] for i in range(0, len(scenes), step)]
+    return torch.cat([_picture(chunk, grid, samples) for chunk in chunks])
+
+
+def _picture(scenes: Scenes, grid: Grid, samples: int) -> Tensor:
+    """(B, 3, rows, columns): the objects' light over the ground's, averaged, then encoded."""
+    objects, lamps, fine = objects_of(scenes), _Lamps.of(scenes), grid.finer(samples)
+    hits = trace(objects, scenes.camera, fine)
     hits = Hits(*(values[..., hits.seen] for values in hits))
-    light = torch.cat(
-        [_object_light(objects, hits, scenes, lamps), torch.ones_like(hits.depth[None])]
-    )
-    row, column = hits.ray // (size * samples), hits.ray % (size * samples)
-    pixel = row // samples * size + column // samples  # row counts through the batch
-    total = light.new_zeros(4, len(scenes) * size * size).index_add_(1, pixel, light / samples**2)
-    ground = _ground_light(objects, scenes, lamps, size).flatten()
+    light = _object_light(objects, hits, scenes, lamps)
+    light = torch.cat([light, torch.ones_like(light[:1])]) / samples**2
+    row, column = hits.ray // fine.columns, hits.ray % fine.columns  # rows of the whole batch
+    pixel = row // samples * grid.columns + column // samples
+    total = light.new_zeros(4, len(scenes) * grid.rays).index_add_(1, pixel, light)
+    ground = _ground_light(objects, scenes, lamps, grid).flatten()
     linear = total[:3] + ground * (1 - total[3])
-    return _encoded(linear).view(3, len(scenes), size, size).transpose(0, 1).contiguous()
+    shape = (3, len(scenes), grid.rows, grid.columns)
+    return _encoded(linear).view(shape).transpose(0, 1).contiguous()
 
 
 def _encoded(linear: Tensor) -> Tensor:
@@ -150,21 +158,18 @@ class _Lamps(NamedTuple):
         return at(places, scene * len(self.radius) + lamp), at(self.radius, lamp)
 
 
-def _ground_light(objects: Objects, scenes: Scenes, lamps: _Lamps, size: int) -> Tensor:
-    """(B, size, size): radiance of the ground, with soft shadows."""
-    spots = _ground(scenes.camera, size)  # (2, B, size, size)
-    shape = (len(scenes), len(lamps.power), size, size)
-    lit = spots.new_ones(shape)
-    owner, lamp, row, column = shadows(objects, scenes.camera, lamps.place, lamps.radius, size)
-    scene = objects.scene[owner]
-    pixel = row * size + column
-    point = at(spots.flatten(1), scene * size**2 + pixel)
+def _ground_light(objects: Objects, scenes: Scenes, lamps: _Lamps, grid: Grid) -> Tensor:
+    """(B, rays): radiance of the ground, with soft shadows."""
+    spots = _ground(scenes.camera, grid)  # (2, B, rays)
+    owner, lamp, row, column = shadows(objects, scenes.camera, lamps.place, lamps.radius, grid)
+    scene, pixel = at(objects.scene, owner), row * grid.columns + column
+    point = at(spots.flatten(1), scene * grid.rays + pixel)
     point = torch.nn.functional.pad(point, (0, 0, 0, 1))
     share = hidden(objects, owner, point, *lamps.at(scene, lamp))
-    index = (scene * shape[1] + lamp) * size**2 + pixel
+    lit = spots.new_ones(len(lamps.power), *spots.shape[1:])
+    index = (lamp * len(scenes) + scene) * grid.rays + pixel
     lit.view(-1).scatter_reduce_(0, index, 1 - share, "amin")
-    place = lamps.place.permute(1, 2, 0)[..., None, None]  # (L, 3, B, 1, 1)
-    return _ground_radiance(spots, place, lamps.power, lit.transpose(0, 1))
+    return _ground_radiance(spots, lamps.place.permute(1, 2, 0)[..., None], lamps.power, lit)
 
 
 def _ground_radiance(spots: Tensor, place: Tensor, power: Tensor, lit=None) -> Tensor:
@@ -177,12 +182,12 @@ def _ground_radiance(spots: Tensor, place: Tensor, power: Tensor, lit=None) -> T
     return GROUND / math.pi * total
 
 
-def _ground(camera: Camera, size: int) -> Tensor:
-    """(2, B, size, size): the places on the ground that the pixels' middles show."""
-    x, y = slopes(camera, size)
+def _ground(camera: Camera, grid: Grid) -> Tensor:
+    """(2, B, rays): the places on the ground that the rays meet."""
+    x, y = grid.slopes(camera)
     right, down, forward = (axis.T[:, :, None, None] for axis in camera.axes.unbind(-2))
-    rays = right * x + down * y[:, None] + forward  # (3, B, size, size)
-    eye = camera.eye.T[:, :, None, None]
+    rays = (right * x + down * y[:, None] + forward).flatten(2)  # (3, B, rays)
+    eye = camera.eye.T[:, :, None]
     return eye[:2] - rays[:2] * (eye[2] / rays[2])
 
 

@@ -20,6 +20,44 @@ CUBE, SPHERE, CYLINDER = (SHAPES.index(name) for name in ("cube", "sphere", "cyl
 SOFTEST = 0.02  # half width of a contact shadow's edge, world units
 
 
+class Grid(NamedTuple):
+    """A part of the camera's picture, cut into squares with a ray through the middle of each."""
+
+    rows: int
+    columns: int
+    left: float  # of the part, in pixels of the camera's picture
+    top: float
+    step: float  # side of a square
+
+    @classmethod
+    def square(cls, camera: Camera, n: int) -> "Grid":
+        """The picture's central square in n x n."""
+        left, top, side = camera.square
+        return cls(n, n, left, top, side / n)
+
+    @classmethod
+    def frame(cls, camera: Camera) -> "Grid":
+        """The camera's whole picture, pixel by pixel."""
+        return cls(camera.height, camera.width, 0.0, 0.0, 1.0)
+
+    @property
+    def rays(self) -> int:
+        """Their number."""
+        return self.rows * self.columns
+
+    def finer(self, samples: int) -> "Grid":
+        """Every square cut into samples x samples."""
+        scaled = (self.rows * samples, self.columns * samples, self.left, self.top)
+        return Grid(*scaled, self.step / samples)
+
+    def slopes(self, camera: Camera) -> tuple[Tensor, Tensor]:
+        """Of the rays: right over forward (columns,) and down over forward (rows,)."""
+        kwargs = {"device": camera.eye.device, "dtype": camera.eye.dtype}
+        x = self.left + (torch.arange(self.columns, **kwargs) + 0.5) * self.step
+        y = self.top + (torch.arange(self.rows, **kwargs) + 0.5) * self.step
+        return (x - camera.width / 2) / camera.focal, (y - camera.height / 2) / camera.focal
+
+
 class Objects(NamedTuple):
     """The N objects that are there, of all scenes of a batch, sorted by shape."""
 
@@ -38,7 +76,7 @@ class Hits(NamedTuple):
     """Where M rays meet objects, sorted by object."""
 
     object: Tensor  # (M,) index into Objects
-    ray: Tensor  # (M,) index into the batch's rays (B, n, n)
+    ray: Tensor  # (M,) index into the batch's rays (B, rows, columns)
     depth: Tensor  # (M,) along the view
     local: Tensor  # (3, M) the place in the object's frame: [-1, 1] along its height
     seen: Tensor  # (M,) bool: no other object is nearer
@@ -107,22 +145,13 @@ def by_shape(functions: Sequence, objects: Objects, owner: Tensor, *values: Tens
     return torch.cat([f(*part) for f, part in zip(functions, parts, strict=True)], -1)
 
 
-def slopes(camera: Camera, n: int) -> tuple[Tensor, Tensor]:
-    """Rays through n x n pixels of the central square: right and down over forward, (n,) each."""
-    left, top, side = camera.square
-    steps = (torch.arange(n, device=camera.eye.device, dtype=camera.eye.dtype) + 0.5) * side / n
-    return (left + steps - camera.width / 2) / camera.focal, (
-        top + steps - camera.height / 2
-    ) / camera.focal
-
-
-def trace(objects: Objects, camera: Camera, n: int) -> Hits:
-    """Meets the objects with n x n rays a scene."""
+def trace(objects: Objects, camera: Camera, grid: Grid) -> Hits:
+    """Meets the objects with a grid of rays a scene."""
     axes = camera.axes[objects.scene].permute(1, 2, 0)  # (3 axes, 3, N)
     eye = camera.eye[objects.scene].T
     view = (axes * (objects.center - eye)).sum(1)
-    owner, row, column = _rays_in(*_silhouette(view, objects.bound), camera, n)
-    x, y = slopes(camera, n)
+    owner, row, column = _rays_in(*_silhouette(view, objects.bound), camera, grid)
+    x, y = grid.slopes(camera)
     # Into each object's own frame: it is the unit cube, sphere or cylinder there.
     origin = turned((eye - objects.center) / objects.scale, objects.turn)
     right, down, forward = (at(turned(axis / objects.scale, objects.turn), owner) for axis in axes)
@@ -131,8 +160,8 @@ def trace(objects: Objects, camera: Camera, n: int) -> Hits:
     depth = by_shape(_MEET, objects, owner, origin, rays)
     hit = depth.isfinite().nonzero()[:, 0]
     owner, depth, row, column = (at(values, hit) for values in (owner, depth, row, column))
-    ray = (at(objects.scene, owner) * n + row) * n + column
-    nearest = depth.new_full((len(camera.eye) * n * n,), torch.inf)
+    ray = at(objects.scene, owner) * grid.rays + row * grid.columns + column
+    nearest = depth.new_full((len(camera.eye) * grid.rays,), torch.inf)
     nearest.scatter_reduce_(0, ray, depth, "amin")
     local = at(origin, hit) + depth * at(rays, hit)
     return Hits(owner, ray, depth, local, depth == at(nearest, ray))
@@ -156,18 +185,17 @@ def _silhouette(view: Tensor, radius: Tensor) -> tuple[Tensor, Tensor, Tensor, T
 
 
 def _rays_in(
-    x0: Tensor, x1: Tensor, y0: Tensor, y1: Tensor, camera: Camera, n: int
+    x0: Tensor, x1: Tensor, y0: Tensor, y1: Tensor, camera: Camera, grid: Grid
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Rays of an n x n grid within boxes (N,) of slopes: owner (M,), row (M,) and column (M,)."""
-    left, top, side = camera.square
+    """Rays of a grid within boxes (N,) of slopes: owner (M,), row (M,) and column (M,)."""
 
-    def index(slope: Tensor, middle: float, start: float) -> Tensor:
-        pixel = (middle + camera.focal * slope - start) / side * n - 0.5
-        return pixel.clamp(-1, n).ceil().long().clamp(0, n)
+    def index(slope: Tensor, middle: float, start: float, end: int) -> Tensor:
+        place = (middle + camera.focal * slope - start) / grid.step - 0.5
+        return place.clamp(-1, end).ceil().long().clamp(0, end)
 
-    column, row = index(x0, camera.width / 2, left), index(y0, camera.height / 2, top)
-    width = index(x1, camera.width / 2, left) - column
-    height = index(y1, camera.height / 2, top) - row
+    column, right = (index(x, camera.width / 2, grid.left, grid.columns) for x in (x0, x1))
+    row, bottom = (index(y, camera.height / 2, grid.top, grid.rows) for y in (y0, y1))
+    width, height = right - column, bottom - row
     owner, place = expand(width * height)
     width = at(width, owner)
     down = torch.div(place, width, rounding_mode="floor")
@@ -271,7 +299,7 @@ _MISS = (_miss_cube, _miss_sphere, _miss_cylinder)
 
 
 def shadows(
-    objects: Objects, camera: Camera, lamps: Tensor, radius: Tensor, n: int
+    objects: Objects, camera: Camera, lamps: Tensor, radius: Tensor, grid: Grid
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Where on the ground objects may hide lamps.
 
@@ -280,7 +308,7 @@ def shadows(
         camera: One eye a scene.
         lamps: (B, L, 3).
         radius: (L,) of the lamps.
-        n: Pixels along the picture.
+        grid: Of rays to the ground.
 
     Returns:
         Occluder (M,), sorted, lamp (M,), row (M,) and column (M,) of a pixel: all that matter, and
@@ -292,7 +320,7 @@ def shadows(
     x, y = (x - camera.width / 2) / camera.focal, (y - camera.height / 2) / camera.focal
     far = (depth.amin(2) < 0.5) * 1e3  # a shadow that passes under the camera may be anywhere
     box = (x.amin(2) - far, x.amax(2) + far, y.amin(2) - far, y.amax(2) + far)
-    owner, row, column = _rays_in(*(bound.flatten() for bound in box), camera, n)
+    owner, row, column = _rays_in(*(bound.flatten() for bound in box), camera, grid)
     return owner // len(radius), owner % len(radius), row, column
 
 

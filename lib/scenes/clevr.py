@@ -1,0 +1,335 @@
+"""The official files: CLEVR v1.0's scenes and pictures read, and our own written in their format.
+
+A data set is a folder with `scenes/CLEVR_SPLIT_scenes.json` and `images/SPLIT/*.png` of 480x320
+pixels. What its files say is taken as CLEVR's generator means it:
+
+- `rotation` is a number from 0 to 360 that the generator hands to Blender as radians;
+- `pixel_coords` are rounded to whole pixels, their third number is the depth, unrounded;
+- `3d_coords` are centres. In v1.0 itself those of cubes are as high as those of spheres, so its
+  cubes are sqrt(2) times as large as the published generator's; both are read by their height;
+- `directions` are those of the camera before its jitter, which is stored nowhere: see
+  `recover_camera`;
+- the lamps' jitter is stored nowhere either: a scene read has them in the middle of their range.
+
+Needs Pillow, which Colab has.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import least_squares
+from torch import Tensor
+
+from lib.diffusion.checkpoint import write_atomically
+from lib.scenes.scene import (
+    BEHIND,
+    COLORS,
+    EYE,
+    LAMPS,
+    MATERIALS,
+    RIGHT,
+    SHAPES,
+    SIZES,
+    Camera,
+    Scenes,
+    project,
+)
+
+NAMES = {
+    "shape": list(SHAPES),
+    "size": list(SIZES),
+    "material": list(MATERIALS),
+    "color": list(COLORS),
+}
+NUMBERS = {"rotation": (), "3d_coords": (3,), "pixel_coords": (3,)}  # and their shapes
+DEPTH_WEIGHT = 100.0  # pixels that a unit of depth counts as: labels hold it unrounded
+WORST = 3.0  # pixels that a label may be off, rounding included
+LEFT_OF = 0.2  # farther along a direction than this is a relationship, world units
+DIRECTIONS = {
+    "right": (*RIGHT, 0.0),
+    "behind": (*BEHIND, 0.0),
+    "above": (0.0, 0.0, 1.0),
+    "below": (0.0, 0.0, -1.0),
+    "left": (-RIGHT[0], -RIGHT[1], 0.0),
+    "front": (-BEHIND[0], -BEHIND[1], 0.0),
+}
+
+
+class Loaded(NamedTuple):
+    """B scenes of a file, and their pictures (B, 3, size, size) in [-1, 1], cropped to squares."""
+
+    scenes: Scenes
+    pictures: Tensor
+
+
+def load_scenes(
+    path: str | Path, split: str | None = None, size: int = 32, limit: int | None = None
+) -> Loaded:
+    """Reads scenes and their pictures.
+
+    Args:
+        path: The data set's folder, or one of its JSON files.
+        split: `train`, `val` or another; not needed where there is but one.
+        size: Of the pictures: their central square is scaled to size x size pixels.
+        limit: The first so many scenes; None for all.
+
+    Returns:
+        Scenes, with room for as many objects as the fullest has, and pictures.
+
+    Raises:
+        FileNotFoundError: The folder, the JSON file or a picture is not there.
+        ValueError: The JSON is broken or lacks a key, a name or number in it is none of CLEVR's,
+            labels do not fit together, or a picture is cut short or of another size. The message
+            names the file and the fault.
+    """
+    file = _scene_file(Path(path), split)
+    entries = _entries(file)[:limit]
+    for entry in entries:
+        _check_scene(entry, file)
+    scenes = _scenes(entries, file)
+    folder = file.parent.parent / "images"
+    pictures = [_picture(folder / e["split"] / e["image_filename"], size) for e in entries]
+    return Loaded(scenes, torch.stack(pictures))
+
+
+def recover_camera(scene: dict[str, Any]) -> Camera:
+    """The camera of an official scene, whose jitter its file does not hold.
+
+    Least squares over the eye's place alone: a pinhole there that looks at the origin must see
+    each object's `3d_coords` at its `pixel_coords`.
+
+    Args:
+        scene: One entry of the JSON's `scenes` list, with at least one object.
+
+    Returns:
+        The camera, `eye` (3,) float64.
+
+    Raises:
+        ValueError: A label is missing or none of CLEVR's, there is no object, or no camera sees
+            the objects where the labels say.
+    """
+    where = f"scene {scene.get('image_index', '?')}" if isinstance(scene, dict) else "the scene"
+    objects = _get(scene, "objects", list, where)
+    if not objects:
+        raise ValueError(f"{where} has no objects, so its camera cannot be recovered")
+    points, labels = (
+        torch.from_numpy(
+            np.array([_numbers(o, name, f"{where}, object {k}") for k, o in enumerate(objects)])
+        )
+        for name in ("3d_coords", "pixel_coords")
+    )
+    weights = torch.tensor([1.0, 1.0, DEPTH_WEIGHT], dtype=torch.float64)
+
+    def residuals(eye: np.ndarray) -> np.ndarray:
+        seen = project(points, Camera(torch.from_numpy(eye)))
+        return ((seen - labels) * weights).flatten().numpy()
+
+    camera = Camera(torch.from_numpy(least_squares(residuals, np.array(EYE)).x))
+    off = (project(points, camera) - labels)[:, :2].norm(dim=1)
+    if not off.max() <= WORST:
+        raise ValueError(
+            f"{where}, object {int(off.argmax())}: pixel_coords are {float(off.max()):.1f} pixels "
+            "from where a CLEVR camera would see its 3d_coords"
+        )
+    return camera
+
+
+def save_scenes(path: str | Path, scenes: Scenes, pictures: Tensor, split: str = "new") -> Path:
+    """Writes scenes and pictures as a data set in CLEVR's format.
+
+    Args:
+        path: The data set's folder; made if it is not there.
+        scenes: B scenes.
+        pictures: (B, 3, 320, 480) in [-1, 1], of `render_frame`.
+        split: Its name.
+
+    Returns:
+        The JSON file, written last.
+
+    Raises:
+        ValueError: The pictures are of another number or size.
+    """
+    from PIL import Image
+
+    camera = scenes.camera
+    if pictures.shape != (len(scenes), 3, camera.height, camera.width):
+        raise ValueError(
+            f"need {len(scenes)} pictures of {camera.width}x{camera.height}, "
+            f"got {tuple(pictures.shape)}"
+        )
+    folder = Path(path) / "images" / split
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = [_entry(scenes, i, split) for i in range(len(scenes))]
+    levels = ((pictures + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu()
+    for entry, picture in zip(entries, levels, strict=True):
+        Image.fromarray(picture.numpy()).save(folder / entry["image_filename"])
+    info = {
+        "split": split,
+        "license": "CC BY 4.0",
+        "version": "1.0",
+        "date": f"{date.today():%m/%d/%Y}",
+    }
+    file = Path(path) / "scenes" / f"CLEVR_{split}_scenes.json"
+    write_atomically(file, json.dumps({"info": info, "scenes": entries}).encode())
+    return file
+
+
+def _entry(scenes: Scenes, i: int, split: str) -> dict[str, Any]:
+    """Scene i as an entry of the JSON's list."""
+    present = scenes.mask[i].nonzero()[:, 0].tolist()
+    seen = project(scenes.coords, scenes.camera)[i]
+    objects = []
+    for k in present:
+        x, y, depth = seen[k].tolist()
+        item = {name: values[int(getattr(scenes, name)[i, k])] for name, values in NAMES.items()}
+        item |= {
+            "rotation": float(scenes.rotation[i, k]),
+            "3d_coords": scenes.coords[i, k].tolist(),
+        }
+        objects.append(item | {"pixel_coords": [round(x), round(y), depth]})
+    return {
+        "split": split,
+        "image_index": i,
+        "image_filename": f"CLEVR_{split}_{i:06d}.png",
+        "objects": objects,
+        "directions": {name: list(way) for name, way in DIRECTIONS.items()},
+        "relationships": _relationships(scenes.coords[i, present]),
+    }
+
+
+def _relationships(coords: Tensor) -> dict[str, list[list[int]]]:
+    """Which objects are right of, behind, in front and left of each: CLEVR's rule."""
+    between = coords - coords[:, None]  # from the first index to the second
+    result = {}
+    for name in ("right", "behind", "front", "left"):
+        beyond = between @ between.new_tensor(DIRECTIONS[name]) > LEFT_OF
+        result[name] = [row.nonzero()[:, 0].tolist() for row in beyond]
+    return result
+
+
+def _scene_file(path: Path, split: str | None) -> Path:
+    """The JSON file that a path and a split name."""
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise FileNotFoundError(f"no CLEVR folder or file at {path}")
+    file = path / "scenes" / f"CLEVR_{split or '*'}_scenes.json"
+    found = sorted(file.parent.glob(file.name))
+    if not found:
+        raise FileNotFoundError(f"no scenes at {file}")
+    if len(found) > 1:
+        splits = ", ".join(f.name[6:-12] for f in found)
+        raise ValueError(f"{file.parent} holds the splits {splits}: say which")
+    return found[0]
+
+
+def _entries(file: Path) -> list[dict]:
+    """The entries of a scene file."""
+    try:
+        content = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{file} is no JSON: {error}") from error
+    entries = _get(content, "scenes", list, str(file))
+    if not entries:
+        raise ValueError(f"{file} holds no scenes")
+    return entries
+
+
+def _check_scene(entry: dict, file: Path) -> None:
+    """Raises ValueError if an entry lacks something or holds what CLEVR does not."""
+    index = _get(entry, "image_index", int, f"{file}: a scene")
+    where = f"{file}: scene {index}"
+    for name in ("split", "image_filename"):
+        value = _get(entry, name, str, where)
+        if Path(value).name != value:
+            raise ValueError(f"{where}: {name} {value!r} is no plain name")
+    for name in ("directions", "relationships"):
+        _get(entry, name, dict, where)
+    for k, item in enumerate(_get(entry, "objects", list, where)):
+        for name, known in NAMES.items():
+            value = _get(item, name, str, f"{where}, object {k}")
+            if value not in known:
+                raise ValueError(
+                    f"{where}, object {k}: {name} {value!r} is none of {', '.join(known)}"
+                )
+        for name in NUMBERS:
+            _numbers(item, name, f"{where}, object {k}")
+        if item["3d_coords"][2] <= 0:
+            raise ValueError(f"{where}, object {k}: its centre is not above the ground")
+
+
+def _get(holder: Any, name: str, kind: type, where: str) -> Any:
+    """A value of a JSON object, of the right kind."""
+    if not isinstance(holder, dict) or name not in holder:
+        raise ValueError(f"{where} has no {name!r}")
+    if not isinstance(holder[name], kind):
+        raise ValueError(f"{where}: {name!r} must be a {kind.__name__}, not {holder[name]!r:.40}")
+    return holder[name]
+
+
+def _numbers(item: Any, name: str, where: str) -> np.ndarray:
+    """A value of a JSON object that must be finite numbers, in the shape that NUMBERS says."""
+    if not isinstance(item, dict) or name not in item:
+        raise ValueError(f"{where} has no {name!r}")
+    try:
+        values = np.array(item[name], dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
+    if values.shape != NUMBERS[name] or not np.isfinite(values).all():
+        raise ValueError(
+            f"{where}: {name!r} must be {math.prod(NUMBERS[name])} numbers, not {item[name]!r:.80}"
+        )
+    return values
+
+
+def _scenes(entries: Sequence[dict], file: Path) -> Scenes:
+    """Checked entries as one batch."""
+    batch, most = len(entries), max(len(entry["objects"]) for entry in entries)
+    indices = {name: torch.zeros(batch, most, dtype=torch.int64) for name in NAMES}
+    rotation, coords = torch.zeros(batch, most), torch.ones(batch, most, 3)
+    mask = torch.zeros(batch, most, dtype=torch.bool)
+    eyes = torch.tensor(EYE).repeat(batch, 1)
+    for i, entry in enumerate(entries):
+        for k, item in enumerate(entry["objects"]):
+            mask[i, k] = True
+            rotation[i, k] = item["rotation"] % (2 * np.pi)
+            coords[i, k] = torch.tensor(item["3d_coords"])
+            for name, known in NAMES.items():
+                indices[name][i, k] = known.index(item[name])
+        if entry["objects"]:
+            try:
+                eyes[i] = recover_camera(entry).eye
+            except ValueError as error:
+                raise ValueError(f"{file}: {error}") from error
+    lamps = torch.tensor(LAMPS).repeat(batch, 1, 1)
+    camera = Camera(eyes)
+    return Scenes(
+        **indices, rotation=rotation, coords=coords, mask=mask, camera=camera, lamps=lamps
+    )
+
+
+def _picture(file: Path, size: int) -> Tensor:
+    """A picture's central square (3, size, size) in [-1, 1]."""
+    from PIL import Image
+
+    camera = Camera(torch.tensor(EYE))
+    if not file.is_file():
+        raise FileNotFoundError(f"no picture at {file}")
+    try:
+        with Image.open(file) as picture:
+            levels = np.array(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{file} is cut short or no picture: {error}") from error
+    if levels.shape != (camera.height, camera.width, 3):
+        width, height = levels.shape[1::-1]
+        raise ValueError(f"{file} is {width}x{height}, not {camera.width}x{camera.height}")
+    left, top, side = map(int, camera.square)
+    square = torch.from_numpy(levels[top : top + side, left : left + side]).permute(2, 0, 1)
+    square = square[None].float() / 127.5 - 1
+    return torch.nn.functional.interpolate(square, size=(size, size), mode="area")[0]

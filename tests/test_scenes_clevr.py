@@ -1,0 +1,217 @@
+"""CLEVR's files: its own first validation scene, our scenes there and back, and every fault."""
+
+import copy
+import json
+import shutil
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lib.scenes import Camera, locations, project, render, render_frame, sample_scenes
+from lib.scenes.clevr import load_scenes, recover_camera, save_scenes
+from lib.scenes.scene import EYE
+
+# CLEVR_val_000000 of CLEVR v1.0 (Johnson et al. 2017, CC BY 4.0): 3d_coords and pixel_coords.
+OFFICIAL = {
+    "image_index": 0,
+    "objects": [
+        {"3d_coords": [-1.4937210, -1.9936031, 0.7], "pixel_coords": [119, 131, 10.8019686]},
+        {"3d_coords": [1.5557086, -2.1047366, 0.7], "pixel_coords": [198, 190, 8.6010399]},
+        {"3d_coords": [-2.3421842, -0.5205015, 0.35], "pixel_coords": [161, 118, 12.3727274]},
+        {"3d_coords": [-0.8073106, 1.9141238, 0.7], "pixel_coords": [282, 100, 12.4950018]},
+        {"3d_coords": [2.6763813, 0.0345387, 0.35], "pixel_coords": [337, 195, 9.1612120]},
+    ],
+}
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_an_official_camera_is_recovered():
+    camera = recover_camera(OFFICIAL)
+    assert (camera.eye - torch.tensor(EYE)).abs().max() <= 0.5
+    labels = torch.tensor([o["pixel_coords"] for o in OFFICIAL["objects"]])
+    off = project([o["3d_coords"] for o in OFFICIAL["objects"]], camera) - labels
+    assert off[:, :2].norm(dim=1).max() < 0.6  # rounding alone makes up to 0.71
+    assert off[:, 2].abs().max() < 3e-3
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_any_camera_is_recovered_from_rounded_labels(count):
+    scenes = sample_scenes(10, count, count, generator())
+    exact = project(scenes.coords, scenes.camera)
+    for i in range(10):
+        labels = [[round(x), round(y), z] for x, y, z in exact[i].tolist()]
+        pairs = zip(scenes.coords[i].tolist(), labels, strict=True)
+        scene = {"objects": [{"3d_coords": p, "pixel_coords": q} for p, q in pairs]}
+        found = project(scenes.coords[i], recover_camera(scene))
+        assert (found - exact[i])[:, :2].norm(dim=1).max() < 1
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """A data set of two scenes of ours."""
+    scenes = sample_scenes(2, 1, 3, generator(1))
+    frames = render_frame(scenes)
+    folder = tmp_path_factory.mktemp("clevr")
+    save_scenes(folder, scenes, frames, "val")
+    return folder, scenes, frames
+
+
+@pytest.fixture
+def folder(written, tmp_path):
+    """A copy of it that may be spoilt; its scenes and its JSON file."""
+    shutil.copytree(written[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path, written[1], tmp_path / "scenes" / "CLEVR_val_scenes.json"
+
+
+def test_our_scenes_come_back(folder):
+    path, scenes, file = folder
+    for place in (path, file):
+        loaded, pictures = load_scenes(place, size=64)
+        most = loaded.mask.shape[1]
+        for field in fields(scenes):
+            if field.name not in ("camera", "lamps"):
+                mine, theirs = (getattr(s, field.name)[:, :most] for s in (scenes, loaded))
+                assert torch.equal(mine[loaded.mask], theirs[loaded.mask])
+        assert (locations(loaded) - locations(scenes))[loaded.mask].abs().max() < 1 / 320
+        assert pictures.shape == (2, 3, 64, 64)
+        assert (pictures - render(scenes, 64)).abs().mean() < 0.02
+    assert len(load_scenes(path, "val", limit=1).scenes) == 1
+
+
+def test_a_loaded_scene_is_rendered_as_it_looks(folder):
+    """Apart from the lamps, which the files do not hold: here they stand as they did."""
+    _, scenes, file = folder
+    loaded, pictures = load_scenes(file, size=32)
+    again = render(type(scenes)(**{**vars(loaded), "lamps": scenes.lamps}), 32)
+    assert (again - pictures).abs().mean() < 0.02
+
+
+def test_the_format_is_clevrs(folder):
+    path, _, file = folder
+    content = json.loads(file.read_text())
+    assert set(content["info"]) == {"split", "license", "version", "date"}
+    entry = content["scenes"][0]
+    assert entry["image_filename"] == "CLEVR_val_000000.png"
+    assert set(entry) == {
+        "image_index", "image_filename", "split", "objects", "directions", "relationships",
+    }  # fmt: skip
+    assert set(entry["objects"][0]) == {
+        "color", "material", "shape", "size", "rotation", "3d_coords", "pixel_coords",
+    }  # fmt: skip
+    assert all(isinstance(x, int) for x in entry["objects"][0]["pixel_coords"][:2])
+    picture = np.array(Image.open(path / "images" / "val" / entry["image_filename"]))
+    assert picture.shape == (320, 480, 3)
+
+
+def test_relationships_are_clevrs(folder):
+    """By the generator's own rule, object by object."""
+    for entry in json.loads(folder[2].read_text())["scenes"]:
+        objects = entry["objects"]
+        for name in ("right", "behind", "front", "left"):
+            way = entry["directions"][name]
+            for i, one in enumerate(objects):
+                beyond = [
+                    j
+                    for j, other in enumerate(objects)
+                    if np.dot(np.subtract(other["3d_coords"], one["3d_coords"]), way) > 0.2
+                ]
+                assert entry["relationships"][name][i] == beyond
+
+
+def test_scenes_without_objects_come_back(tmp_path):
+    scenes = sample_scenes(2, 0, 0, generator())
+    file = save_scenes(tmp_path, scenes, torch.zeros(2, 3, 320, 480))
+    loaded, _ = load_scenes(file)
+    assert loaded.mask.shape == (2, 0)
+
+
+def changed(file, change):
+    """Writes the scene file anew, its second scene changed."""
+    content = json.loads(file.read_text())
+    change(content["scenes"][1])
+    file.write_text(json.dumps(content))
+
+
+FAULTS = {
+    "has no 'objects'": lambda s: s.pop("objects"),
+    "has no 'color'": lambda s: s["objects"][0].pop("color"),
+    "has no 'image_filename'": lambda s: s.pop("image_filename"),
+    "has no 'relationships'": lambda s: s.pop("relationships"),
+    "color 'pink' is none of gray": lambda s: s["objects"][0].update(color="pink"),
+    "shape 'cone' is none of": lambda s: s["objects"][0].update(shape="cone"),
+    "'3d_coords' must be 3 numbers": lambda s: s["objects"][0].update({"3d_coords": [1, 2]}),
+    "'rotation' must be 1 numbers": lambda s: s["objects"][0].update(rotation="half"),
+    "'pixel_coords' must be 3": lambda s: s["objects"][0].update(pixel_coords=[1, None, 2]),
+    "not above the ground": lambda s: s["objects"][0].update({"3d_coords": [0, 0, -1]}),
+    "pixels from where": lambda s: s["objects"][0].update(pixel_coords=[0, 0, 11.0]),
+    "'objects' must be a list": lambda s: s.update(objects="none"),
+    "is no plain name": lambda s: s.update(image_filename="../../secret.png"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_the_labels_is_named(folder, fault):
+    _, _, file = folder
+    changed(file, FAULTS[fault])
+    with pytest.raises(ValueError, match=fault) as error:
+        load_scenes(file)
+    assert str(file) in str(error.value)
+    assert "scene" in str(error.value)
+
+
+def test_a_fault_in_the_files_is_named(folder):
+    path, _, file = folder
+    picture = path / "images" / "val" / "CLEVR_val_000001.png"
+    whole = picture.read_bytes()
+    for broken in (whole[: len(whole) // 2], b"", b"not a picture"):
+        picture.write_bytes(broken)
+        with pytest.raises(ValueError, match=r"000001\.png is cut short or no picture"):
+            load_scenes(path)
+    Image.new("RGB", (320, 240)).save(picture)
+    with pytest.raises(ValueError, match=r"000001\.png is 320x240, not 480x320"):
+        load_scenes(path)
+    picture.unlink()
+    with pytest.raises(FileNotFoundError, match=r"000001\.png"):
+        load_scenes(path)
+    for broken, fault in (
+        ('{"scenes": [', "is no JSON"),
+        ("{}", "no 'scenes'"),
+        ('{"scenes": []}', "holds no"),
+    ):
+        file.write_text(broken)
+        with pytest.raises(ValueError, match=fault) as error:
+            load_scenes(path)
+        assert str(file) in str(error.value)
+
+
+def test_what_is_not_there_is_named(folder, written):
+    path, scenes, _ = folder
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_scenes(path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"CLEVR_test_scenes\.json"):
+        load_scenes(path, "test")
+    save_scenes(path, scenes, written[2], "train")
+    with pytest.raises(ValueError, match="splits train, val: say which"):
+        load_scenes(path)
+    with pytest.raises(ValueError, match="2 pictures of 480x320"):
+        save_scenes(path, scenes, torch.zeros(2, 3, 32, 32))
+
+
+def test_what_no_camera_can_be_recovered_from():
+    with pytest.raises(ValueError, match="has no objects"):
+        recover_camera({"image_index": 7, "objects": []})
+    wrong = copy.deepcopy(OFFICIAL)
+    wrong["objects"][1]["pixel_coords"][0] += 60
+    with pytest.raises(ValueError, match="scene 0, object 1: pixel_coords are"):
+        recover_camera(wrong)
+    with pytest.raises(ValueError, match="has no 'pixel_coords'"):
+        recover_camera({"objects": [{"3d_coords": [0, 0, 1]}]})
+    with pytest.raises(ValueError, match="has no 'objects'"):
+        recover_camera([])
+    assert isinstance(recover_camera(OFFICIAL), Camera)
