@@ -1,0 +1,1 @@
+"""What installs, executes, checks and builds the book; no chapter needs it."""

@@ -66,7 +66,15 @@ def execute(budget: str, root: Path = ROOT, fresh: bool = False, workers: int = 
     notebooks = [str(p) for p in checks.toc_notebooks(root, copy)]
     print(f"Chapters: running {len(notebooks)} at the budget `{budget}`.", flush=True)
     pytest = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", "--nbmake-timeout=900"]
-    options = [f"-n{workers}", "-v", "--no-header", "-p", "no:cacheprovider", f"--rootdir={copy}", "-c"]
+    options = [
+        f"-n{workers}",
+        "-v",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        f"--rootdir={copy}",
+        "-c",
+    ]
     threads = str(max(1, (os.cpu_count() or 2) // workers))
     environment = os.environ | {
         "BOOK_BUDGET": budget,
@@ -105,7 +113,7 @@ def site(budget: str, root: Path = ROOT) -> Path:
     shutil.copy(root / "_toc.yml", copy)
     shutil.copytree(root / "assets", copy / "assets", dirs_exist_ok=True)
     figures.use_style()
-    picture = figures.labelled(figures.svg(cover.draw()), cover.ALT)
+    picture = figures.scrolling(figures.labelled(figures.svg(cover.draw()), cover.ALT))
     (copy / "chapters" / "cover.html").write_text(f'<figure class="book-figure">{picture}</figure>')
     print("Site: building.", flush=True)
     _sphinx(copy, root)

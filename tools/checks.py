@@ -44,12 +44,12 @@ def execution(root: Path, copy: Path) -> list[str]:
 
 def site(html: Path, copy: Path) -> list[str]:
     """Faults of the built site."""
-    return dead_links(html) + lost_figures(html, copy)
+    return dead_links(html) + lost_figures(html, copy) + machine_paths(html, copy)
 
 
 def toc_notebooks(root: Path, base: Path) -> list[Path]:
     """The notebooks of the table of contents, as files below `base`."""
-    files = re.findall(r"file:\s*(\S+)", (root / "_toc.yml").read_text())
+    files = re.findall(r"(?:file|root):\s*(\S+)", (root / "_toc.yml").read_text())
     return [base / f"{name}.ipynb" for name in files if (base / f"{name}.ipynb").exists()]
 
 
@@ -103,7 +103,9 @@ def missing_alt(name: str, notebook) -> list[str]:
     faults = []
     for k, cell in enumerate(_code(notebook)):
         for text in _html(cell):
-            pictures = re.findall(r"<(?:svg|img)\b[^>]*>", re.sub(r"<script.*?</script>", "", text, flags=re.S))
+            pictures = re.findall(
+                r"<(?:svg|img)\b[^>]*>", re.sub(r"<script.*?</script>", "", text, flags=re.S)
+            )
             bare = [p for p in pictures if not re.search(r'\b(?:aria-label|alt)="[^"]*\w', p)]
             faults += [f"{name}: code cell {k} has a picture without alt text"] * len(bare)
     return faults
@@ -185,7 +187,9 @@ def dead_links(html: Path) -> list[str]:
             where = f"{path.relative_to(html)}: {link}"
             if not target.exists():
                 faults.append(f"{where}: no such file")
-            elif url.fragment and target in pages and unquote(url.fragment) not in pages[target].ids:
+            elif (
+                url.fragment and target in pages and unquote(url.fragment) not in pages[target].ids
+            ):
                 faults.append(f"{where}: no such place in the page")
     return faults
 
@@ -203,6 +207,16 @@ def lost_figures(html: Path, copy: Path) -> list[str]:
             if shown < drawn:
                 faults.append(f"{path.name}: {drawn} figures drawn, {shown} on its page")
     return faults
+
+
+def machine_paths(html: Path, copy: Path) -> list[str]:
+    """No page carries a path of the machine that built it."""
+    base = str(copy.resolve().parents[1])
+    return [
+        f"{page.relative_to(html)}: carries the path {base}"
+        for page in sorted(html.rglob("*.html"))
+        if base in page.read_text()
+    ]
 
 
 def _code(notebook) -> list:

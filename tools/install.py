@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TORCH = "torch>=2.11,<2.14"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-FITS = "import torch; v = tuple(map(int, torch.__version__.split('.')[:2])); assert (2, 11) <= v < (2, 14)"
+FITS = "import torch; assert (2, 11) <= tuple(map(int, torch.__version__.split('.')[:2])) < (2, 14)"
 
 
 def wants_cpu_build() -> bool:
@@ -42,7 +42,7 @@ def torch_arguments() -> list[str]:
 
 def main() -> int:
     """Makes the environment, or brings it up to the lock."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this runs before anything is installed
         print(f"The book needs Python 3.11 or later; this is {platform.python_version()}.")
         return 1
     folder = ROOT / ".venv"

@@ -1,8 +1,8 @@
 """Makes anew what the book reports: `python -m tools.results` (`make results`).
 
 Runs every chapter alone, at `laptop` for the numbers and at `smoke` for its time, and copies the
-records of chapters and experiments, and the chapters' times, into `lib/results/`; draws the README's
-picture. Commit what changed.
+records of chapters and experiments, and the chapters' times, into `lib/results/`; draws the
+README's picture. Commit what changed.
 """
 
 import os

@@ -41,10 +41,11 @@ def copy_mathjax(app, exception) -> None:
             shutil.copyfile(file.locate(), target)
 
 
-def drop_thebe(app, pagename, templatename, context, doctree) -> None:
-    """Leaves sphinx-thebe's scripts out of every page."""
+def mend_page(app, pagename, templatename, context, doctree) -> None:
+    """Leaves sphinx-thebe's scripts out, and a role that claims a list which is none."""
     if "body" in context:
-        context["body"] = THEBE.sub("", context["body"])
+        body = THEBE.sub("", context["body"])
+        context["body"] = body.replace('<div role="list" class="citation-list">', "<div>")
     if "script_files" in context:
         context["script_files"] = [s for s in context["script_files"] if "thebe" not in str(s)]
 
@@ -53,5 +54,5 @@ def setup(app) -> dict:
     """Registers the extension."""
     app.add_directive("claims-ledger", ClaimsLedger)
     app.connect("build-finished", copy_mathjax)
-    app.connect("html-page-context", drop_thebe, priority=900)
+    app.connect("html-page-context", mend_page, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

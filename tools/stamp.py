@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
-FIRST_CELL = '''\
+FIRST_CELL = """\
 # Finds the book's code, going up from here; where there is none (Colab, a downloaded
 # notebook), fetches it. Nothing that is installed is changed.
 import pathlib
@@ -32,7 +32,7 @@ if not root.exists():
         )
     git = ["git", "clone", "--quiet", "--depth=1", f"--branch={{BRANCH}}"]
     subprocess.run([*git, REPOSITORY, str(root)], check=True)
-sys.path.insert(0, str(root))'''
+sys.path.insert(0, str(root))"""
 
 README_MARKS = ("<!-- colab -->", "<!-- /colab -->")
 UNSET = """\

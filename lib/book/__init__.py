@@ -1,0 +1,1 @@
+"""What a chapter needs to be a page: budget, seeds, figures, sliders, the claims ledger."""

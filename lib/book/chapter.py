@@ -46,7 +46,7 @@ class Chapter:
         display(
             HTML(
                 f'<a download="{self.name}.json" href="data:application/json;base64,{text}">'
-                f"The numbers of this chapter as JSON</a> ({len(numbers)} entries, with provenance)."
+                f"The numbers of this chapter as JSON</a>, {len(numbers)} entries with provenance."
             )
         )
 

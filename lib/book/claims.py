@@ -45,8 +45,11 @@ class Row:
     untested: str = ""
 
     def __post_init__(self):
+        """Holds that a row has a rule or says why not."""
         if (self.rule is None) != bool(self.untested):
-            raise ValueError(f"{self.id}: a row has either a rule or a reason for not being tested.")
+            raise ValueError(
+                f"{self.id}: a row has either a rule or a reason for not being tested."
+            )
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,13 @@ def _compare(id: str, raw: list[float], tolerance: float | None, stored: dict | 
         )
 
 
-def committed(folder: Path = COMMITTED) -> dict[str, dict]:
-    """All committed records by identifier, each with its recorder and provenance."""
-    found = {}
+def committed(folder: Path | None = None) -> dict[str, dict]:
+    """All committed records by identifier, each with its recorder and provenance.
+
+    Args:
+        folder: where they lie, `lib/results/claims` if not given.
+    """
+    folder, found = folder or COMMITTED, {}
     for path in sorted(folder.glob("**/*.json")):
         stored = runtime.read_json(path)
         recorder = str(path.relative_to(folder).with_suffix(""))

@@ -10,14 +10,14 @@ ROWS: list[Row] = []
 ROWS += [
     Row(
         "sim.loss.trace",
-        "The loss of a linear model equals a trace over the data's second moment (relative difference)",
+        "The loss of a linear model is a trace over the data's second moment (relative difference)",
         SWING_BY,
         "01_sim_task",
         within(0.0, 1e-12),
     ),
     Row(
         "sim.a.enumeration",
-        r"$A = \operatorname{diag}(\sigma_p^2 + \mu_p^2/s)$ (relative error against an enumeration)",
+        r"$A = \operatorname{diag}(\sigma_p^2 + \mu_p^2/s)$ (relative error to an enumeration)",
         SWING_BY,
         "01_sim_task",
         within(0.0, 1e-14),

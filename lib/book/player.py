@@ -6,6 +6,7 @@ without scripts show something true. It works on the website, in JupyterLab and 
 """
 
 import base64
+import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -115,7 +116,10 @@ def show(
     for k, mark in enumerate(marks):
         mark.artist.set_gid(f"mark-{k}")
         _set_state(mark, grid, state)
-    figure.canvas.draw()  # the layout is final from here on
+    figure.savefig(
+        io.StringIO(), format="svg"
+    )  # lays out with SVG's text metrics, not the screen's
+    figure.set_layout_engine("none")  # and that layout is final
     spec["marks"] = [_encoded(mark, grid, figure) for mark in marks]
     _put(figures.labelled(figures.svg(figure), first_alt), spec, caption)
 
@@ -253,7 +257,11 @@ def _set_state(mark, grid: tuple[int, ...], state: tuple[int, ...]) -> None:
 def _encoded(mark, grid: tuple[int, ...], figure: Figure) -> dict[str, Any]:
     """A mark's states as the script reads them."""
     if isinstance(mark, Line):
-        return {"kind": "line", "x": _points(mark, 0, grid, figure), "y": _points(mark, 1, grid, figure)}
+        return {
+            "kind": "line",
+            "x": _points(mark, 0, grid, figure),
+            "y": _points(mark, 1, grid, figure),
+        }
     if isinstance(mark, Image):
         return _pixels(mark, grid)
     strings = np.asarray(mark.strings)
@@ -313,7 +321,8 @@ def _put(picture: str, spec: dict[str, Any], caption: str) -> None:
     under = f"<figcaption>{caption}</figcaption>" if caption else ""
     output = (
         '<figure class="book-player" style="margin: 1em 0">'
-        f'<div class="book-picture">{figures.scrolling(picture)}</div><div class="book-controls"></div>'
+        f"{figures.scrolling(picture)}"
+        '<div class="book-controls"></div>'
         f'{under}<script type="application/json">{data}</script><script>{_SCRIPT}</script></figure>'
     )
     size = len(output.encode())
@@ -324,5 +333,3 @@ def _put(picture: str, spec: dict[str, Any], caption: str) -> None:
             "that multiply into a list of named cases."
         )
     display(HTML(output))
-
-

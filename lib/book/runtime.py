@@ -101,8 +101,17 @@ def provenance() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """The commit checked out, with `+` after it where tracked files were changed; else `unknown`."""
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    """The commit checked out, with `+` where tracked files differ from it; else `unknown`."""
+    git = [
+        "git",
+        "-C",
+        str(ROOT),
+        "describe",
+        "--always",
+        "--abbrev=12",
+        "--exclude=*",
+        "--dirty=+",
+    ]
     try:
         return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

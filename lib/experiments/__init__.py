@@ -1,0 +1,1 @@
+"""Experiments: one file each ties data, denoiser and measure together."""

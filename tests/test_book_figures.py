@@ -1,0 +1,60 @@
+"""Figures follow light and dark, carry their text, and are the same on every run."""
+
+import re
+
+import matplotlib.pyplot as plt
+import pytest
+
+from lib.book import figures
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("colour", figures.COLOURS)
+def test_colours_stand_out_on_white_and_on_near_black(colour):
+    ours = luminance(colour) + 0.05
+    assert 1.05 / ours >= 3
+    assert ours / (luminance("#121212") + 0.05) >= 3
+
+
+def drawn():
+    figures.use_style()
+    fig, ax = plt.subplots()
+    ax.plot([1, 3, 2], label="a line")
+    ax.set(xlabel="x", title="$\\mu_1$")
+    ax.legend()
+    return fig
+
+
+def test_ink_is_the_page_s_text_colour_and_ids_are_unique():
+    one, two = figures.svg(drawn()), figures.svg(drawn())
+    assert figures.INK not in one
+    assert "currentColor" in one
+    assert "<style" not in one  # it would hold for the whole page
+    ids = re.findall(r'\bid="([^"]+)"', one + two)
+    assert len(ids) == len(set(ids))
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', one))
+    assert used <= set(ids)
+
+
+def test_the_same_figure_twice_is_the_same_but_for_its_prefix():
+    one, two = (re.sub(r"\bf\d+-", "", figures.svg(drawn())) for _ in range(2))
+    assert one == two
+
+
+def test_a_figure_without_alt_text_is_refused():
+    with pytest.raises(ValueError, match="alt text"):
+        figures.show(drawn(), alt=" ")
+    plt.close("all")
+
+
+def test_the_alt_text_is_escaped(monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "display", lambda html: shown.append(html.data))
+    figures.show(drawn(), alt='a "quoted" <line>', caption="Look <em>here</em>.")
+    assert 'role="img" aria-label="a &quot;quoted&quot; &lt;line&gt;"' in shown[0]
+    assert "<figcaption>Look <em>here</em>.</figcaption>" in shown[0]

@@ -1,0 +1,152 @@
+"""The player: what it stores is what Matplotlib would draw, in every state."""
+
+import base64
+import io
+import json
+import re
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.book import figures, player
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What the player displays, instead of displaying it."""
+    outputs = []
+    for module in (player, figures):
+        monkeypatch.setattr(module, "display", lambda html: outputs.append(html.data))
+    figures.use_style()
+    yield outputs
+    plt.close("all")
+
+
+def spec(output: str) -> dict:
+    return json.loads(re.search(r'<script type="application/json">(.*?)</script>', output, re.S)[1])
+
+
+def coordinates(part: dict) -> np.ndarray:
+    numbers = np.frombuffer(base64.b64decode(part["data"]), "<i2") / 40
+    return numbers.reshape(*part["shape"], part["n"])
+
+
+def test_a_line_is_stored_where_matplotlib_draws_it(shown):
+    x, y = np.linspace(1, 100, 7), np.random.default_rng(0).random((3, 2, 7)) + 0.1
+    for scale in ("linear", "log"):
+        states = []
+        for start in ({}, {"b": 1, "a": 2}):
+            fig, ax = plt.subplots()
+            ax.set(xscale=scale, yscale=scale, xlim=(0.5, 200), ylim=(0.05, 2))
+            (line,) = ax.plot([], [])
+            mark = player.Line(line, x[None, None], y)
+            player.show(fig, {"a": [1, 2, 3], "b": [4, 5]}, [mark], alt="a line", start=start)
+            path = re.search(r'id="[^"]*mark-0">\s*<path d="([^"]+)"', shown[-1])[1]
+            drawn = np.array(re.findall(r"[ML] (\S+) (\S+)", path), float)
+            stored = spec(shown[-1])["marks"][0]
+            index = (start.get("a", 0), start.get("b", 0))
+            ours = np.stack([coordinates(stored["x"])[0, 0], coordinates(stored["y"])[index]], -1)
+            assert np.abs(ours - drawn).max() <= 0.5 / 40 + 1e-6
+            states.append(drawn)
+        assert not np.allclose(*states)
+
+
+@pytest.mark.parametrize("origin", ["upper", "lower"])
+@pytest.mark.parametrize("rgb", [False, True])
+def test_an_image_is_stored_as_matplotlib_writes_it(shown, origin, rgb):
+    values = np.random.default_rng(1).random((2, 3, 4, 3) if rgb else (2, 3, 4))
+    fig, ax = plt.subplots()
+    image = ax.imshow(np.zeros((3, 4, 3) if rgb else (3, 4)), origin=origin, vmin=0, vmax=1)
+    ax.set_axis_off()
+    player.show(fig, {"k": [0, 1]}, [player.Image(image, values)], alt="a picture")
+    png = base64.b64decode(re.search(r"data:image/png;base64,\s*([^\"]+)\"", shown[0])[1])
+    drawn = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+    stored = spec(shown[0])["marks"][0]
+    bytes_ = np.frombuffer(base64.b64decode(stored["data"]), np.uint8)
+    if rgb:
+        ours = bytes_.reshape(2, 3, 4, 3)[0].astype(int)
+    else:
+        palette = np.frombuffer(base64.b64decode(stored["palette"]), np.uint8).reshape(256, 3)
+        ours = palette[bytes_.reshape(2, 3, 4)[0]].astype(int)
+    assert np.abs(ours - drawn).max() <= 3  # 256 levels
+
+
+def test_the_alt_text_follows_sliders_and_readouts(shown):
+    fig, ax = plt.subplots()
+    label = ax.text(0.5, 0.5, "")
+    marks = [player.Label(label, np.array([["one"], ["two"]]))]
+    readouts = {"E": np.array([[1.0, 2.0], [3.0, 4.0]])}
+    player.show(
+        fig, {"case": ["p", "q"], "t": [0.5, 1.5]}, marks, alt="{case} at {t}: {E}",
+        readouts=readouts, start={"case": 1}, formats={"E": ".2f"}, play="t",
+    )  # fmt: skip
+    assert 'aria-label="q at 0.5: 3.00"' in shown[0]
+    assert [s["choice"] for s in spec(shown[0])["sliders"]] == [True, False]
+    assert [s["play"] for s in spec(shown[0])["sliders"]] == [False, True]
+
+
+def test_axes_make_room_for_every_state(shown):
+    fig, ax = plt.subplots()
+    (line,) = ax.plot([], [])
+    player.show(fig, {"k": [0, 1]}, [player.Line(line, [[0, 1]], [[0, 1], [0, 50]])], alt="a line")
+    assert ax.get_ylim()[1] >= 50
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"alt": "{nothing}"}, "alt text names 'nothing'"),
+        ({"play": "nothing"}, "No slider or readout is called 'nothing'"),
+        ({"start": {"nothing": 0}}, "No slider or readout is called 'nothing'"),
+        ({"formats": {"nothing": "d"}}, "No slider or readout is called 'nothing'"),
+        ({"readouts": {"E": np.zeros(3)}}, r"first axes must be those of the sliders, \(2,\)"),
+        ({"sliders": {"k": [0, 1, 2]}}, r"first axes must be those of the sliders, \(3,\)"),
+    ],
+)
+def test_bad_arguments_are_refused(shown, change, message):
+    fig, ax = plt.subplots()
+    (line,) = ax.plot([], [])
+    arguments = {"sliders": {"k": [0, 1]}, "alt": "a line"} | change
+    with pytest.raises(ValueError, match=message):
+        player.show(fig, marks=[player.Line(line, [[0, 1]], [[0, 1], [1, 0]])], **arguments)
+
+
+def test_more_than_a_megabyte_is_refused(shown):
+    fig, ax = plt.subplots()
+    (line,) = ax.plot([], [])
+    y = np.zeros((200, 3000))
+    with pytest.raises(ValueError, match=r"takes 1\.6 MB; at most 1 MB"):
+        player.show(fig, {"k": range(200)}, [player.Line(line, y[:1], y)], alt="a line")
+
+
+def test_frames_hold_whole_figures(shown):
+    def draw(k, name):
+        fig, ax = plt.subplots(figsize=(2, 2))
+        ax.bar([0, 1], [k, 1], label=name)
+        return fig
+
+    player.frames(draw, {"k": [1, 2, 3], "name": ["p", "q"]}, alt="bars {k} {name}", play="k")
+    assert len(spec(shown[0])["frames"]) == 6
+    assert 'aria-label="bars 1 p"' in shown[0]
+    with pytest.raises(ValueError, match="No slider is called 'x'"):
+        player.frames(draw, {"k": [1], "name": ["p"]}, alt="bars", play="x")
+
+
+def test_a_live_cell_is_a_picture_on_the_website_and_widgets_elsewhere(shown, monkeypatch):
+    def draw(mu):
+        fig, ax = plt.subplots()
+        ax.plot([0, mu])
+        return fig
+
+    slider = ipywidgets.FloatSlider(value=2.0, description="mu")
+    monkeypatch.setenv("BOOK_STATIC", "1")
+    player.live(draw, alt="a line", mu=slider)
+    assert 'aria-label="a line"' in shown[0]
+    monkeypatch.setenv("BOOK_STATIC", "0")
+    boxes = []
+    monkeypatch.setattr(player, "display", boxes.append)
+    player.live(draw, alt="a line", mu=slider)
+    assert boxes[0].children[0] is slider

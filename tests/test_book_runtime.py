@@ -1,0 +1,78 @@
+"""Budget, seeds, provenance and JSON files."""
+
+import io
+import json
+import sys
+import types
+
+import pytest
+import torch
+
+from lib.book import runtime
+
+
+def test_the_budget_is_laptop_unless_named(monkeypatch):
+    monkeypatch.delenv("BOOK_BUDGET", raising=False)
+    assert runtime.budget().name == "laptop"
+    monkeypatch.setenv("BOOK_BUDGET", "smoke")
+    assert runtime.budget().name == "smoke"
+
+
+def test_in_colab_with_a_gpu_the_budget_is_gpu(monkeypatch):
+    monkeypatch.delenv("BOOK_BUDGET", raising=False)
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert runtime.budget().name == "gpu"
+
+
+def test_an_unknown_budget_is_refused(monkeypatch):
+    monkeypatch.setenv("BOOK_BUDGET", "huge")
+    with pytest.raises(ValueError, match="'huge'; it must be one of smoke, laptop, gpu"):
+        runtime.budget()
+
+
+def test_gpu_falls_back_on_laptop():
+    smoke, laptop, gpu = runtime.BUDGETS.values()
+    assert [b.pick(smoke=1, laptop=2) for b in (smoke, laptop, gpu)] == [1, 2, 2]
+    assert gpu.pick(smoke=1, laptop=2, gpu=3) == 3
+
+
+def test_generators_are_streams_of_their_own():
+    one, same, other = (torch.randn(4, generator=runtime.generator(s)) for s in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "1", None])
+def test_a_bad_seed_is_refused(seed):
+    with pytest.raises(ValueError, match="must be an integer"):
+        runtime.generator(seed)
+
+
+def test_progress_is_one_line_and_silent_on_the_website(monkeypatch):
+    for static, lines in (("0", 1), ("1", 0)):
+        monkeypatch.setenv("BOOK_STATIC", static)
+        monkeypatch.setattr(sys, "stdout", io.StringIO())
+        assert list(runtime.progress(range(500), "counting")) == list(range(500))
+        assert sys.stdout.getvalue().count("\n") == lines
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "deep" / "x.json"
+    runtime.write_json(path, {"a": 1})
+    with pytest.raises(TypeError):
+        runtime.write_json(path, {"a": object()})
+    assert runtime.read_json(path) == {"a": 1}
+    assert [p.name for p in path.parent.iterdir()] == ["x.json"]
+
+
+def test_bad_json_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.json does not exist"):
+        runtime.read_json(tmp_path / "none.json")
+    (tmp_path / "bad.json").write_text('{"a": ')
+    with pytest.raises(ValueError, match=r"bad\.json is not JSON"):
+        runtime.read_json(tmp_path / "bad.json")
+
+
+def test_provenance_is_plain_text():
+    assert json.loads(json.dumps(runtime.provenance()))["torch"] == torch.__version__

@@ -1,0 +1,168 @@
+"""The built site in a real browser, as readers see it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.conftest import ROOT, SITE
+
+pytestmark = pytest.mark.site
+
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+# A word that a reader would look for, and the chapter that must come up.
+TERMS = {"diversity": "01_sim_task", "terminal slowing": "02_linear_closed_form"}
+
+
+def pages() -> list[str]:
+    """Every page of the table of contents."""
+    return re.findall(r"(?:file|root):\s*(\S+)", (ROOT / "_toc.yml").read_text())
+
+
+def visit(browser, address: str, viewport: dict, scheme: str):
+    """A loaded page, and what went wrong while it loaded."""
+    context = browser.new_context(viewport=viewport, color_scheme=scheme)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("requestfailed", lambda request: faults.append(f"failed: {request.url}"))
+    page.on(
+        "response", lambda r: faults.append(f"{r.status}: {r.url}") if r.status >= 400 else None
+    )
+    page.goto(address)
+    page.wait_for_function("!window.MathJax?.startup || window.MathJax.startup.promise")
+    page.evaluate("window.MathJax?.startup?.promise")
+    return context, page, faults
+
+
+def check(browser, site: str, name: str, viewport: dict, scheme: str) -> None:
+    """Everything a page must be, in one load."""
+    context, page, faults = visit(browser, f"{site}/{name}.html", viewport, scheme)
+    assert not faults
+    wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    assert wide <= 0, f"scrolls sideways by {wide} px"
+    raw = page.locator(".math:not(:has(mjx-container))")
+    assert raw.count() == 0, f"not typeset: {raw.first.text_content()}"
+    assert page.locator("mjx-merror").count() == 0
+    broken = page.evaluate("[...document.images].filter(i => !i.naturalWidth).map(i => i.src)")
+    assert not broken
+    for k in range(page.locator(".book-player").count()):
+        check_player(page.locator(".book-player").nth(k))
+    if scheme == "dark":
+        check_dark(page)
+    results = Axe().run(page)
+    serious = [
+        f"{v['id']}: {v['nodes'][0]['html'][:200]}"
+        for v in results.response["violations"]
+        if v["impact"] in ("serious", "critical")
+    ]
+    assert not serious
+    context.close()
+
+
+def check_player(player) -> None:
+    """Its sliders move by keyboard, the picture and its text alternative follow, Play plays."""
+    svg = player.locator("svg").first
+    for slider in player.locator("input[type=range]").all():
+        before = svg.evaluate("e => e.outerHTML")
+        at_end = slider.evaluate("e => e.value === e.max")
+        slider.focus()
+        slider.press("ArrowLeft" if at_end else "ArrowRight")
+        assert svg.evaluate("e => e.outerHTML") != before, "the picture did not follow its slider"
+    for choice in player.locator("select").all():
+        before = svg.evaluate("e => e.outerHTML")
+        choice.select_option(index=1)
+        assert svg.evaluate("e => e.outerHTML") != before, "the picture did not follow its list"
+    assert "{" not in svg.get_attribute("aria-label")
+    for button in player.locator("button").all():
+        before = svg.evaluate("e => e.outerHTML")
+        button.click()
+        button.page.wait_for_timeout(900)
+        assert svg.evaluate("e => e.outerHTML") != before, "Play did not play"
+        if "Pause" in button.text_content():
+            button.click()
+
+
+def check_dark(page) -> None:
+    """In the dark, a figure's text is light on what is behind it."""
+    for figure in page.locator(".book-figure svg, .book-player svg").all():
+        ink, ground = figure.evaluate(
+            """e => {
+                let ground = e;
+                const clear = c => c === 'rgba(0, 0, 0, 0)' || c === 'transparent';
+                while (ground && clear(getComputedStyle(ground).backgroundColor))
+                    ground = ground.parentElement;
+                return [getComputedStyle(e).color, getComputedStyle(ground).backgroundColor];
+            }"""
+        )
+        assert contrast(ink, ground) >= 4.5, f"{ink} on {ground}"
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's contrast of two CSS colours."""
+
+    def luminance(colour):
+        parts = [int(float(v)) / 255 for v in re.findall(r"[\d.]+", colour)[:3]]
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    bright, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("name", pages())
+def test_page(browser, site, name):
+    check(browser, site, name, WIDE, "light")
+
+
+@pytest.mark.parametrize("name", ["chapters/index", "chapters/01_sim_task", "chapters/claims"])
+def test_three_pages_dark_and_narrow(browser, site, name):
+    check(browser, site, name, NARROW, "dark")
+
+
+@pytest.mark.weekly
+@pytest.mark.parametrize("name", pages())
+@pytest.mark.parametrize(
+    ("viewport", "scheme"), [(WIDE, "dark"), (NARROW, "light"), (NARROW, "dark")]
+)
+def test_every_variant(browser, site, name, viewport, scheme):
+    check(browser, site, name, viewport, scheme)
+
+
+@pytest.mark.weekly
+def test_search_finds_a_term_of_each_chapter(browser, site):
+    chapters = {n.removeprefix("chapters/") for n in pages() if re.search(r"/\d\d_", n)}
+    assert chapters == set(TERMS.values()), "name a term to search for in each chapter"
+    for term, chapter in TERMS.items():
+        _, page, faults = visit(browser, f"{site}/search.html?q={term}", WIDE, "light")
+        page.wait_for_selector(f"#search-results a[href*='{chapter}']", timeout=10_000)
+        assert not faults
+
+
+@pytest.mark.weekly
+def test_without_scripts_each_player_is_a_picture(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/chapters/01_sim_task.html")
+    assert page.locator(".book-player svg[role=img][aria-label] path").count() > 5
+    context.close()
+
+
+def test_buttons_lead_nowhere_only_if_there_is_an_address(site):
+    page = (SITE / "chapters/01_sim_task.html").read_text()
+    assert "colab.research" not in page
+    assert "btn-download-source-button" in page
+
+
+def test_numbers_can_be_downloaded(browser, site):
+    context, page, _ = visit(browser, f"{site}/chapters/01_sim_task.html", WIDE, "light")
+    with page.expect_download() as waiting:
+        page.locator("a[download]").click()
+    data = json.loads(Path(waiting.value.path()).read_text())
+    assert waiting.value.suggested_filename == "01_sim_task.json"
+    assert data["provenance"]["torch"]
+    assert len(data["numbers"]["relative_errors"]) >= 6
+    context.close()

@@ -1,0 +1,118 @@
+"""The rooms of the book: who imports whom, what is documented, how long chapters take."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from lib.book import chapter, runtime
+from tests.conftest import ROOT
+
+# What each part of `lib` may import of `lib`, itself aside.
+ALLOWED = {
+    "sim": set(),
+    "exact": set(),
+    "locality": set(),
+    "diffusion": set(),
+    "scenes": {"diffusion.checkpoint"},
+    "concepts": {"diffusion.checkpoint"},
+    "book": set(),
+    "experiments": {"sim", "exact", "locality", "diffusion", "scenes", "concepts", "book"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of `lib` a file imports, without the leading `lib.`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.removeprefix("lib.") for name in found if name.startswith("lib.")}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "lib").rglob("*.py")), ids=lambda p: str(p.name))
+def test_imports_run_downwards_only(path):
+    part = path.relative_to(ROOT / "lib").with_suffix("").parts[0]
+    if part == "__init__":
+        assert not imports(path)
+        return
+    for name in imports(path):
+        allowed = ALLOWED[part] | {part}
+        assert any(name == a or name.startswith(f"{a}.") for a in allowed), f"{path} imports {name}"
+
+
+def test_nothing_of_lib_or_the_chapters_needs_the_tools():
+    for path in (ROOT / "lib").rglob("*.py"):
+        assert not re.search(r"^\s*(?:from|import) tools\b", path.read_text(), re.M), path
+
+
+def published() -> list[Path]:
+    """The chapters of the table of contents."""
+    names = re.findall(r"file: (chapters/\d\d_\w+)", (ROOT / "_toc.yml").read_text())
+    return [ROOT / f"{name}.ipynb" for name in names]
+
+
+@pytest.mark.parametrize("path", published(), ids=lambda p: p.stem)
+def test_what_a_chapter_imports_is_on_the_api_page(path):
+    code = "\n".join(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code")
+    api = set(re.findall(r"automodule:: (\S+)", (ROOT / "chapters/api.md").read_text()))
+    for module in re.findall(r"from (lib[\w.]*) import ([\w, ]+)", code):
+        for name in module[1].split(", "):
+            source = ROOT / module[0].replace(".", "/") / f"{name}.py"
+            if source.exists():
+                assert f"{module[0]}.{name}" in api
+    named = set(re.findall(r"\]\(#(lib[\w.]+)\)", json.dumps(nbformat.read(path, 4).cells)))
+    assert all(any(n.startswith(f"{module}.") for module in api) for n in named)
+
+
+@pytest.mark.parametrize("path", published(), ids=lambda p: p.stem)
+def test_a_chapter_is_built_like_the_others(path):
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(c.source for c in cells if c.cell_type == "markdown")
+    for part in ("**The question.**", "**Why care.**", "**What you need.**", "## What we saw",
+                 "## Exercises", "## What it means"):  # fmt: skip
+        assert part in text, f"{path.name} lacks {part}"
+    exercises = re.findall(r":::\{exercise\}.*\n:label: (\S+)", text)
+    assert len(exercises) >= 3
+    assert re.findall(r":::\{solution-start\} (\S+)\n:class: dropdown", text) == exercises
+    code = "\n".join(c.source for c in cells if c.cell_type == "code")
+    assert f'chapter.start("{path.stem}")' in code
+    assert "book.download(" in code
+    assert "book.ledger()" in code
+    assert "player.live(" in code
+    assert all(c.source.count("assert") for c in solutions(cells)), "a solution tests nothing"
+
+
+def solutions(cells) -> list:
+    """The code cells between the start and the end of a solution."""
+    inside, found = False, []
+    for cell in cells:
+        if cell.cell_type == "markdown" and "solution-start" in cell.source:
+            inside = True
+        elif cell.cell_type == "markdown" and "solution-end" in cell.source:
+            inside = False
+        elif inside and cell.cell_type == "code":
+            found.append(cell)
+    return found
+
+
+def test_chapters_keep_their_budgets():
+    """The recorded times: each within its budget, all together within ten minutes of testing."""
+    times = json.loads(chapter.TIMES.read_text())
+    assert set(times) == {path.stem for path in published()}
+    for name, by_budget in times.items():
+        assert set(by_budget) >= {"smoke", "laptop"}
+        for budget, entry in by_budget.items():
+            assert entry["seconds"] <= runtime.BUDGETS[budget].seconds, (name, budget)
+    assert sum(entry["smoke"]["seconds"] for entry in times.values()) / 2 <= 240
+
+
+def test_nothing_speaks_of_this_machine():
+    for path in [*ROOT.glob("*.*"), *(ROOT / "lib").rglob("*.py"), *(ROOT / "chapters").glob("*")]:
+        if path.is_file() and path.suffix in (".py", ".md", ".ipynb", ".yml", ".toml", ".txt"):
+            assert not re.search(r"/(?:work|tmp|home|root)/\w", path.read_text()), path

@@ -1,0 +1,149 @@
+"""Execution and site: cached by content, loud when something is wrong."""
+
+import shutil
+
+import nbformat
+import pytest
+import yaml
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from tests.conftest import ROOT
+from tools import build, install, results, stamp
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A whole book of one small chapter."""
+    for name in ("_config.yml", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "assets", tmp_path / "assets")
+    (tmp_path / "lib/results/claims").mkdir(parents=True)
+    shutil.copytree(
+        ROOT / "lib/results/claims", tmp_path / "lib/results/claims", dirs_exist_ok=True
+    )
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters/api.md").write_text("# The code\n")
+    (tmp_path / "chapters/references.bib").write_text("")
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: chapters/a\nchapters:\n- file: chapters/api\n"
+    )
+    write(tmp_path, "print(6 * 7)")
+    return tmp_path
+
+
+def write(root, code, text="# A chapter\n"):
+    cells = [
+        new_code_cell(stamp.first_cell("", "main"), metadata={"tags": ["remove-cell"]}, id="first"),
+        new_markdown_cell(text, id="head"),
+        new_code_cell(code, id="code"),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    # The tiny book has no `lib` of its own; it runs beside this one.
+    book.cells[0].source = f"import sys; sys.path.insert(0, {str(ROOT)!r})"
+    nbformat.write(book, root / "chapters/a.ipynb")
+
+
+@pytest.fixture
+def any_first_cell(monkeypatch):
+    monkeypatch.setattr(build.checks, "other_first_cell", lambda *_: [])
+
+
+def test_a_book_is_executed_built_and_not_done_again(tiny, any_first_cell, capfd):
+    html = build.site(build.execute("smoke", tiny).name, tiny)
+    assert "42" in (html / "chapters/a.html").read_text()
+    assert (html / "_static/mathjax/tex-mml-chtml.js").exists()
+    capfd.readouterr()
+    build.site(build.execute("smoke", tiny).name, tiny)
+    out = capfd.readouterr().out
+    assert "Chapters: nothing changed" in out
+    assert "Site: nothing changed" in out
+
+
+def test_a_failing_cell_fails_the_build(tiny):
+    write(tiny, "raise RuntimeError('planted')")
+    with pytest.raises(build.BuildError, match="A chapter failed"):
+        build.execute("smoke", tiny)
+
+
+def executed(tiny, code, text):
+    """The tiny book as if executed: its outputs are written, not computed."""
+    copy = tiny / build.COPIES / "smoke"
+    shutil.rmtree(copy, ignore_errors=True)
+    write(tiny, code, text)
+    shutil.copytree(tiny / "chapters", copy / "chapters")
+    book = nbformat.read(copy / "chapters/a.ipynb", as_version=4)
+    for cell in book.cells:
+        if cell.cell_type == "code":
+            cell.execution_count = 1
+    book.cells[2].outputs = [new_output("stream", name="stderr", text=code)]
+    nbformat.write(book, copy / "chapters/a.ipynb")
+    (copy / "executed").write_text(code + text)
+    return book, copy / "chapters/a.ipynb"
+
+
+def test_a_faulty_book_is_refused(tiny, any_first_cell):
+    book, path = executed(tiny, "planted", "# A\n\n[dead](#nowhere)\n")
+    with pytest.raises(build.BuildError, match=r"wrote to stderr: planted"):
+        build.site("smoke", tiny)
+    book.cells[2].outputs = []
+    nbformat.write(book, path)
+    with pytest.raises(build.BuildError, match=r"The site has warnings:[\s\S]*nowhere"):
+        build.site("smoke", tiny)
+    assert not (tiny / "_build/smoke/html.built").exists()
+
+
+def test_the_fingerprint_follows_contents(tmp_path):
+    (tmp_path / "lib/__pycache__").mkdir(parents=True)
+    (tmp_path / "lib/a.py").write_text("1")
+    first = build.fingerprint(tmp_path, ["lib"], "smoke")
+    (tmp_path / "lib/__pycache__/a.pyc").write_text("x")
+    assert build.fingerprint(tmp_path, ["lib"], "smoke") == first
+    assert build.fingerprint(tmp_path, ["lib"], "laptop") != first
+    (tmp_path / "lib/a.py").write_text("2")
+    assert build.fingerprint(tmp_path, ["lib"], "smoke") != first
+
+
+def test_buttons_stay_out_until_the_book_has_an_address():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    config["repository"]["url"] = ""
+    bare = build.published_config(config)
+    assert not {"repository", "launch_buttons"} & bare.keys()
+    assert not any(key.startswith("use_") for key in bare["html"])
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    config["repository"]["url"] = "https://github.com/someone/book"
+    assert build.published_config(config)["launch_buttons"]["colab_url"]
+
+
+def test_only_laptop_records_and_experiments_are_committed(tmp_path):
+    live, runs, committed = (tmp_path / name for name in ("live", "runs", "committed"))
+    live.mkdir()
+    (runs / "long").mkdir(parents=True)
+    (live / "01_one.laptop.json").write_text("{}")
+    (live / "01_one.smoke.json").write_text("no")
+    (runs / "long/claims.json").write_text("{}")
+    results.copy_claims(live, runs, committed)
+    found = sorted(str(p.relative_to(committed)) for p in committed.rglob("*.json"))
+    assert found == ["01_one.json", "experiments/long.json"]
+
+
+@pytest.mark.parametrize(
+    ("system", "gpu", "reached", "index"),
+    [
+        ("Linux", None, True, True),
+        ("Linux", None, False, False),
+        ("Linux", "/usr/bin/nvidia-smi", True, False),
+        ("Darwin", None, True, False),
+    ],
+)
+def test_torch_comes_from_the_right_index(monkeypatch, system, gpu, reached, index):
+    monkeypatch.setattr(install.platform, "system", lambda: system)
+    monkeypatch.setattr(install.shutil, "which", lambda _: gpu)
+    monkeypatch.setattr(install, "answers", lambda _: reached)
+    assert ("--index-url" in install.torch_arguments()) == index
+    assert install.TORCH in install.torch_arguments()
+
+
+def test_what_does_not_answer_is_not_waited_for():
+    assert not install.answers("http://127.0.0.1:9/")

@@ -1,0 +1,118 @@
+"""Each check of the book finds the fault that is planted for it, and none where there is none."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from tests.conftest import ROOT
+from tools import checks, stamp
+
+FIGURE = '<figure class="book-figure"><svg role="img" aria-label="a line"></svg></figure>'
+
+
+def notebook(source="figures.show(fig)", html=FIGURE, **cell):
+    outputs = [new_output("display_data", {"text/html": html})] if html else []
+    code = new_code_cell(source, outputs=outputs, execution_count=1)
+    code.update(cell)
+    return new_notebook(cells=[code])
+
+
+def stream(name):
+    return [new_output("stream", name=name, text="UserWarning: hm")]
+
+
+ERROR = [new_output("error", ename="E", evalue="", traceback=[])]
+BARE = [new_output("display_data", {"image/png": "x", "text/html": FIGURE})]
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "bad"),
+    [
+        (checks.failed_cells, notebook(), notebook(outputs=ERROR)),
+        (checks.failed_cells, notebook(), notebook(execution_count=None)),
+        (
+            checks.noisy_cells,
+            notebook(outputs=stream("stdout")),
+            notebook(outputs=stream("stderr")),
+        ),
+        (checks.missing_figures, notebook(), notebook(html="")),
+        (checks.missing_figures, notebook("x = 1", ""), notebook("player.live(draw)", "<p></p>")),
+        (checks.missing_figures, notebook(), notebook(outputs=BARE)),
+        (checks.missing_alt, notebook(), notebook(html='<figure><svg role="img"></svg></figure>')),
+        (checks.missing_alt, notebook(), notebook(html='<img src="x" alt="">')),
+        (checks.stored_outputs, new_notebook(cells=[new_code_cell("x")]), notebook()),
+        (checks.stored_outputs, new_notebook(cells=[new_code_cell("x")]), notebook(outputs=[])),
+    ],
+)
+def test_faults_of_a_notebook(check, good, bad):
+    assert check("a.ipynb", good) == []
+    assert len(check("a.ipynb", bad)) == 1
+
+
+def test_another_first_cell():
+    code = stamp.first_cell("https://example.org/x", "main")
+    good = new_notebook(cells=[new_code_cell(code)])
+    bad = new_notebook(cells=[new_code_cell(code + "\n!pip install numpy")])
+    assert checks.other_first_cell("a", good, code) == []
+    assert len(checks.other_first_cell("a", bad, code)) == 1
+
+
+def test_equations_and_functions_name_each_other():
+    cell = "$$x = 1$$ (eq-one)\n\ncomputed by `lib.a.f`."
+    assert checks.equations([cell], {"eq-one": ["lib.a.f"]}) == []
+    assert "no docstring cites it" in checks.equations([cell], {})[0]
+    assert "no chapter has it" in checks.equations([], {"eq-one": ["lib.a.f"]})[0]
+    assert "does not name" in checks.equations([cell], {"eq-one": ["lib.a.f", "lib.a.g"]})[0]
+    assert "two equations" in checks.equations([cell, cell], {"eq-one": ["lib.a.f"]})[0]
+
+
+def test_docstrings_are_found_at_any_depth(tmp_path):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/a.py").write_text(
+        'class C:\n    """:eq:`eq-c`"""\n    def f(self):\n        """:eq:`eq-f`"""\n'
+    )
+    found = checks.docstrings(tmp_path, ["lib.a"])
+    assert found == {"eq-c": ["lib.a.C"], "eq-f": ["lib.a.C.f"]}
+
+
+def site(tmp_path, body):
+    html = tmp_path / "html"
+    (html / "chapters").mkdir(parents=True)
+    (html / "chapters/a.html").write_text(f'<h1 id="top">A</h1>{body}')
+    return html
+
+
+@pytest.mark.parametrize(
+    ("link", "faults"),
+    [
+        ("#top", 0),
+        ("a.html#top", 0),
+        ("https://example.org/none", 0),
+        ("#nowhere", 1),
+        ("b.html", 1),
+        ("a.html#nowhere", 1),
+    ],
+)
+def test_dead_links(tmp_path, link, faults):
+    assert len(checks.dead_links(site(tmp_path, f'<a href="{link}">x</a>'))) == faults
+
+
+def test_lost_figures(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    nbformat.write(notebook(), tmp_path / "chapters/a.ipynb")
+    page = site(tmp_path, FIGURE) / "chapters/a.html"
+    assert checks.lost_figures(tmp_path / "html", tmp_path) == []
+    page.write_text("nothing")
+    assert len(checks.lost_figures(tmp_path / "html", tmp_path)) == 1
+
+
+def test_machine_paths(tmp_path):
+    copy = tmp_path / "_executed" / "smoke"
+    copy.mkdir(parents=True)
+    assert checks.machine_paths(site(tmp_path, "clean"), copy) == []
+    (tmp_path / "html/chapters/a.html").write_text(f"see {tmp_path}/lib")
+    assert len(checks.machine_paths(tmp_path / "html", copy)) == 1
+
+
+def test_the_book_itself_has_none_of_these():
+    assert checks.sources(ROOT) == []

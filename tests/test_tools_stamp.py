@@ -1,0 +1,122 @@
+"""The address stands once, and a notebook finds `lib` by it wherever it lies."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tests.conftest import ROOT
+from tools import stamp
+
+
+def run(folder, url):
+    """Runs a notebook of two cells in a folder; returns what the second prints."""
+    code = "import lib.book.runtime as r; print(r.ROOT)"
+    cells = [new_code_cell(stamp.first_cell(url, "main")), new_code_cell(code)]
+    book = new_notebook(cells=cells)
+    NotebookClient(
+        book, resources={"metadata": {"path": str(folder)}}, kernel_name="python3"
+    ).execute()
+    return book.cells[1].outputs[0].text.strip()
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A repository with the code, at a file address."""
+    source = tmp_path / "published"
+    (source / "lib").mkdir(parents=True)
+    shutil.copy(ROOT / "lib/__init__.py", source / "lib")
+    shutil.copytree(ROOT / "lib/book", source / "lib/book")
+    git = ["git", "-C", str(source), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run(
+            [*git, *words], check=True, env=os.environ | {"GIT_CONFIG_GLOBAL": os.devnull}
+        )
+    return source.as_uri()
+
+
+def test_inside_the_book_nothing_is_fetched(tmp_path):
+    assert run(ROOT / "chapters", "file:///nowhere") == str(ROOT)
+
+
+def test_outside_the_book_is_fetched_once(tmp_path, published):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    expected = str(folder / "compositional-diffusion-book")
+    assert run(folder, published) == expected
+    assert run(folder, "file:///gone") == expected  # the second time, what was fetched is used
+
+
+def test_without_an_address_the_cell_says_what_to_set(tmp_path):
+    with pytest.raises(Exception, match=r"set REPOSITORY above to its address"):
+        run(tmp_path, "")
+
+
+def test_stamping_changes_the_first_cell_and_the_readme_only(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "_config.yml").write_text(
+        "repository:\n  url: https://github.com/someone/book/\n  branch: dev\n"
+    )
+    for name in ("README.md", "chapters/01_sim_task.ipynb"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    stamp.main(tmp_path)
+    before = nbformat.read(ROOT / "chapters/01_sim_task.ipynb", as_version=4)
+    after = nbformat.read(tmp_path / "chapters/01_sim_task.ipynb", as_version=4)
+    assert after.cells[0].source == stamp.first_cell("https://github.com/someone/book", "dev")
+    assert after.cells[1:] == before.cells[1:]
+    link = "github/someone/book/blob/dev/chapters/01_sim_task.ipynb"
+    assert link in (tmp_path / "README.md").read_text()
+
+
+def test_faults_are_named(tmp_path):
+    nbformat.write(new_notebook(cells=[new_code_cell("import x")]), tmp_path / "a.ipynb")
+    with pytest.raises(ValueError, match=r"a\.ipynb: its first cell"):
+        stamp.stamp_notebook(tmp_path / "a.ipynb", "https://x", "main")
+    with pytest.raises(ValueError, match=r"README\.md needs the lines"):
+        stamp.stamp_readme("nothing", "https://x", "main", [])
+
+
+@pytest.mark.weekly
+@pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_chapters_run_with_colab_s_versions(path, tmp_path_factory, colab):
+    """Outside the book, code fetched from a file address, in Colab's environment."""
+    folder = tmp_path_factory.mktemp("colab")
+    book = nbformat.read(path, as_version=4)
+    book.cells[0].source = stamp.first_cell(ROOT.as_uri(), "HEAD")
+    book.cells[0].source = book.cells[0].source.replace('f"--branch={BRANCH}"', '"--no-tags"')
+    nbformat.write(book, folder / path.name)
+    execute = [
+        "-m",
+        "jupyter",
+        "nbconvert",
+        "--to",
+        "notebook",
+        "--execute",
+        "--inplace",
+        path.name,
+    ]
+    environment = os.environ | {"BOOK_BUDGET": "smoke", "PYTHONPATH": ""}
+    done = subprocess.run(
+        [str(colab), *execute], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.fixture(scope="session")
+def colab(tmp_path_factory):
+    """The Python of an environment with Colab's versions."""
+    folder = tmp_path_factory.mktemp("colab-environment")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / "bin" / "python"
+    pins = [
+        "torch>=2.11,<2.14", "numpy>=2.0,<2.2", "matplotlib==3.10.*", "ipython==7.34.0",
+        "ipykernel==6.17.1", "ipywidgets==7.7.1", "scipy", "safetensors", "tqdm", "nbconvert",
+        "jupyter-core", "setuptools<81",
+    ]  # fmt: skip
+    subprocess.run([str(python), "-m", "pip", "install", "-q", *pins], check=True)
+    return python
