@@ -1,0 +1,14 @@
+"""Distributions whose scores are known in closed form, at every noise level."""
+
+from lib.exact.cpc import CPC, composed
+from lib.exact.flow import noise_levels, probability_flow
+from lib.exact.mixture import GaussianMixture, independent
+
+__all__ = [
+    "CPC",
+    "GaussianMixture",
+    "composed",
+    "independent",
+    "noise_levels",
+    "probability_flow",
+]

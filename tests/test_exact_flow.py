@@ -1,0 +1,47 @@
+import pytest
+import torch
+
+from lib.exact import GaussianMixture, noise_levels, probability_flow
+
+
+def test_a_gaussian_flows_along_its_closed_form():
+    """From x at noise S, the flow of N(0, v) ends at x sqrt(v / (v + S^2))."""
+    p = GaussianMixture([1.0], [[0.0]], [[[2.0]]])
+    noise = torch.linspace(-40, 40, 9, dtype=torch.float64)[:, None]
+    exact = noise * (2 / 402) ** 0.5
+    errors = []
+    for steps in (50, 100):
+        path = probability_flow(p.score, noise, noise_levels(steps))
+        assert path.shape == (steps + 1, 9, 1)
+        assert torch.equal(path[0], noise)
+        errors.append((path[-1] - exact).norm().item())
+    assert errors[1] < errors[0] / 3.5 < 1e-2  # second order
+
+
+def test_samples_have_the_mixtures_weights():
+    p = GaussianMixture([0.25, 0.75], [[-2.0], [2.0]], torch.zeros(2, 1, 1))
+    sigmas = noise_levels(40)
+    noise = sigmas[0] * torch.randn(
+        4000, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
+    x = probability_flow(p.score, noise, sigmas)[-1]
+    assert ((x.abs() - 2).abs() < 1e-3).double().mean() > 0.999
+    assert (x < 0).double().mean().item() == pytest.approx(0.25, abs=0.03)
+
+
+def test_noise_levels_fall_to_zero():
+    levels = noise_levels(5, low=0.1, high=3.0)
+    assert levels[[0, 4, 5]].tolist() == pytest.approx([3.0, 0.1, 0.0])
+    assert (levels.diff() < 0).all()
+
+
+@pytest.mark.parametrize("sigmas", [[1.0], [1.0, 1.0], [1.0, 2.0], [1.0, -1.0], [[1.0, 0.0]]])
+def test_bad_noise_levels(sigmas):
+    with pytest.raises(ValueError, match="falling"):
+        probability_flow(lambda x, sigma, c: -x, torch.zeros(1), sigmas)
+
+
+@pytest.mark.parametrize(("steps", "low", "high"), [(1, 0.1, 1), (5, 0, 1), (5, 2, 1)])
+def test_bad_schedules(steps, low, high):
+    with pytest.raises(ValueError, match="needs"):
+        noise_levels(steps, low, high)
