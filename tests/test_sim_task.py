@@ -2,11 +2,11 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lib.sim import SIMTask, ood_loss, population_loss, swing
-from lib.sim.curves import jitter, swings
+from lib.sim.curves import jitter, rises, swings
 
 PATIENT = settings(deadline=None)  # a first call of torch is slow on a busy machine
 FINITE = st.floats(-10, 10, allow_nan=False)
@@ -145,6 +145,20 @@ def test_a_swing_must_rise_above_the_noise_of_the_tail():
     assert jitter(E).tolist() == pytest.approx([0.1, 0.2])
     assert swings(E).tolist() == [True, True]
     assert swings(E, noisy=True).tolist() == [True, False]
+
+
+def test_rises_are_counted_once_each():
+    E = [[4, 3, 2, 1, 0, 0], [4, 1, 2, 3, 0, 0], [4, 1, 2, 0, 1, 0], [4, 3, 3.01, 3, 3.01, 0]]
+    assert rises(E, 0.1).tolist() == [0, 1, 2, 0]
+    assert rises(E, 1e-4).tolist() == [0, 1, 2, 2]
+    assert rises([1.0, 2.0, 1.0, 2.0]).tolist() == 2
+
+
+@PATIENT
+@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=12), st.floats(0.01, 0.5))
+def test_a_curve_rises_where_it_swings(E, threshold):
+    assume(abs(swing(E).item() - threshold) > 1e-9)
+    assert (rises(E, threshold) > 0).item() == swings(E, threshold).item()
 
 
 @pytest.mark.parametrize("E", [[], 1.0, [1.0, float("nan")], [0.0, 1.0], [-1.0, 1.0]])

@@ -42,6 +42,28 @@ def swings(E, threshold: float = 0.01, noisy: bool = False) -> torch.Tensor:
     return (rise > threshold) & (rise > 3 * jitter(E)) if noisy else rise > threshold
 
 
+def rises(E, threshold: float = 0.01) -> torch.Tensor:
+    """How often each curve rises by more than `threshold` of its start: `E` (..., T) -> (...).
+
+    A rise counts once, and the next one only after the curve has fallen by as much: a double
+    descent has one rise, a triple descent two.
+
+    Raises:
+        ValueError: as `swing`.
+    """
+    E = _curves(E)
+    least = threshold * E[..., 0]
+    count = torch.zeros(E.shape[:-1], dtype=torch.int64)
+    rising = torch.zeros(E.shape[:-1], dtype=torch.bool)
+    extreme = E[..., 0]  # the peak while rising, else the trough
+    for value in E.unbind(-1):
+        extreme = torch.where(rising, extreme.maximum(value), extreme.minimum(value))
+        turned = (value - extreme).abs() > least
+        count += turned & ~rising
+        rising, extreme = rising ^ turned, torch.where(turned, value, extreme)
+    return count
+
+
 def _curves(E) -> torch.Tensor:
     E = _checks.as_float64(E, "E")
     if not E.ndim or not E.shape[-1]:

@@ -9,7 +9,7 @@ Source: Yang et al., arXiv 2410.08309, the multilayer models; their code for wha
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from numbers import Integral
@@ -203,6 +203,7 @@ def train(
     every: int = 1,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
+    draw: Callable[[Setting, int], Run] = draw,
 ) -> Iterator[Progress]:
     """Train every setting with every seed, all at once, and yield the progress.
 
@@ -212,6 +213,7 @@ def train(
         every: steps between two evaluations; the first is before the first step, and there is
             always one after the last.
         dtype: of the training; float32 as in the official code. device: where it runs.
+        draw: what a setting and a seed start from.
 
     Raises:
         ValueError: settings that cannot be trained together; divergence, naming the step, the

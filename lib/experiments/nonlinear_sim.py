@@ -1,0 +1,346 @@
+"""What makes a network swing, beyond the two-layer theory: ensembles of small networks on SIM.
+
+    python -m lib.experiments nonlinear_sim [--only STUDY ...] [--seeds K]
+
+Each study trains a few settings with many seeds and writes one file with raw measurements of every
+run, `runs/nonlinear_sim/STUDY.json`. A study whose file is there is skipped, so that an interrupted
+experiment goes on where it stopped.
+
+Two kinds of studies. The settings of the paper's figures, as its public code runs them
+(github.com/FFTYYY/ConceptDynamics-code, `run.sh`), each with the run of the code's own seed, drawn
+again number by number, so that its place in the ensemble shows. And variations of one small base
+setting: depth, width, dimension, initial scale, correlation, and maps over the ratio of the
+concepts' signals and the initial scale.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lib.book import runtime
+from lib.sim import curves, mlp, ood_loss, two_layer
+from lib.sim.mlp import Setting
+
+EVERY = 10  # steps between evaluations
+SHOWN = 40  # evaluations kept in the bands
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the bands
+PUBLISHED_SEED = 2333  # of the official code
+
+
+@dataclass(frozen=True)
+class Study:
+    """Settings measured together, and written to one file.
+
+    Attributes:
+        name: of the file. about: what it is for.
+        settings: what is trained; shapes may differ.
+        seeds: runs a setting.
+        published: whether to add the run of the official code's seed.
+        theory: whether to predict the swing of each run by the two-layer flow from its own start
+            (two tied linear layers only).
+        detail: what is kept: 0 numbers of the held-out loss; 1 when what was learnt, and from
+            which initial map, too; 2 quantiles of the curves, too.
+    """
+
+    name: str
+    about: str
+    settings: tuple[Setting, ...]
+    seeds: int = 50
+    published: bool = False
+    theory: bool = False
+    detail: int = 1
+
+
+def figure_studies() -> list[Study]:
+    """The networks behind the paper's figures, as the public code sets them."""
+
+    def official(mu, sigma=(0.05, 0.05), **changes):
+        return Setting.preset("official", mu, sigma, **changes)
+
+    studies = []
+    for figure, name, network in (
+        ("2a and 2b", "one_layer", {"layers": 1}),
+        ("11 and 12", "two_linear_layers", {"layers": 2}),
+        ("11 and 12", "two_relu_layers", {"layers": 2, "activation": "relu"}),
+    ):
+        by_mu = tuple(official((mu, 2), **network) for mu in (1, 2, 3))
+        variances = (0.05, 0.1, 0.5, 1, 2)
+        by_sigma = tuple(official((1, 2), (v, 0.05), **network) for v in variances)
+        about = f"figures {figure}: the order of learning by"
+        studies += [
+            Study(f"order_by_mu_{name}", f"{about} mu", by_mu, published=True, detail=2),
+            Study(f"order_by_sigma_{name}", f"{about} sigma", by_sigma, published=True, detail=2),
+        ]
+    small = {"hidden": 3, "d": 3, "rate": 0.01, "rotate": False, "layers": 3}
+    plane = {"hidden": 4, "d": 2, "rate": 0.01, "layers": 4}
+    hierarchy = {"mu": (1, 2, 3, 4), "sigma": (0.5,) * 4, "origin_cluster": False}
+    relu = {"layers": 2, "activation": "relu"}
+    departures = ("bias", "origin_cluster", "variance_as_sigma")
+    paper = Setting.preset("paper", (2, 4), (0.05, 0.05), **plane)
+    studies += [
+        Study(
+            "four_layers_d64", "figures 2c and 3, d = 64",
+            (official((2, 4), layers=4),), published=True, detail=2,
+        ),
+        Study(
+            "four_layers_d2", "figures 2c and 3, d = 2",
+            (official((2, 4), **plane),), 200, published=True, detail=2,
+        ),
+        Study(
+            "three_layers_d3", "figures 13 to 16, as far as the code runs them",
+            tuple(official(mu, **small) for mu in ((1, 2), (2, 4))), 200, published=True, detail=2,
+        ),
+        Study(
+            "hierarchy_one_layer", "figure 7 as the code runs it: one linear layer",
+            (official(**hierarchy, layers=1),), published=True, detail=2,
+        ),
+        Study(
+            "hierarchy_two_relu_layers", "figure 7 as the paper has it: two layers, ReLU",
+            (official(**hierarchy, **relu),), detail=2,
+        ),
+        Study(
+            "switches", "figures 2c and 3, d = 2, by the paper and with each departure of the code",
+            (paper, *(replace(paper, **{name: True}) for name in departures)), 200,
+        ),
+    ]  # fmt: skip
+    return studies
+
+
+def variation_studies() -> list[Study]:
+    """The base setting, d = 2, two linear layers of width 4 in the paper's conventions, varied."""
+    base = Setting.preset("paper", (2, 1), (0.05, 0.05), d=2, hidden=4, rate=0.02)
+
+    def varied(name, values, both=True, **fixed):
+        activations = mlp.ACTIVATIONS if both else ("linear",)
+        return tuple(
+            replace(base, activation=activation, **fixed, **{name: value})
+            for activation in activations
+            for value in values
+        )
+
+    correlations = (-0.9, -0.5, 0, 0.3, 0.6, 0.9)
+    tied = {"tied": True, "scale": 0.2}
+    studies = [
+        Study("depth", "number of layers", varied("layers", (1, 2, 3, 4)), 100),
+        Study("width", "hidden width", varied("hidden", (2, 4, 8, 16, 32, 64)), 100),
+        Study("dimension", "d, at hidden width 64", varied("d", (2, 4, 8, 16, 32, 64), hidden=64)),
+        Study("scale", "initial scale", varied("scale", (0.05, 0.1, 0.2, 0.5, 1, 2)), 100),
+        Study(
+            "correlation_linear", "correlation of the concepts at the start, tied linear layers",
+            varied("correlation", correlations, both=False, **tied), 100, theory=True,
+        ),
+        Study(
+            "correlation_relu", "the same start, ReLU between the layers",
+            varied("correlation", correlations, **tied)[len(correlations) :], 100,
+        ),
+    ]  # fmt: skip
+    for name, about, start in (
+        ("map_tied", "tied linear layers, correlation .9", {"tied": True, "correlation": 0.9}),
+        ("map_linear", "linear layers", {}),
+        ("map_relu", "ReLU", {"activation": "relu"}),
+    ):
+        settings = tuple(
+            replace(base, mu=(2, 2 * ratio), scale=scale, **start)
+            for ratio in (0.3, 0.4, 0.5, 0.6, 0.75, 0.9)
+            for scale in (0.05, 0.1, 0.2, 0.5, 1, 2)
+        )
+        about = f"share of swings over mu_2 / mu_1 and initial scale: {about}"
+        studies.append(Study(name, about, settings, 64, theory=name == "map_tied", detail=0))
+    return studies
+
+
+def main(argv: list[str]) -> None:
+    """Run the studies that are not done yet.
+
+    Raises:
+        ValueError: an unknown study, fewer than one seed, a training that diverges.
+    """
+    studies = {study.name: study for study in figure_studies() + variation_studies()}
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.experiments nonlinear_sim", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--only", nargs="+", metavar="STUDY", help=", ".join(studies))
+    parser.add_argument("--seeds", type=int, help="runs a setting, instead of each study's own")
+    parser.add_argument("--folder", type=Path, default=runtime.RUNS / "nonlinear_sim")
+    options = parser.parse_args(argv)
+    unknown = set(options.only or ()) - set(studies)
+    if unknown:
+        raise ValueError(f"unknown studies {sorted(unknown)}: choose from {', '.join(studies)}")
+    chosen = [studies[name] for name in options.only or studies]
+    if options.seeds is not None:
+        if options.seeds < 1:
+            raise ValueError(f"--seeds must be at least 1, not {options.seeds}")
+        chosen = [replace(study, seeds=options.seeds) for study in chosen]
+    pending = [study for study in chosen if not done(study, options.folder)]
+    total = sum(evaluations(study) for study in pending)
+    for _ in runtime.progress(run(pending, options.folder), "nonlinear_sim", total):
+        pass
+    print(f"{len(chosen)} studies in {options.folder}, {len(pending)} of them new")
+
+
+def done(study: Study, folder: Path) -> bool:
+    """Whether the study's file is there, for the same settings and seeds."""
+    path = folder / f"{study.name}.json"
+    if not path.exists():
+        return False
+    stored = runtime.read_json(path)
+    return stored["seeds"] == study.seeds and stored["settings"] == plain(study)
+
+
+def plain(study: Study) -> list[dict]:
+    """The settings as JSON holds them."""
+    return [asdict(s) | {"mu": list(s.mu), "sigma": list(s.sigma)} for s in study.settings]
+
+
+def together(study: Study) -> list[list[Setting]]:
+    """The settings in ensembles that can be trained at once."""
+    groups = {}
+    for setting in study.settings:
+        shape = (len(setting.mu), *(getattr(setting, name) for name in mlp.SHARED))
+        groups.setdefault(shape, []).append(setting)
+    return list(groups.values())
+
+
+def evaluations(study: Study) -> int:
+    """How often the study's ensembles are evaluated."""
+    times = 2 if study.published else 1
+    return times * sum(-(-group[0].steps // EVERY) + 1 for group in together(study))
+
+
+def run(studies: list[Study], folder: Path) -> Iterator[int]:
+    """Run the studies, write each when it is complete, and yield after every evaluation."""
+    for study in studies:
+        start = time.perf_counter()
+        rows, published = {}, {}
+        for group in together(study):
+            rows |= yield from measured(group, range(study.seeds), study, mlp.draw)
+            if study.published:
+                published |= yield from measured(group, [PUBLISHED_SEED], study, published_draw)
+        data = {
+            "name": study.name,
+            "about": study.about,
+            "seeds": study.seeds,
+            "settings": plain(study),
+            "runs": [rows[setting] for setting in study.settings],
+            "published": [published[s] for s in study.settings] if published else None,
+            "seconds": round(time.perf_counter() - start, 1),
+            "provenance": runtime.provenance(),
+        }
+        runtime.write_json(folder / f"{study.name}.json", data)
+
+
+def measured(group: list[Setting], seeds, study: Study, draw) -> Iterator[int]:
+    """Train one ensemble, yielding after each evaluation; return {setting: measurements}."""
+    history = []
+    for progress in mlp.train(group, seeds, EVERY, draw=draw):
+        history.append(progress)
+        yield progress.step
+    found = mlp.collect(history)
+    rows = {}
+    for index, setting in enumerate(group):
+        one = {k: v if k == "step" else v[index] for k, v in found.items()}
+        rows[setting] = measure(setting, one, study.detail)
+        if study.theory:
+            rows[setting]["theory"] = rounded(predicted(setting, seeds, found["step"]))
+    return rows
+
+
+def measure(setting: Setting, found: dict[str, torch.Tensor], detail: int) -> dict:
+    """Raw measurements of the K runs of one setting, as JSON.
+
+    Args:
+        setting: what was trained.
+        found: as `mlp.collect`, of this setting alone: without the axis S.
+        detail: as in `Study`.
+
+    Returns:
+        Lists over the runs. `start`, `end`, `swing`, `jitter` and `rises` of the held-out loss.
+        From detail 1: `jacobian`, the initial map between the concepts (s, s); `learnt`, the step
+        at which each concept's output first reaches nine tenths of mu at the held-out point, null
+        if never; for more than two concepts `corner_swing` and `corner_learnt` (loss below a
+        hundredth of the corner's 1/2 ||x||^2), in the order of `SIMTask.corners` without the
+        origin. With detail 2: `bands`, the quantiles `LEVELS` over the runs of held-out loss and
+        outputs at the steps `step`.
+    """
+    E, outputs, step = found["ood_loss"], found["outputs"], found["step"]
+    mu = torch.tensor(setting.mu, dtype=torch.float64)
+    row = {"start": E[:, 0], "end": E[:, -1], "swing": curves.swing(E), "jitter": curves.jitter(E)}
+    row = {name: rounded(values) for name, values in row.items()}
+    row["rises"] = curves.rises(E).tolist()
+    if detail >= 1:
+        single = [2**p for p in reversed(range(len(mu)))]  # the corners with one concept each
+        row["jacobian"] = rounded((outputs[:, 0, single] - outputs[:, 0, :1]).mT / mu)
+        row["learnt"] = first(outputs[:, :, -1] / mu >= 0.9, step)
+    if detail >= 1 and len(mu) > 2:
+        corner = found["corner_loss"][:, 1:]
+        size = (setting.task.corners()[1:] ** 2).sum(-1, keepdim=True) / 2
+        row["corner_swing"] = rounded(curves.swing(corner))
+        row["corner_learnt"] = first((corner < 0.01 * size).mT, step)
+    if detail >= 2:
+        shown = torch.linspace(0, len(step) - 1, SHOWN).round().long().unique()
+        levels = torch.tensor(LEVELS, dtype=torch.float64)
+        row["bands"] = {
+            "step": step[shown].tolist(),
+            "ood_loss": rounded(E[:, shown].quantile(levels, 0)),
+            "outputs": rounded(outputs[:, shown, -1].quantile(levels, 0)),
+        }
+    return row
+
+
+def first(reached: torch.Tensor, step: torch.Tensor) -> list:
+    """For conditions (K, T, m) the step (K, m) at which each first holds, None if never."""
+    steps = torch.where(reached, step[:, None], step[-1] + 1).amin(1)
+    return [[v if v <= step[-1] else None for v in row] for row in steps.tolist()]
+
+
+def rounded(values: torch.Tensor) -> list:
+    """Nested lists with four significant digits."""
+    if values.ndim:
+        return [rounded(part) for part in values]
+    return float(f"{values.item():.4g}")
+
+
+def predicted(setting: Setting, seeds, step: torch.Tensor) -> torch.Tensor:
+    """Swing (K,) of the two-layer flow from the start of each run, with its data's A."""
+    runs = [mlp.draw(setting, seed) for seed in seeds]
+    u = torch.stack([run.basis.T @ run.weights[1] for run in runs])
+    a = torch.stack([(run.points**2).mean(-1) for run in runs])
+    w = two_layer.flow(u @ u.mT, a, setting.rate * step)
+    return curves.swing(ood_loss(w, replace(setting.task, d=len(setting.mu))))
+
+
+def published_draw(setting: Setting, seed: int) -> mlp.Run:
+    """What the official code draws with this seed, in its order, from numpy's and torch's streams.
+
+    The signs of the rotation's rows are those of the local linear algebra library.
+    """
+    stream, generator = np.random.RandomState(seed), torch.Generator().manual_seed(seed)
+    s, d, n = len(setting.mu), setting.d, setting.n
+    means = np.diag(setting.mu)
+    if setting.origin_cluster:  # their order: origin, second, held-out, first
+        means = np.array([np.zeros(s), means[1], means[0] + means[1], means[0]])
+    else:
+        means = np.vstack([means, means.sum(0)])
+    covariance = np.diag(np.float32(setting.sigma))
+    clusters = [torch.tensor(stream.multivariate_normal(mean, covariance, n)) for mean in means]
+    points = torch.cat([c for c, mean in zip(clusters, means, strict=True) if (mean == 0).any()])
+    points = points[torch.randperm(len(points), generator=generator)]
+    torch.randperm(n, generator=generator)
+    basis = torch.eye(d)
+    if setting.rotate:
+        basis = torch.linalg.svd(torch.randn(d, d, generator=generator))[0].T
+    if not setting.origin_cluster:  # noise of size zero, which they draw all the same
+        torch.randn(len(points), d, generator=generator)
+        torch.randn(n, d, generator=generator)
+    weights, biases = [], []
+    for fan_in, out in pairwise([d, *[setting.hidden] * (setting.layers - 1), d]):
+        bound = fan_in**-0.5
+        weights.append(torch.empty(out, fan_in).uniform_(-bound, bound, generator=generator))
+        biases.append(torch.empty(out, 1).uniform_(-bound, bound, generator=generator))
+    return mlp.Run(points.T.contiguous(), basis[:, :s].double(), weights, biases)

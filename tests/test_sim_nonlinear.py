@@ -1,0 +1,149 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from lib.experiments import nonlinear_sim
+from lib.experiments.nonlinear_sim import Study
+from lib.sim import curves, mlp
+from lib.sim.mlp import Setting
+
+TOY = Setting((2, 1), (0.05, 0.05), d=2, hidden=3, n=40, batch=20, epochs=40)
+
+
+@pytest.fixture
+def toys(monkeypatch, tmp_path):
+    """Two small studies in place of the real ones; returns the command that runs them."""
+    two = (TOY, replace(TOY, layers=3, mu=(1, 1)), replace(TOY, mu=(1, 3)))
+    official = replace(TOY, origin_cluster=True, bias=True, d=4)
+    monkeypatch.setattr(nonlinear_sim, "variation_studies", lambda: [Study("a", "", two, 3)])
+    monkeypatch.setattr(
+        nonlinear_sim,
+        "figure_studies",
+        lambda: [Study("b", "", (official,), 4, published=True, detail=2)],
+    )
+    return lambda *argv: nonlinear_sim.main([*argv, "--folder", str(tmp_path)])
+
+
+def test_measurements_of_every_run(toys, tmp_path):
+    toys()
+    a = json.loads((tmp_path / "a.json").read_text())
+    assert [row["hidden"] for row in a["settings"]] == [3, 3, 3]
+    assert a["settings"][1]["layers"] == 3
+    assert a["published"] is None
+    for setting, row in zip((TOY, replace(TOY, mu=(1, 3))), a["runs"][::2], strict=True):
+        found = mlp.collect(mlp.train([setting], range(3), nonlinear_sim.EVERY))
+        E = found["ood_loss"][0]
+        assert row["swing"] == pytest.approx(curves.swing(E).tolist(), rel=1e-3, abs=1e-12)
+        assert row["end"] == pytest.approx(E[:, -1].tolist(), rel=1e-3)
+        w = [run.weights[1] @ run.weights[0] for run in (mlp.draw(setting, k) for k in range(3))]
+        basis = [mlp.draw(setting, k).basis for k in range(3)]
+        expected = torch.stack([q.T @ each @ q for q, each in zip(basis, w, strict=True)])
+        assert (torch.tensor(row["jacobian"]) - expected).norm() < 1e-3
+        reached = found["outputs"][0, :, :, -1] / torch.tensor(setting.mu) >= 0.9
+        for k in range(3):
+            for p in range(2):
+                steps = found["step"][reached[k, :, p]].tolist()
+                assert row["learnt"][k][p] == (steps[0] if steps else None)
+    b = json.loads((tmp_path / "b.json").read_text())
+    assert len(b["runs"][0]["swing"]) == 4
+    assert len(b["published"][0]["swing"]) == 1
+    bands = b["runs"][0]["bands"]
+    assert np.shape(bands["ood_loss"]) == (5, len(bands["step"]))
+    assert np.shape(bands["outputs"]) == (5, len(bands["step"]), 2)
+
+
+def test_done_studies_are_skipped(toys, tmp_path, monkeypatch, capsys):
+    toys()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(before) == ["a.json", "b.json"]
+    monkeypatch.setattr(mlp, "train", None)  # any training would fail
+    toys()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert "0 of them new" in capsys.readouterr().out
+
+
+def test_an_interrupted_experiment_goes_on(toys, tmp_path, monkeypatch):
+    train = mlp.train
+
+    def killed(settings, *args, **kwargs):
+        if settings[0].d == 2:
+            raise KeyboardInterrupt
+        return train(settings, *args, **kwargs)
+
+    monkeypatch.setattr(mlp, "train", killed)
+    with pytest.raises(KeyboardInterrupt):
+        toys()
+    assert [path.name for path in tmp_path.iterdir()] == ["b.json"]
+    monkeypatch.setattr(mlp, "train", train)
+    toys()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json"]
+
+
+def test_other_seeds_are_another_measurement(toys, tmp_path):
+    toys("--only", "a")
+    toys("--only", "a", "--seeds", "5")
+    assert json.loads((tmp_path / "a.json").read_text())["seeds"] == 5
+
+
+def test_bad_arguments(toys):
+    with pytest.raises(ValueError, match="unknown studies"):
+        toys("--only", "c")
+    with pytest.raises(ValueError, match="at least 1"):
+        toys("--seeds", "0")
+
+
+def test_the_real_studies():
+    studies = nonlinear_sim.figure_studies() + nonlinear_sim.variation_studies()
+    assert len({study.name for study in studies}) == len(studies)
+    assert min(study.seeds for study in studies) >= 50
+    for study in studies:
+        assert nonlinear_sim.evaluations(study) > 0
+        assert not study.theory or all(s.tied and s.activation == "linear" for s in study.settings)
+
+
+def test_prediction_of_a_tied_run():
+    setting = replace(
+        TOY, n=200, batch=400, rate=0.02, epochs=600, scale=0.2, tied=True, correlation=0.9
+    )
+    found = mlp.collect(mlp.train([setting], range(6), nonlinear_sim.EVERY))
+    predicted = nonlinear_sim.predicted(setting, range(6), found["step"])
+    measured = curves.swing(found["ood_loss"][0])
+    assert predicted.max() > 0.01
+    assert (predicted - measured).abs().max() < 0.02
+
+
+@pytest.mark.parametrize("origin", [True, False])
+def test_published_draw_is_what_global_seeds_give(origin):
+    mu = (1, 2) if origin else (1, 2, 3)
+    setting = Setting.preset(
+        "official", mu, (0.05,) * len(mu), d=5, hidden=4, layers=3, n=30, batch=20,
+        origin_cluster=origin,
+    )  # fmt: skip
+    run = nonlinear_sim.published_draw(setting, 7)
+    state = np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng():
+        np.random.seed(7)  # noqa: NPY002
+        torch.manual_seed(7)
+        order = [(0, 0), (0, 2), (1, 2), (1, 0)] if origin else [*np.diag(mu), mu]
+        clusters = [
+            np.random.multivariate_normal(mean, 0.05 * np.eye(len(mu), dtype=np.float32), 30)  # noqa: NPY002
+            for mean in order
+        ]
+        clusters.pop(2 if origin else 3)
+        points = np.concatenate(clusters)[torch.randperm(90).numpy()]
+        torch.randperm(30)
+        basis = torch.linalg.svd(torch.randn(5, 5))[0][: len(mu)].T
+        if not origin:
+            torch.randn(90, 5)
+            torch.randn(30, 5)
+        layers = [nn.Linear(5, 4), nn.Linear(4, 4), nn.Linear(4, 5)]
+    np.random.set_state(state)  # noqa: NPY002
+    assert np.abs(run.points.T.numpy() - points).max() < 1e-6
+    assert (run.basis - basis).abs().max() < 1e-6
+    for w, b, layer in zip(run.weights, run.biases, layers, strict=True):
+        assert (w - layer.weight).abs().max() < 1e-6
+        assert (b[:, 0] - layer.bias).abs().max() < 1e-6
