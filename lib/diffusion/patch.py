@@ -106,7 +106,7 @@ class WindowNetwork(nn.Module):
         trunk_width: int = 128,
         width: int = 128,
         embedding: int = 128,
-        blocks: int = 3,
+        blocks: int = 2,
         limit: int = 16,
     ):
         """A network for pictures (B, channels, size, size).

@@ -1,0 +1,415 @@
+"""Length generalisation: pictures of more objects than any training picture holds.
+
+A denoiser is trained on scenes of 1 to 3 objects and asked for 0 to 10 locations. Settings differ
+in the labels (all locations or one), in how conditions get into the network, and, in the causal
+test, in the windows through which it sees pixels and conditions.
+
+    python -m lib.experiments length_generalization --setting label_one --pixel local \\
+        --conditions local --seed 0
+    torchrun --nproc-per-node 2 -m lib.experiments length_generalization ... --shards 2
+    python -m lib.experiments length_generalization --report
+
+A run writes NAME.json and NAME.safetensors to runs/length_generalization/ and, until it is done,
+NAME.state.safetensors, from which it resumes.
+"""
+
+import argparse
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lib import locality
+from lib.book import runtime
+from lib.diffusion import edm, networks, patch, train
+from lib.scenes import conditions as labels
+from lib.scenes import detector, measure, render, sample_scenes
+from lib.scenes.scene import Scenes
+
+RUNS = runtime.RUNS / "length_generalization"
+GRID = 16
+SIGMA_DATA = 0.2  # standard deviation of the pictures
+SAMPLER = {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
+TRACED = (1, 3, 6)  # numbers of objects asked for while it trains
+LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, at which locality is measured
+DATA = ("plain", "one_colour", "three")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What is equal in all settings, fixed on `label_all.vector` with a seed that is not reported.
+
+    Attributes:
+        parameters: Of every network, to 10 %.
+        steps: Of training.
+        batch: Pictures a step and shard.
+        learning_rate: Of AdamW.
+    """
+
+    parameters: int = 600_000
+    steps: int = 3000
+    batch: int = 64
+    learning_rate: float = 2e-3
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run.
+
+    Attributes:
+        labels: `label_all` or `label_one`.
+        pathway: `vector`, `map`, `fourier`, or `window` for the networks of the causal test.
+        pixels: Their pixel window, `local` or `full`.
+        conditions: Their condition window, `local` or `all`.
+        k: Half the local windows, in cells.
+        objects: Most objects in a training scene.
+        data: `plain`, `one_colour` (shared by the objects of a picture) or `three` (objects).
+        size: Of the pictures, in pixels.
+        seed: Of weights, data and noise.
+    """
+
+    labels: str = "label_one"
+    pathway: str = "vector"
+    pixels: str = "local"
+    conditions: str = "local"
+    k: int = 2
+    objects: int = 3
+    data: str = "plain"
+    size: int = 32
+    seed: int = 0
+
+    def __post_init__(self):
+        """Refuses what there is not."""
+        known = {
+            "labels": ("label_all", "label_one"),
+            "pathway": ("vector", "map", "fourier", "window"),
+            "pixels": ("local", "full"),
+            "conditions": ("local", "all"),
+            "data": DATA,
+        }
+        for name, values in known.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} is one of {values}, not {getattr(self, name)!r}")
+        if self.objects < 1 or self.seed < 0 or self.size % GRID or self.size < GRID:
+            raise ValueError(
+                f"need objects >= 1, seed >= 0 and a size that {GRID} divides, not "
+                f"{self.objects}, {self.seed} and {self.size}"
+            )
+
+    @property
+    def name(self) -> str:
+        """As in the ledger: labels and network, then what is unusual."""
+        window = f"{self.pixels}_{self.conditions}"
+        parts = [self.labels, window if self.pathway == "window" else self.pathway]
+        usual = Setting()
+        for name in ("k", "objects", "data", "size"):
+            if getattr(self, name) != getattr(usual, name):
+                parts.append(f"{name}-{getattr(self, name)}")
+        return ".".join(parts)
+
+
+def network(setting: Setting, scale: Scale) -> torch.nn.Module:
+    """The setting's network, of `scale.parameters` to 10 %, with weights drawn from its seed."""
+    if setting.pathway == "window":
+        build = partial(
+            patch.WindowNetwork, setting.pixels, setting.conditions, setting.size, GRID, k=setting.k
+        )
+        width = networks.matching_width(lambda w: build(trunk_width=w), scale.parameters)
+        made = build(trunk_width=width)
+    else:
+        build = partial(networks.UNet, setting.pathway, setting.size, GRID)
+        width = networks.matching_width(lambda w: build(width=w), scale.parameters)
+        made = build(width=width)
+    return networks.initialise(made, runtime.generator(setting.seed))
+
+
+def batch(setting: Setting, count: int, generator: torch.Generator) -> tuple[Tensor, tuple]:
+    """Fresh training pictures (count, 3, size, size) and their conditions."""
+    least = 3 if setting.data == "three" else 1
+    scenes = sample_scenes(count, least, max(least, setting.objects), generator)
+    if setting.data == "one_colour":
+        scenes = replace(scenes, color=scenes.color[:, :1].expand_as(scenes.color))
+    if setting.labels == "label_all":
+        return render(scenes, setting.size), labels.label_all(scenes)
+    return render(scenes, setting.size), labels.label_one(scenes, generator)
+
+
+def prepared(
+    setting: Setting, scale: Scale, shards: int = 1, device: torch.device | str = "cpu"
+) -> train.Training:
+    """A training run at its start.
+
+    Args:
+        setting: What is trained.
+        scale: How large and how long.
+        shards: See `lib.diffusion.train.Settings`.
+        device: Where.
+    """
+    denoiser = edm.Preconditioned(network(setting, scale), SIGMA_DATA).to(device)
+    settings = train.Settings(
+        scale.steps,
+        setting.seed,
+        scale.learning_rate,
+        p_mean=-1.0,
+        p_std=1.4,
+        cooldown=scale.steps // 5,
+        shards=shards,
+    )
+    return train.Training(denoiser, partial(batch, setting, scale.batch), settings)
+
+
+def drawn(denoiser, scenes: Scenes, size: int, generator: torch.Generator) -> Tensor:
+    """Pictures (B, 3, size, size) that a denoiser draws when asked for the scenes' locations."""
+    noise = torch.randn(len(scenes), 3, size, size, generator=generator)
+    asked = labels.label_all(scenes)
+    place = next(iter(denoiser.parameters())).device
+    asked = tuple(part.to(place) for part in asked)
+    return edm.sample(denoiser, noise.to(place), asked, **SAMPLER).clamp(-1, 1).cpu()
+
+
+def judged(denoiser, finder, count: int, samples: int, size: int, seed: int) -> dict:
+    """What `lib.scenes.measure.scored` says of a denoiser asked for `count` locations.
+
+    Args:
+        denoiser: `f(x, sigma, conditions)`.
+        finder: A trained detector.
+        count: Locations a picture, K.
+        samples: Pictures.
+        size: Of them, pixels.
+        seed: Of requests and noise: the same requests for every setting.
+    """
+    scenes = labels.asked(samples, count, train.stream(seed, count))
+    chunks = [scenes[i : i + 64] for i in range(0, samples, 64)]
+    pictures = torch.cat(
+        [drawn(denoiser, c, size, train.stream(seed, count, i + 1)) for i, c in enumerate(chunks)]
+    )
+    found, real = (detector.detect(finder, p) for p in (pictures, render(scenes, size)))
+    return measure.scored(found, labels.label_all(scenes), real)
+
+
+def localities(denoiser, size: int, seed: int, count: int = 3, scenes: int = 16) -> dict:
+    """How much of the score's dependence lies outside windows of 5 x 5 cells, at each of `LEVELS`.
+
+    Asked for the `count` locations of noisy real pictures. `pixel`: of the score at the first
+    location's pixel on other pixels. `moved`, `removed`: of the score on a condition that gets
+    another value, or goes; outside its window, and that of the other value.
+
+    Returns:
+        Three lists, one mean over scenes a level.
+    """
+    cell = size // GRID
+    place = next(iter(denoiser.parameters())).device
+    asked = labels.asked(scenes, count, train.stream(seed, 0))
+    pictures = render(asked, size).to(place)
+    where = labels.label_all(asked)[0].to(place)
+    noise = torch.randn(pictures.shape, generator=train.stream(seed, 1)).to(place)
+    mask = torch.ones(1, count, dtype=torch.bool, device=place)
+    near = patch.in_window(where, GRID, 2)  # (scenes, count, GRID, GRID)
+    near = near.repeat_interleave(cell, -1).repeat_interleave(cell, -2)
+    score = edm.score(denoiser)
+    result: dict[str, list[float]] = {"pixel": [], "moved": [], "removed": []}
+    for sigma in LEVELS:
+        shares = []
+        for i in range(scenes):
+            x, others = pictures[[i]] + sigma * noise[[i]], where[[i - 1]]
+            conditions = where[[i]], mask
+            column, row = (where[i, 0] * size).long().clamp(0, size - 1).tolist()
+            pixel = locality.pixel_locality(score, x, sigma, conditions, (row, column))
+
+            def move(conditions, j, others=others):
+                slot = torch.arange(count, device=place)[:, None] == j
+                return torch.where(slot, others, conditions[0]), conditions[1]
+
+            moved, removed = (
+                locality.conditional_locality(score, x, sigma, conditions, change)
+                for change in (move, locality.remove)
+            )
+            shares.append(
+                (
+                    locality.outside_share(pixel, near[i, 0]),
+                    locality.outside_share(moved, near[i] | near[i - 1]),
+                    locality.outside_share(removed, near[i]),
+                )
+            )
+        for name, values in zip(result, zip(*shares, strict=True), strict=True):
+            result[name].append(float(np.mean(values)))
+    return result
+
+
+def milestones(steps: int) -> list[int]:
+    """Ten steps spaced in log, the last one the last."""
+    return sorted(set(np.geomspace(max(steps / 64, 1), steps, 10).round().astype(int).tolist()))
+
+
+def observed(training: train.Training, finder, setting: Setting, samples: int = 64) -> dict:
+    """What is recorded of a run while it trains: skill's raw numbers and locality."""
+    denoiser = training.averaged
+    counts = {
+        str(K): judged(denoiser, finder, K, samples, setting.size, setting.seed) for K in TRACED
+    }
+    return {"counts": counts, "locality": localities(denoiser, setting.size, setting.seed)}
+
+
+def run(
+    setting: Setting, scale: Scale, samples: int, shards: int = 1, folder: Path = RUNS
+) -> dict | None:
+    """Trains, watches and judges one setting, or what is still missing of it.
+
+    Args:
+        setting: What is run.
+        scale: How large and how long.
+        samples: Pictures for each number of objects at the end.
+        shards: See `lib.diffusion.train.Settings`.
+        folder: Where files go.
+
+    Returns:
+        What is in NAME.json; None in all but the first of several processes.
+
+    Raises:
+        ValueError: There is a run of that name with another scale, or a damaged file.
+        FileNotFoundError: The detector has not been trained.
+    """
+    rank = train.join_processes()
+    device = runtime.device()
+    stem = folder / f"{setting.name}.seed{setting.seed}"
+    state = stem.with_name(stem.name + ".state.safetensors")
+    finder = detector.trained()
+    training = prepared(setting, scale, shards, device)
+    result = _begun(_json(stem), setting, scale, training)
+    if "counts" in result:
+        return result
+    if state.exists():
+        training.restore(state)
+    due = milestones(scale.steps)
+
+    def watch() -> None:
+        if not rank and training.step in due and str(training.step) not in result["training"]:
+            result["training"][str(training.step)] = observed(training, finder, setting)
+            runtime.write_json(_json(stem), result)
+
+    watch()
+    bar = runtime.progress(
+        training.run(state), f"{setting.name} {setting.seed}", scale.steps - training.step
+    )
+    for record in bar:
+        bar.set_postfix(step=record["step"], loss=f"{record['loss']:.3f}", refresh=False)
+        if record["step"] % max(scale.steps // 100, 1) == 0:
+            result["losses"][str(record["step"])] = record["loss"]
+        watch()
+    return None if rank else _finished(stem, setting, training, finder, result, samples)
+
+
+def _json(stem: Path) -> Path:
+    return stem.with_name(stem.name + ".json")
+
+
+def _begun(path: Path, setting: Setting, scale: Scale, training: train.Training) -> dict:
+    """The results so far of the same run, or none."""
+    own = {
+        "setting": asdict(setting),
+        "scale": asdict(scale),
+        "network": training.denoiser.network.name,
+        "parameters": networks.parameters(training.denoiser),
+    }
+    if not path.exists():
+        return own | {"training": {}, "losses": {}}
+    result = runtime.read_json(path)
+    for name, value in own.items():
+        if result.get(name) != value:
+            raise ValueError(
+                f"{path} is of {name} {result.get(name)}, not {value}: move it elsewhere first"
+            )
+    return result
+
+
+def _finished(stem, setting, training, finder, result, samples) -> dict:
+    """Stores the weights and judges them as they are stored."""
+    weights = stem.with_name(stem.name + ".safetensors")
+    header = {
+        "setting": asdict(setting),
+        "steps": training.step,
+        "seconds": round(training.seconds, 1),
+        "precision": training.precision,
+        "provenance": runtime.provenance(),
+    }
+    train.save_weights(weights, training.averaged, header)
+    denoiser, _ = train.load_weights(weights, training.averaged.network)
+    result["counts"] = {
+        str(K): judged(denoiser, finder, K, samples, setting.size, 1000 + setting.seed)
+        for K in measure.MEASURE.counts
+    }
+    result |= header
+    runtime.write_json(_json(stem), result)
+    stem.with_name(stem.name + ".state.safetensors").unlink(missing_ok=True)
+    return result
+
+
+def summary(results: list[dict]) -> dict:
+    """What the seeds of one setting say: `lib.scenes.measure.summary` by K, and K_max by level.
+
+    Args:
+        results: Of `run`, one a seed.
+    """
+    generator = runtime.generator(0)
+    by_count = {
+        int(K): measure.summary([r["counts"][K] for r in results], generator)
+        for K in results[0]["counts"]
+    }
+    lows = {K: s["low"] for K, s in by_count.items() if K}
+    levels = {str(level): measure.k_max(lows, level) for level in measure.MEASURE.levels}
+    return {"seeds": len(results), "counts": by_count, "k_max": levels}
+
+
+def finished(folder: Path = RUNS) -> dict[str, list[dict]]:
+    """The finished runs in a folder by setting, seeds in order."""
+    found: dict[str, list[dict]] = {}
+    for path in sorted(folder.glob("*.json")):
+        result = runtime.read_json(path)
+        if "counts" in result:
+            found.setdefault(Setting(**result["setting"]).name, []).append(result)
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line: runs one setting, or reports what has been run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.experiments length_generalization", description=__doc__.split("\n")[0]
+    )
+    scale = Scale()
+    parser.add_argument("--setting", default="label_one", help="label_all or label_one")
+    parser.add_argument("--pathway", help="vector, map, fourier or window; window if --pixel")
+    parser.add_argument("--pixel", help="pixel window: local or full")
+    parser.add_argument("--conditions", help="condition window: local or all")
+    parser.add_argument("--k", type=int, default=2, help="half the local windows, in cells")
+    parser.add_argument("--objects", type=int, default=3, help="most in a training scene")
+    parser.add_argument("--data", default="plain", help=f"one of {', '.join(DATA)}")
+    parser.add_argument("--size", type=int, default=32, help="of the pictures: 32, 64 or 128")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--parameters", type=int, default=scale.parameters)
+    parser.add_argument("--steps", type=int, default=scale.steps)
+    parser.add_argument("--batch", type=int, default=scale.batch, help="a shard")
+    parser.add_argument("--samples", type=int, default=measure.MEASURE.samples, help="for each K")
+    parser.add_argument("--shards", type=int, default=1, help="batches a step, among processes")
+    parser.add_argument("--folder", type=Path, default=RUNS)
+    parser.add_argument("--report", action="store_true", help="prints what has been run, as JSON")
+    options = parser.parse_args(argv)
+    if options.report:
+        table = {name: summary(results) for name, results in finished(options.folder).items()}
+        print(json.dumps(table, indent=1))
+        return
+    windows = options.pixel or options.conditions
+    setting = Setting(
+        labels=options.setting,
+        pathway=options.pathway or ("window" if windows else "vector"),
+        pixels=options.pixel or "local",
+        conditions=options.conditions or "local",
+        **{name: getattr(options, name) for name in ("k", "objects", "data", "size", "seed")},
+    )
+    scale = replace(
+        scale, **{name: getattr(options, name) for name in ("parameters", "steps", "batch")}
+    )
+    run(setting, scale, options.samples, options.shards, options.folder)

@@ -1,0 +1,171 @@
+import itertools
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lib.diffusion import networks, train
+from lib.experiments import length_generalization as length
+from lib.experiments.length_generalization import Scale, Setting
+from lib.scenes import detector, measure
+
+TINY = Scale(parameters=250_000, steps=3, batch=2)
+FOUR = [
+    Setting(pathway="window", pixels=pixels, conditions=conditions)
+    for pixels in ("local", "full")
+    for conditions in ("local", "all")
+]
+
+
+@pytest.fixture
+def finder(monkeypatch):
+    network = networks.initialise(detector.Detector(), torch.Generator().manual_seed(0)).eval()
+    monkeypatch.setattr(detector, "trained", lambda: network)
+    monkeypatch.setattr(length, "TRACED", (1, 2))
+    monkeypatch.setattr(length, "LEVELS", (0.3, 3.0))
+    monkeypatch.setattr(length, "SAMPLER", {"steps": 2, "sigma_min": 0.01, "sigma_max": 20.0})
+    counts = replace(measure.MEASURE, counts=(0, 1, 2))
+    monkeypatch.setattr(length.measure, "MEASURE", counts)
+    monkeypatch.setattr(train, "fastest_precision", lambda *_: "float32")
+    plain = length.observed, length.localities
+    monkeypatch.setattr(length, "observed", lambda *a: plain[0](*a, samples=2))
+    monkeypatch.setattr(length, "localities", lambda *a: plain[1](*a, count=2, scenes=2))
+    return network
+
+
+def test_names_are_the_ledgers():
+    assert [s.name for s in FOUR] == [
+        "label_one.local_local",
+        "label_one.local_all",
+        "label_one.full_local",
+        "label_one.full_all",
+    ]
+    assert Setting("label_all").name == "label_all.vector"
+    assert Setting(pathway="map", objects=5, size=64).name == "label_one.map.objects-5.size-64"
+
+
+def test_all_settings_have_equal_parameters_and_the_same_head():
+    settings = [Setting(pathway=p) for p in ("vector", "map", "fourier")] + FOUR
+    counts = [networks.parameters(length.network(s, Scale())) for s in settings]
+    assert max(counts) / min(counts) < 1.2
+    assert all(abs(count / Scale().parameters - 1) < 0.1 for count in counts)
+
+
+@pytest.mark.parametrize("labels", ["label_all", "label_one"])
+def test_batches_say_what_the_setting_says(labels):
+    generator = torch.Generator().manual_seed(0)
+    pictures, (locations, mask) = length.batch(Setting(labels), 40, generator)
+    assert pictures.shape == (40, 3, 32, 32)
+    assert locations.shape == (40, mask.shape[1], 2)
+    assert set(mask.sum(1).tolist()) == ({1, 2, 3} if labels == "label_all" else {1})
+
+
+def test_other_data_differ_as_they_say(monkeypatch):
+    seen = []
+    monkeypatch.setattr(length, "render", lambda scenes, size: seen.append(scenes))
+    for data in length.DATA:
+        length.batch(Setting("label_all", data=data), 30, torch.Generator().manual_seed(0))
+    plain, one_colour, three = seen
+    assert (plain.color != plain.color[:, :1]).any()
+    assert (one_colour.color == one_colour.color[:, :1]).all()
+    assert set(plain.mask.sum(1).tolist()) == set(one_colour.mask.sum(1).tolist()) == {1, 2, 3}
+    assert set(three.mask.sum(1).tolist()) == {3}
+
+
+def test_milestones_are_ten_and_end_with_the_run():
+    steps = length.milestones(3000)
+    assert len(steps) == 10
+    assert steps[-1] == 3000
+    ratios = [b / a for a, b in itertools.pairwise(steps)]
+    assert max(ratios) / min(ratios) < 1.1
+
+
+def test_locality_is_what_the_windows_say(finder):
+    shares = {}
+    for setting in FOUR:
+        network = length.network(setting, TINY)
+        generator = torch.Generator().manual_seed(1)
+        for p in network.parameters():
+            p.data += 0.2 * torch.randn(p.shape, generator=generator)
+        denoiser = train.edm.Preconditioned(network, 0.2)
+        shares[setting.pixels, setting.conditions] = length.localities(denoiser, 32, 0)
+    for (pixels, conditions), found in shares.items():
+        assert (max(found["pixel"]) == 0) == (pixels == "local")
+        assert (max(found["moved"]) == 0) == (conditions == "local")
+        assert (max(found["removed"]) == 0) == (conditions == "local")
+
+
+def test_a_run_watches_stores_and_resumes(finder, tmp_path, monkeypatch):
+    setting = Setting("label_all", seed=3)
+    whole = length.run(setting, TINY, samples=2, folder=tmp_path / "whole")
+    stem = tmp_path / "whole" / "label_all.vector.seed3"
+    assert sorted(path.name for path in stem.parent.iterdir()) == [
+        "label_all.vector.seed3.json",
+        "label_all.vector.seed3.safetensors",
+    ]
+    assert json.loads(length._json(stem).read_text()) == whole
+    assert list(whole["counts"]) == ["0", "1", "2"]
+    assert list(map(int, whole["training"])) == length.milestones(3)
+    traced = whole["training"]["3"]
+    assert list(traced["counts"]) == ["1", "2"]
+    assert {name: len(v) for name, v in traced["locality"].items()} == {
+        "pixel": 2,
+        "moved": 2,
+        "removed": 2,
+    }
+    again = length.run(setting, TINY, samples=2, folder=tmp_path / "whole")
+    assert again == whole  # nothing is left to do
+
+    plain, calls = length.observed, []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(length, "observed", killed)
+    with pytest.raises(KeyboardInterrupt):
+        length.run(setting, TINY, samples=2, folder=tmp_path / "cut")
+    monkeypatch.setattr(length, "observed", plain)
+    resumed = length.run(setting, TINY, samples=2, folder=tmp_path / "cut")
+    for name in ("counts", "losses", "training", "parameters", "setting"):
+        assert resumed[name] == whole[name]
+    with pytest.raises(ValueError, match=r"is of scale .* move it elsewhere"):
+        length.run(setting, replace(TINY, steps=7), samples=2, folder=tmp_path / "cut")
+
+
+def test_the_command_line_runs_and_reports(finder, tmp_path, capsys, monkeypatch):
+    made = []
+    monkeypatch.setattr(length, "run", lambda *arguments: made.append(arguments))
+    length.main(
+        ["--setting", "label_one", "--pixel", "local", "--conditions", "all", "--seed", "2"]
+    )
+    length.main(["--setting", "label_all", "--steps", "9"])
+    (first, *_), (second, scale, *_) = made
+    assert first == Setting(pathway="window", conditions="all", seed=2)
+    assert second == Setting("label_all")
+    assert scale.steps == 9
+    ideal = {"count": 1, "hits": [1, 1], "blind": [0, 0], "ceiling": [1, 1], "found": [1, 1]}
+    result = {"setting": Setting().__dict__, "counts": {"1": ideal | {"error": [0.01, 0.02]}}}
+    (tmp_path / "label_one.vector.seed0.json").write_text(json.dumps(result))
+    length.main(["--report", "--folder", str(tmp_path)])
+    table = json.loads(capsys.readouterr().out)
+    assert table["label_one.vector"]["k_max"]["0.8"] == 1
+    assert table["label_one.vector"]["counts"]["1"]["skill"] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"labels": "label_two"}, "labels is one of .*'label_two'"),
+        ({"pathway": "wire"}, "pathway is one of .*'wire'"),
+        ({"data": "lots"}, "data is one of"),
+        ({"size": 33}, "a size that 16 divides"),
+        ({"objects": 0}, "objects >= 1"),
+    ],
+)
+def test_unknown_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Setting(**settings)
