@@ -32,6 +32,7 @@ from lib.scenes.trace import (
 GROUND = 0.8  # reflectance
 SKY = 0.07  # radiance from above that fills the shadows
 STUDIO = 0.4  # radiance from above that metal mirrors
+HORIZON = 0.4  # slope over which a mirrored ground fades into it
 SUN = (0.4015, -0.2282, 0.8871)  # direction to it
 SUN_DISTANCE, SUN_RADIUS, SUN_POWER = 1e3, 0.1, 0.45  # radius over distance; irradiance here
 LAMP_RADIUS = 0.5
@@ -237,7 +238,7 @@ def _surroundings(point: Tensor, way: Tensor, scene: Tensor, lamps: _Lamps) -> T
     down = (-way[2]).clamp(min=0.05)
     spot = point[:2] + way[:2] * (point[2] / down)
     light = _ground_radiance(spot, lamps.place[scene].permute(1, 2, 0), lamps.power)
-    return torch.where(way[2] < 0, light, STUDIO)
+    return torch.lerp(torch.full_like(light, STUDIO), light, (-way[2] / HORIZON).clamp(0, 1))
 
 
 def _normal_box(local: Tensor) -> Tensor:

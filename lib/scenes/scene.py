@@ -46,6 +46,7 @@ MARGIN = 0.4  # between two centres, along RIGHT and along BEHIND
 CROWD = 10  # CLEVR's most objects; of K > 10 the centres keep MARGIN (10 / K)^2 only
 TRIES = 100  # for one object, before the whole scene is placed again
 RESTARTS = 1000
+AT_ONCE = 64  # least number of scenes that are placed at once
 
 
 @dataclass(frozen=True)
@@ -252,15 +253,15 @@ def _radius(size: Tensor) -> Tensor:
 def _placed(draw: _Draw, camera: Camera, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Shapes (B, K), sizes (B, K) and places (B, K, 2); a scene that gets stuck starts over.
 
-    The scenes still to place share the whole batch: each starts over several times at once, and
-    its first success counts, as if one attempt had followed the other.
+    The scenes still to place share the work of a whole batch: each starts over several times at
+    once, and its first success counts, as if one attempt had followed the other.
     """
     batch, most = mask.shape
     shape = torch.zeros(batch, most, dtype=torch.int64, device=mask.device)
     size, xy = torch.zeros_like(shape), torch.zeros(batch, most, 2, device=mask.device)
     todo = torch.arange(batch, device=mask.device)
     for _ in range(RESTARTS):
-        tried = todo.repeat(batch // len(todo))
+        tried = todo.repeat(max(batch, AT_ONCE) // len(todo))
         new_shape = draw.integers(0, len(SHAPES), len(tried), most)
         new_size = draw.integers(0, len(SIZES), len(tried), most)
         new_xy, stuck = _placed_once(draw, camera, tried, mask[tried], new_shape, new_size)
