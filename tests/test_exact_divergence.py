@@ -1,0 +1,150 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import quad
+
+from lib.exact import GaussianMixture
+from lib.exact.divergence import (
+    de_bruijn,
+    entangled,
+    expectation,
+    factorised,
+    fisher,
+    kl,
+    mutual_information,
+)
+
+APART = [[0], [1]]
+
+
+def gaussian(cov):
+    cov = torch.as_tensor(cov, dtype=torch.float64)
+    return GaussianMixture([1.0], torch.zeros(1, len(cov)), cov[None])
+
+
+# T3: two points in the plane. The facts' table, to their last digit.
+@pytest.mark.parametrize(
+    ("sigma", "information", "error"),
+    [
+        (0.1, 0.693, 5e-19),
+        (0.3, 0.691, 0.33),
+        (0.5, 0.579, 1.97),
+        (1, 0.174, 0.44),
+        (10, 5e-5, 2e-6),
+    ],
+)
+def test_t3_the_error_is_not_monotone_in_noise(sigma, information, error):
+    p = entangled(1.0)
+    q = factorised(p, APART)
+    assert mutual_information(p, APART, sigma).value == pytest.approx(information, rel=0.03)
+    found = fisher(p, q.score, sigma)
+    assert found.value == pytest.approx(error, rel=0.05)
+    assert found.error < 0.5 * found.value
+
+
+@pytest.mark.parametrize(
+    ("n", "levels", "close"),
+    [(81, 24, 1e-4), pytest.param(241, 64, 1e-11, marks=pytest.mark.weekly)],
+)
+def test_t3_de_bruijns_identity(n, levels, close):
+    p = entangled(1.0)
+    q = factorised(p, APART)
+    integral = de_bruijn(p, q, 0.05, 20, n=n, levels=levels)
+    drop = kl(p, q, 0.05).value - kl(p, q, 20.0).value
+    assert drop == pytest.approx(0.69314407107, abs=1e-11)
+    assert abs(integral.value - drop) < close
+    assert abs(integral.value - drop) <= integral.error
+
+
+def test_against_the_gaussian_closed_forms():
+    """KL and Fisher error between N(0, A) and N(0, B), by quadrature and by Monte Carlo."""
+    A, B = torch.tensor([[1.0, 0.6], [0.6, 2.0]]).double(), torch.eye(2).double()
+    p, q, sigma = gaussian(A), gaussian(B), 0.7
+    A, B = A + 0.49 * torch.eye(2).double(), B + 0.49 * torch.eye(2).double()
+    gap = torch.linalg.inv(A) - torch.linalg.inv(B)
+    exact_fisher = (gap @ A @ gap).trace().item()
+    ratio = torch.linalg.solve(B, A)
+    exact_kl = ((ratio.trace() - 2 - ratio.logdet()) / 2).item()
+    assert fisher(p, q.score, sigma).value == pytest.approx(exact_fisher, rel=1e-12)
+    assert kl(p, q, sigma).value == pytest.approx(exact_kl, rel=1e-12)
+    whole = torch.linalg.inv(A).trace().item()
+    relative = fisher(p, q.score, sigma, relative=True)
+    assert relative.value == pytest.approx(exact_fisher / whole, rel=1e-12)
+    generator = torch.Generator().manual_seed(0)
+    for measure, exact in (
+        (lambda: fisher(p, q.score, sigma, generator=generator), exact_fisher),
+        (lambda: kl(p, q, sigma, generator=generator), exact_kl),
+        (lambda: fisher(p, q.score, sigma, True, generator), exact_fisher / whole),
+    ):
+        found = measure()
+        assert abs(found.value - exact) < 4 * found.error < 0.1 * exact
+
+
+def test_information_in_three_dimensions_by_monte_carlo():
+    cov = torch.tensor([[1.0, 0.5, 0], [0.5, 1, 0], [0, 0, 1]]).double()
+    p, generator = gaussian(cov), torch.Generator().manual_seed(0)
+    exact = -0.5 * math.log(1 - (0.5 / 1.01) ** 2)
+    found = mutual_information(p, [[0, 2], [1]], 0.1, generator, n=20_000)
+    assert abs(found.value - exact) < 4 * found.error < 0.1 * exact
+    with pytest.raises(ValueError, match="give a generator"):
+        mutual_information(p, [[0, 2], [1]], 0.1)
+
+
+def test_t4_slopes_of_a_gaussian_in_noise():
+    p = gaussian([[1.0, 0.8], [0.8, 1.0]])
+    q = factorised(p, APART)
+    sigmas = np.geomspace(10, 100, 3)
+    jacobians = [
+        [
+            torch.func.jacrev(lambda x, s=s, m=m: m.score(x, s))(torch.zeros(2).double())
+            for s in sigmas
+        ]
+        for m in (p, q)
+    ]
+    gap = np.array([(a - b).norm().item() for a, b in zip(*jacobians, strict=True)])
+    whole = np.array([a.norm().item() for a in jacobians[0]])
+    error = np.array([fisher(p, q.score, s, n=61).value for s in sigmas.tolist()])
+    information = np.array([kl(p, q, s, n=61).value for s in sigmas.tolist()])
+    for values, slope in ((gap, -4), (gap / whole, -2), (error, -6), (information, -4)):
+        fitted = np.polyfit(np.log(sigmas), np.log(values), 1)[0]
+        assert fitted == pytest.approx(slope, abs=0.05)
+
+
+@pytest.mark.parametrize("knob", [-1.0, -0.3, 0.0, 0.5, 1.0])
+def test_the_entanglement_knob(knob):
+    p = entangled(knob, spread=0.1)
+    assert p.cov[0, 1].item() == pytest.approx(knob, abs=1e-15)
+    assert (p.marginal([0]).weights - 0.5).norm() < 1e-15
+    at_points = sum(w * math.log(2 * w) for w in ((1 + knob) / 2, (1 - knob) / 2) if w > 0)
+    information = mutual_information(p, APART, 0.0, n=61).value
+    assert information == pytest.approx(at_points, abs=1e-9)
+    product = factorised(p, APART)
+    assert (fisher(p, product.score, 0.6, n=61).value > 1e-6) == (knob != 0)
+
+
+def test_quadrature_in_one_dimension_against_scipy():
+    p = GaussianMixture([0.3, 0.7], [[-1.0], [2.0]], [[[0.5]], [[0.1]]])
+
+    def integrand(x):
+        return math.exp(p.log_prob(torch.tensor([x], dtype=torch.float64), 0.2).item()) * math.cos(
+            x
+        )
+
+    expected = quad(integrand, -12, 12, epsabs=1e-12, limit=200)[0]
+    found = expectation(lambda x: torch.cos(x[:, 0]), p, 0.2)
+    assert found.value == pytest.approx(expected, abs=1e-10)
+    assert found.error < 1e-10
+
+
+def test_bad_input():
+    p = entangled(0.0)
+    with pytest.raises(ValueError, match="knob"):
+        entangled(1.5)
+    with pytest.raises(ValueError, match="low < high"):
+        de_bruijn(p, p, 1.0, 1.0)
+    with pytest.raises(ValueError, match="each of"):
+        factorised(p, [[0]])
+    with pytest.raises(ValueError, match="point mass"):
+        fisher(p, p.score, 0.0)
