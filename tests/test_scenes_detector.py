@@ -1,0 +1,148 @@
+"""The detector: its decoding on outputs that are known, its stored weights on new pictures."""
+
+import json
+
+import pytest
+import torch
+
+from lib.experiments import detector as experiment
+from lib.scenes import Labels, labels, render, sample_scenes
+from lib.scenes.conditions import asked, label_all
+from lib.scenes.detector import SIZE, SPREAD, WEIGHTS, Detector, detect, loss, trained
+from lib.scenes.measure import MEASURE, matched, scored
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def perfect(places):
+    """The output (1, 3, 32, 32) that objects at places (K, 2) should have."""
+    middles = torch.cartesian_prod(torch.arange(SIZE), torch.arange(SIZE)).flip(1) + 0.5
+    way = places[:, None] * SIZE - middles  # (K, 1024, 2)
+    distance, nearest = way.square().sum(-1).min(0)
+    logit = torch.logit(torch.exp(-distance / (2 * SPREAD**2)), eps=1e-6)
+    way = way[nearest, torch.arange(SIZE**2)]
+    return torch.cat([logit[:, None], way], 1).T.reshape(1, 3, SIZE, SIZE)
+
+
+def truth(places, visibility=None):
+    mask = torch.ones(1, len(places), dtype=torch.bool)
+    visibility = torch.ones(1, len(places)) if visibility is None else visibility
+    return Labels(places[None], torch.ones(1, len(places)), visibility, mask)
+
+
+PLACES = torch.tensor([[0.11, 0.49], [0.51, 0.515], [0.99, 0.01], [0.59, 0.52], [0.24, 0.76]])
+
+
+def test_objects_are_found_where_the_output_says():
+    found, mask = detect(lambda _: perfect(PLACES), torch.zeros(1, 3, 32, 32))
+    assert mask.sum() == len(PLACES)
+    assert len(matched(found[0], PLACES, 1e-4)) == len(PLACES)
+
+
+def test_a_score_counts_wherever_in_its_pixel_an_object_lies():
+    """A heat 0.6 times as high as a sure object's is found at a threshold of 0.5, not of 0.7."""
+    for place in torch.rand(20, 1, 2, generator=generator()):
+        output = perfect(place)
+        output[:, 0] = torch.logit(0.6 * output[:, 0].sigmoid())
+        assert detect(lambda _, o=output: o, torch.zeros(1, 3, 32, 32), 0.5)[1].sum() == 1
+        assert detect(lambda _, o=output: o, torch.zeros(1, 3, 32, 32), 0.7)[1].sum() == 0
+
+
+def test_pictures_with_few_and_no_objects():
+    outputs = torch.cat([perfect(PLACES[:1]), perfect(PLACES), torch.full((1, 3, 32, 32), -9.0)])
+    found, mask = detect(lambda _: outputs, torch.zeros(3, 3, 32, 32))
+    assert found.shape == (3, 5, 2)
+    assert mask.sum(1).tolist() == [1, 5, 0]
+    nothing, mask = detect(lambda _: outputs[2:], torch.zeros(1, 3, 32, 32))
+    assert nothing.shape == (1, 0, 2)
+
+
+def test_the_loss_is_least_where_the_output_is_right():
+    right = perfect(PLACES)
+    least = loss(right, truth(PLACES))
+    for change in (0.3, -0.3):
+        for channel in range(3):
+            wrong = right.clone()
+            wrong[:, channel] += change
+            assert loss(wrong, truth(PLACES)) > least
+    assert loss(perfect(PLACES[:4]), truth(PLACES)) > 2 * least
+
+
+def test_a_heavily_hidden_object_is_neither_right_nor_wrong():
+    hidden = torch.ones(1, 5)
+    hidden[0, 4] = MEASURE.visible - 0.01  # alone in its corner
+    labelled = truth(PLACES, hidden)
+    found, missed = loss(perfect(PLACES), labelled), loss(perfect(PLACES[:4]), labelled)
+    assert abs(found - missed) < 0.02 * loss(perfect(PLACES[:4]), truth(PLACES))
+
+
+def test_the_stored_detector_finds_what_new_pictures_show():
+    network = trained()
+    for count, least in ((1, 0.97), (4, 0.95), (8, 0.85)):
+        scenes = asked(100, count, generator(count))
+        request = label_all(scenes)
+        found = detect(network, render(scenes, 32))
+        record = scored(found, request, found)
+        assert sum(record["hits"]) / (100 * count) > least
+        assert sum(record["found"]) - sum(record["hits"]) < 10 * count
+        assert sum(record["blind"]) / (100 * count) < 0.4
+
+
+def test_larger_pictures_and_no_objects():
+    network = trained()
+    scenes = sample_scenes(40, 3, 3, generator(7))
+    found = detect(network, render(scenes, 64))
+    hits = sum(
+        len(matched(p[m], place))
+        for p, m, place in zip(*found, labels(scenes).location, strict=True)
+    )
+    assert hits > 0.93 * 120
+    _, mask = detect(network, render(sample_scenes(40, 0, 0, generator()), 32))
+    assert mask.sum() <= 2
+
+
+def test_stored_measurements_are_of_the_stored_weights():
+    stored = json.loads(WEIGHTS.with_suffix(".json").read_text())
+    assert WEIGHTS.stat().st_size < 1e6
+    assert [row["count"] for row in stored["rows"]] == list(range(13))
+    row = experiment.measured(trained(), 100, 1)[6]
+    assert abs(row["hits"] - stored["rows"][6]["hits"]) < 0.03
+    assert abs(row["blind"] - stored["rows"][6]["blind"]) < 0.06
+
+
+def test_training_resumes_to_the_same_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "SAVE_EVERY", 2)
+    settings = {"steps": 4, "batch": 1, "seed": 3}
+    whole, _ = experiment.train(settings, tmp_path / "whole")
+    rate = experiment.rate
+
+    def killed_at_3(step, steps):
+        if step == 3:
+            raise KeyboardInterrupt
+        return rate(step, steps)
+
+    monkeypatch.setattr(experiment, "rate", killed_at_3)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.train(settings, tmp_path / "cut")
+    monkeypatch.setattr(experiment, "rate", rate)
+    resumed, _ = experiment.train(settings, tmp_path / "cut")
+    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(one, other)
+    with pytest.raises(ValueError, match="other settings"):
+        experiment.train(settings | {"seed": 4}, tmp_path / "cut")
+
+
+def test_bad_input(tmp_path):
+    network = Detector()
+    for shape in ((3, 32, 32), (1, 1, 32, 32), (1, 3, 32, 64)):
+        with pytest.raises(ValueError, match=r"\(B, 3, S, S\)"):
+            detect(network, torch.zeros(shape))
+    with pytest.raises(ValueError, match="multiple of 32: 40"):
+        detect(network, torch.zeros(1, 3, 40, 40))
+    with pytest.raises(FileNotFoundError):
+        trained(tmp_path / "none")
+    (tmp_path / "half").write_bytes(WEIGHTS.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="cut short"):
+        trained(tmp_path / "half")
