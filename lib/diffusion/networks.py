@@ -297,10 +297,9 @@ class UNet(nn.Module):
             "fourier": lambda: FourierPathway(embedding, limit),
             "continuous": lambda: ContinuousPathway(dimensions, embedding),
         }.get(pathway, lambda: None)()
-        positions = fourier(centres(grid), width).movedim(-1, 0)
-        self.register_buffer("positions", positions, persistent=False)
         planes = channels + (pathway == "map")
-        self.enter = nn.Conv2d(planes * self.cell**2 + width, width, 1)
+        self.enter = nn.Conv2d(planes * self.cell**2, width, 1)
+        self.positions = nn.Parameter(fourier(centres(grid), width).movedim(-1, 0))
         self.trunk = FullTrunk(width, embedding)
         self.leave = nn.Conv2d(width, channels * self.cell**2, 1)
         nn.init.zeros_(self.leave.weight)
@@ -314,9 +313,8 @@ class UNet(nn.Module):
             x = torch.cat([x, location_map(conditions, x, self.limit)], 1)
         elif self.pathway == "none" and conditions is not None:
             raise ValueError("this network takes no conditions")
-        places = functional.pixel_unshuffle(x, self.cell)
-        places = torch.cat([places, self.positions.expand(len(x), -1, -1, -1)], 1)
-        h = self.trunk(self.enter(places), embedding[..., None, None])
+        places = self.enter(functional.pixel_unshuffle(x, self.cell)) + self.positions
+        h = self.trunk(places, embedding[..., None, None])
         return functional.pixel_shuffle(self.leave(h), self.cell)
 
 

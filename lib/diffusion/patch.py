@@ -104,8 +104,8 @@ class WindowNetwork(nn.Module):
         channels: int = 3,
         k: int = 2,
         trunk_width: int = 128,
-        width: int = 128,
-        embedding: int = 128,
+        width: int = 96,
+        embedding: int = 64,
         blocks: int = 2,
         limit: int = 16,
     ):
@@ -143,9 +143,8 @@ class WindowNetwork(nn.Module):
         )
         self.cell, self.margin = size // grid, k if pixels == "local" else 0
         self.noise = NoiseEmbedding(embedding)
-        positions = fourier(centres(grid), width).movedim(-1, 0)
-        self.register_buffer("positions", positions, persistent=False)
-        self.enter = nn.Conv2d(channels * self.cell**2 + 1 + width, trunk_width, 1)
+        self.enter = nn.Conv2d(channels * self.cell**2 + 1, trunk_width, 1, bias=False)
+        self.positions = nn.Parameter(fourier(centres(grid), trunk_width).movedim(-1, 0))
         self.trunk = (
             LocalTrunk(trunk_width, embedding, k)
             if pixels == "local"
@@ -161,15 +160,18 @@ class WindowNetwork(nn.Module):
     def forward(self, x: Tensor, noise: Tensor, conditions: Locations | None) -> Tensor:
         """The raw output, like x (B, channels, size, size); noise is ln(sigma) / 4 (B,)."""
         level = self.noise(noise)[..., None, None]
-        trunk = self.trunk(self.enter(self.places(x)), level)
+        trunk = self.trunk(self.enter(self.padded(x)) + self.places(), level)
         return self.finish(trunk, level + self.encoder(conditions, x))
 
-    def places(self, x: Tensor) -> Tensor:
-        """What the trunk reads: pixels, inside and position, padded: (B, C', G + 2k, G + 2k)."""
+    def padded(self, x: Tensor) -> Tensor:
+        """The cells' pixels and one channel that is 1 inside, padded: (B, C m^2 + 1, G', G')."""
         pixels = functional.pixel_unshuffle(x, self.cell)
         inside = torch.ones_like(pixels[:, :1])
-        position = self.positions.expand(len(x), -1, -1, -1)
-        return functional.pad(torch.cat([pixels, inside, position], 1), [self.margin] * 4)
+        return functional.pad(torch.cat([pixels, inside], 1), [self.margin] * 4)
+
+    def places(self) -> Tensor:
+        """What is added to tell where a cell is, 0 outside: (trunk_width, G', G')."""
+        return functional.pad(self.positions, [self.margin] * 4)
 
     def finish(self, trunk: Tensor, embedding: Tensor) -> Tensor:
         """The head, and the cells put together: (B, width, H, W) -> (B, channels, m H, m W)."""
@@ -199,12 +201,14 @@ def cell_by_cell(network: WindowNetwork, x: Tensor, noise: Tensor, conditions: L
     k, grid, m = network.encoder.k, network.encoder.grid, network.cell
     locations, mask = conditions
     column, row = (locations * grid).long().clamp(max=grid - 1).unbind(-1)
-    level, places = network.noise(noise)[..., None, None], network.places(x)
+    level = network.noise(noise)[..., None, None]
+    padded, places = network.padded(x), network.places()
     out = torch.empty_like(x)
     for i in range(grid):
         for j in range(grid):
-            patch = places[..., i : i + 2 * k + 1, j : j + 2 * k + 1]
-            trunk = network.trunk(network.enter(patch), level)  # (B, width, 1, 1)
+            window = ..., slice(i, i + 2 * k + 1), slice(j, j + 2 * k + 1)
+            patch = network.enter(padded[window]) + places[window]
+            trunk = network.trunk(patch, level)  # (B, width, 1, 1)
             near = mask & ((row - i).abs() <= k) & ((column - j).abs() <= k)
             rows = network.encoder.table[row * grid + column] * near[..., None]
             own = network.encoder.positions[:, i, j]
