@@ -107,7 +107,7 @@ def test_stored_measurements_are_of_the_stored_weights():
     stored = json.loads(WEIGHTS.with_suffix(".json").read_text())
     assert WEIGHTS.stat().st_size < 1e6
     assert [row["count"] for row in stored["rows"]] == list(range(13))
-    row = experiment.measured(trained(), 100, 1)[6]
+    row = experiment.measured(trained(), 100, 1, [6])[0]
     assert abs(row["hits"] - stored["rows"][6]["hits"]) < 0.03
     assert abs(row["blind"] - stored["rows"][6]["blind"]) < 0.06
 

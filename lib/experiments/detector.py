@@ -9,6 +9,7 @@ drawn pictures are read against. Writes to runs/detector/: `training.safetensors
 import argparse
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -142,13 +143,16 @@ def restored(
     return header["step"], header["seconds"]
 
 
-def measured(network: Detector, samples: int, seed: int) -> list[dict]:
-    """What the detector finds in new pictures of K = 0, ..., 12 objects, none heavily hidden.
+def measured(
+    network: Detector, samples: int, seed: int, counts: Iterable[int] = range(MOST + 1)
+) -> list[dict]:
+    """What the detector finds in new pictures of K objects, none heavily hidden.
 
     Args:
         network: Trained.
         samples: Pictures for each K.
         seed: Of the scenes.
+        counts: Values of K.
 
     Returns:
         For each K: `count`, `hits` and `blind` (shares of the objects), `false` (detections a
@@ -156,7 +160,7 @@ def measured(network: Detector, samples: int, seed: int) -> list[dict]:
         distance of the hits, in widths).
     """
     rows = []
-    for count in progress(range(MOST + 1), "measuring"):
+    for count in progress(counts, "measuring"):
         scenes = asked(samples, count, stream(seed + 1, count, 1, device()))
         found = detect(network, render(scenes, SIZE))
         record = scored(found, label_all(scenes), found)
