@@ -100,31 +100,33 @@ def test_rays_meet_objects_where_marching_finds_them(seed):
         assert (found - depth)[both].abs().max() < 0.01
 
 
-def test_lamps_are_hidden_as_sampling_the_lamp_says():
-    """Every shape, from points on the ground around it, against 100 rays to the lamp's ball."""
-    scenes = doubled(sample_scenes(12, 1, 1, generator(3)))
+@pytest.mark.parametrize("shape", range(3))
+def test_lamps_are_hidden_as_sampling_the_lamp_says(shape):
+    """From points on the ground around an object, against 60 rays to the lamp's ball."""
+    scenes = doubled(sample_scenes(8, 1, 1, generator(3)))
+    scenes = replace(scenes, shape=torch.full_like(scenes.shape, shape))
     objects = objects_of(scenes)
-    aside = torch.rand(12, 50, 2, generator=generator(4), dtype=torch.float64) * 4 - 2
-    point = torch.nn.functional.pad(scenes.coords[:, :, :2] + aside, (0, 1))  # (scene, 50, 3)
-    lamp, radius = scenes.lamps[:, 0], 0.5
-    ball = torch.randn(100, 3, generator=generator(5), dtype=torch.float64)
+    aside = torch.rand(8, 60, 2, generator=generator(4), dtype=torch.float64) * 4 - 2
+    point = torch.nn.functional.pad(scenes.coords[:, :, :2] + aside, (0, 1))  # (scene, 60, 3)
+    lamp, radius = scenes.lamps[:, 0], 0.3
+    ball = torch.randn(60, 3, generator=generator(5), dtype=torch.float64)
     ball = radius * ball / ball.norm(dim=1, keepdim=True)
-    steps = torch.linspace(0, 0.6, 300, dtype=torch.float64)[:, None, None, None]
-    shares, wanted = [], []
-    for index, scene in enumerate(objects.scene.tolist()):
-        places = point[scene][
-            outside(scenes[[scene]], 0, point[scene] + objects.scale[index] * UP) > 0
-        ]
+    steps = torch.linspace(0, 0.6, 200, dtype=torch.float64)[:, None, None, None]
+    errors, dark = [], 0
+    for scene in range(8):
+        beside = outside(scenes[[scene]], 0, point[scene] + objects.scale[scene] * UP) > 0
+        places = point[scene][beside]
         n = len(places)
-        owner, lamps = torch.full((n,), index), lamp[scene].expand(n, 3)
-        shares.append(hidden(objects, owner, places.T, lamps.T, torch.full((n,), radius).double()))
+        owner, lamps = torch.full((n,), scene), lamp[scene].expand(n, 3)
+        share = hidden(objects, owner, places.T, lamps.T, torch.full((n,), radius).double())
         way = lamp[scene] + ball - places[:, None]
         blocked = outside(scenes[[scene]], 0, places[:, None] + steps * way) < 0
-        wanted.append(blocked.any(0).double().mean(1))
-    shares, wanted = torch.cat(shares), torch.cat(wanted)
-    assert (wanted > 0.5).sum() > 30
-    assert (shares - wanted).abs().mean() < 0.03
-    assert ((shares - wanted).abs() > 0.5).double().mean() < 0.01
+        wanted = blocked.any(0).double().mean(1)
+        errors.append((share - wanted).abs())
+        dark += (wanted > 0.5).sum()
+    assert dark > 15
+    assert torch.cat(errors).mean() < 0.01
+    assert (torch.cat(errors) > 0.4).sum() <= 1
 
 
 def test_no_shadow_is_missed(monkeypatch):

@@ -58,10 +58,10 @@ def matched(found: Tensor, asked: Tensor, radius: float = MEASURE.radius) -> Ten
     Returns:
         (H,), of the H <= min(M, K) matches.
     """
-    distance = torch.cdist(found.double(), asked.double())
+    distance = torch.cdist(found.double().cpu(), asked.double().cpu())
     # One match weighs more than any sum of distances, so as many are made as can be.
     cost = torch.where(distance <= radius, distance, 1e3)
-    rows, columns = linear_sum_assignment(cost.cpu().numpy())
+    rows, columns = linear_sum_assignment(cost.numpy())
     chosen = distance[rows, columns]
     return chosen[chosen <= radius]
 
@@ -161,7 +161,7 @@ def resampled(seeds: Sequence[dict], generator: torch.Generator) -> Tensor:
         seeds: As for `summary`, with K > 0.
         generator: Source of the draws.
     """
-    numbers = _numbers(seeds, "hits", "blind", "ceiling")
+    numbers = _numbers(seeds, "hits", "blind", "ceiling").to(generator.device)
     _, runs, n = numbers.shape
     shape, kwargs = (MEASURE.draws, runs), {"generator": generator, "device": generator.device}
     seed = torch.randint(runs, shape, **kwargs)

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from lib.scenes.scene import COLORS, MATERIALS, SHAPES, Camera, Scenes, project
 
-CUBE, SPHERE, CYLINDER = (SHAPES.index(name) for name in ("cube", "sphere", "cylinder"))
 SOFTEST = 0.02  # half width of a contact shadow's edge, world units
 
 
