@@ -118,6 +118,13 @@ def test_samples_come_from_the_generator():
     assert not torch.equal(draws[0], draws[2])
 
 
+def test_rounding_of_float32_is_no_error():
+    root = normal(3, 4, 2).float()
+    covs = root @ root.mT  # singular, and so only up to rounding
+    p = GaussianMixture(torch.full((3,), 1 / 3), torch.zeros(3, 4), covs)
+    assert torch.isfinite(p.score(normal(4), 1e-2)).all()
+
+
 ONE = torch.eye(2).expand(2, 2, 2)
 
 

@@ -127,7 +127,9 @@ def entangled(knob, spread=0.0):
         raise ValueError(f"knob must be in [-1, 1], got {knob}")
     means = torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 2)
     weights = (1 + knob * means.double().prod(1)) / 4
-    return GaussianMixture(weights, means, spread**2 * torch.eye(2).expand(4, 2, 2))
+    means, weights = means[weights > 0], weights[weights > 0]
+    covs = spread**2 * torch.eye(2, dtype=torch.float64).expand(len(means), 2, 2)
+    return GaussianMixture(weights, means, covs)
 
 
 def mixed_difference(log_prob, x, y, pixels):

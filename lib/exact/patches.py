@@ -206,8 +206,9 @@ def tally(found, locations, mask, tolerance=1 / 20):
         tolerance: how far from its location an object may be, Euclidean.
 
     Returns:
-        A dict of (B,) tensors: `hits`, the share of the asked that are there; `blind`, the same
-        against what the other pictures were asked, on average; `extras`, objects that match none.
+        A dict of (B,) tensors: `hits`, the share of the asked that are there, nan if nothing was
+        asked; `blind`, the same against what the other pictures were asked, on average; `extras`,
+        objects that match none.
     """
     if len(found) < 2:
         raise ValueError("the blind baseline needs at least two pictures")

@@ -29,7 +29,7 @@ class Row:
         """
         self.pixels, self.width, self.spread = pixels, width, spread
         by_count = [self._layouts(n, width + gap) for n in counts]
-        if not by_count or not all(by_count) or spread < 0:
+        if not by_count or not all(by_count):
             raise ValueError(f"{counts} objects of {width} do not fit in {pixels} pixels")
         objects = torch.zeros(sum(map(len, by_count)), pixels, dtype=torch.float64)
         for row, starts in zip(objects, itertools.chain(*by_count), strict=True):
