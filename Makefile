@@ -4,7 +4,7 @@ BUDGET ?= laptop
 PORT ?= 8000
 RUN = .venv/bin/python
 
-.PHONY: book test test-all lab serve results stamp lint clean
+.PHONY: book test test-all lab serve results stamp lint check clean
 
 book: .venv/ready
 	$(RUN) -m tools.build --budget $(BUDGET)
@@ -22,7 +22,7 @@ lab: .venv/ready
 	$(RUN) -m jupyterlab chapters
 
 serve: book
-	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory $(if $(filter laptop,$(BUDGET)),_build/html,_build/$(BUDGET)/html)
 
 # Runs every chapter and writes what the book reports into lib/results/; commit it.
 results: .venv/ready
@@ -36,6 +36,11 @@ lint: .venv/ready
 	.venv/bin/nbstripout --keep-id chapters/*.ipynb
 	$(RUN) -m ruff format
 	$(RUN) -m ruff check --fix
+
+# As lint, but changes nothing: for CI.
+check: .venv/ready
+	$(RUN) -m ruff format --check
+	$(RUN) -m ruff check
 
 clean:
 	rm -rf _build _executed .pytest_cache .ruff_cache .hypothesis

@@ -22,7 +22,8 @@ torch.set_num_threads(
 def chromium() -> str | None:
     """The path of a Chromium or Chrome, if there is one."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return next(filter(None, map(shutil.which, names)), None)
+    mac = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+    return next(filter(None, map(shutil.which, (*names, mac))), None)
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,8 @@ def browser():
     """A headless browser; its tests are skipped, and say so, where none is installed."""
     path = chromium()
     if path is None:
+        if os.environ.get("CI") and os.environ.get("GITHUB_ACTIONS"):
+            pytest.fail("CI needs a browser, and there is no Chromium or Chrome")
         pytest.skip("no Chromium or Chrome on this machine: the browser checks are skipped")
     from playwright.sync_api import sync_playwright
 

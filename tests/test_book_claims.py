@@ -141,6 +141,23 @@ def test_live_rows_need_every_record_of_the_chapter(book):
         claims.live_rows("01_one")
 
 
+def test_a_sampled_value_needs_its_whole_interval_within(book):
+    rule = claims.within(1.0, 0.05)
+    assert rule(1.0, 0.9, 1.1, True) == "does not hold"
+    assert rule(1.0, 0.96, 1.04, True) == "holds"
+    assert rule(1.0, 0.0, 2.0, False) == "holds"  # a tolerance is no interval
+
+
+def test_making_results_anew_is_not_held_against_the_old_ones(book, monkeypatch):
+    claims.record("a.mean", [1.0, 1.1])
+    claims.record("a.exact", 2.0, tolerance=0.01)
+    commit(book)
+    with pytest.raises(AssertionError):
+        claims.record("a.exact", 3.0, tolerance=0.01)
+    monkeypatch.setenv("BOOK_NEW_RESULTS", "1")
+    claims.record("a.exact", 3.0, tolerance=0.01)
+
+
 def test_a_row_needs_a_rule_or_a_reason():
     with pytest.raises(ValueError, match="either a rule or a reason"):
         claims.Row("x", "x", "us", "01_one", None)

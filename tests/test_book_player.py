@@ -99,8 +99,13 @@ def test_axes_make_room_for_every_state(shown):
     ("change", "message"),
     [
         ({"alt": "{nothing}"}, "alt text names 'nothing'"),
-        ({"play": "nothing"}, "No slider or readout is called 'nothing'"),
-        ({"start": {"nothing": 0}}, "No slider or readout is called 'nothing'"),
+        ({"play": "nothing"}, "No slider is called 'nothing'"),
+        ({"start": {"nothing": 0}}, "No slider is called 'nothing'"),
+        ({"start": {"k": 2}}, "'k' starts at 2; it has 2 values"),
+        ({"start": {"k": -1}}, "'k' starts at -1; it has 2 values"),
+        ({"play": "E", "readouts": {"E": np.zeros(2)}}, "No slider is called 'E'"),
+        ({"sliders": {"k": []}}, "each slider needs values"),
+        ({"sliders": {}}, "needs sliders"),
         ({"formats": {"nothing": "d"}}, "No slider or readout is called 'nothing'"),
         ({"readouts": {"E": np.zeros(3)}}, r"first axes must be those of the sliders, \(2,\)"),
         ({"sliders": {"k": [0, 1, 2]}}, r"first axes must be those of the sliders, \(3,\)"),
@@ -112,6 +117,77 @@ def test_bad_arguments_are_refused(shown, change, message):
     arguments = {"sliders": {"k": [0, 1]}, "alt": "a line"} | change
     with pytest.raises(ValueError, match=message):
         player.show(fig, marks=[player.Line(line, [[0, 1]], [[0, 1], [1, 0]])], **arguments)
+
+
+def test_what_the_script_cannot_draw_is_refused(shown):
+    fig, ax = plt.subplots()
+    (line,) = ax.plot([], [], "o")
+    image, label = ax.imshow(np.zeros((2, 2))), ax.text(0, 0, "", rotation=30)
+    nothing = np.full((2, 2, 2), np.nan)
+    for mark, message in [
+        (player.Line(line, [[0, 1]], nothing[0]), "markers needs finite numbers"),
+        (player.Image(image, nothing), "image needs finite numbers"),
+        (player.Label(label, np.array(["a", "b"])), "not rotated"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            player.show(fig, {"k": [0, 1]}, [mark], alt="none")
+
+
+def test_a_text_can_not_end_the_script_that_carries_it(shown):
+    fig, ax = plt.subplots()
+    mark = player.Label(ax.text(0, 0, ""), np.array(["</script><!--<script>"]))
+    player.show(fig, {"k": [0]}, [mark], alt="a label")
+    assert spec(shown[0])["marks"][0]["strings"] == ["</script><!--<script>"]
+    assert shown[0].count("<script") == 2
+
+
+@pytest.mark.site
+def test_markers_lines_labels_and_images_move_in_the_browser(shown, browser):
+    """Every kind of mark, and markers that lie off the picture in the first state."""
+    fig, ax = plt.subplots()
+    ax.set(xlim=(0, 4), ylim=(0, 1))
+    (dots,) = ax.plot([], [], "o")
+    y = np.array([[0.5, 50, 0.5, 0.5], [0.1, 0.2, 0.3, 0.4]])
+    label = ax.text(2, 0.5, "", va="center", color=figures.RED)
+    image = ax.imshow(np.zeros((2, 2)), extent=(0, 1, 0, 1), vmin=0, vmax=1)
+    marks = [
+        player.Line(dots, [[0.5, 1.5, 2.5, 3.5]], y),
+        player.Label(label, np.array(["one", "two"])),
+        player.Image(image, np.array([np.zeros((2, 2)), np.ones((2, 2))])),
+    ]
+    ax.set(xlim=(0, 4), ylim=(0, 1))
+    player.show(fig, {"k": [0, 1]}, marks, alt="state {k}")
+    page = browser.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.set_content(f"<body>{shown[0]}</body>")
+    before = page.locator("image").first.get_attribute("href")
+    page.locator("input").fill("1")
+    places = page.locator('[id$="mark-0"] use').evaluate_all(
+        "all => all.map(e => +e.getAttribute('y'))"
+    )
+    stored = coordinates(spec(shown[0])["marks"][0]["y"])[1]
+    assert np.allclose(places, stored)
+    assert page.locator('[id$="mark-1"] text').text_content() == "two"
+    assert page.locator("image").first.get_attribute("href") != before
+    assert page.locator("svg").get_attribute("aria-label") == "state 1"
+    assert not faults
+
+
+@pytest.mark.site
+def test_frames_follow_in_the_browser(shown, browser):
+    def draw(k):
+        fig, ax = plt.subplots(figsize=(2, 2))
+        ax.bar([0, 1], [k, 1])
+        return fig
+
+    player.frames(draw, {"k": [1, 2, 3]}, alt="bars {k}", play="k")
+    page = browser.new_page()
+    page.set_content(f"<body>{shown[0]}</body>")
+    before = page.locator("svg").evaluate("e => e.innerHTML")
+    page.locator("input").fill("2")
+    assert page.locator("svg").evaluate("e => e.innerHTML") != before
+    assert page.locator("svg").get_attribute("aria-label") == "bars 3"
 
 
 def test_more_than_a_megabyte_is_refused(shown):

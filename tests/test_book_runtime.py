@@ -5,8 +5,11 @@ import json
 import sys
 import types
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lib.book import runtime
 
@@ -25,10 +28,13 @@ def test_in_colab_with_a_gpu_the_budget_is_gpu(monkeypatch):
     assert runtime.budget().name == "gpu"
 
 
-def test_an_unknown_budget_is_refused(monkeypatch):
-    monkeypatch.setenv("BOOK_BUDGET", "huge")
-    with pytest.raises(ValueError, match="'huge'; it must be one of smoke, laptop, gpu"):
-        runtime.budget()
+@given(st.text(st.characters(codec="ascii", exclude_characters="\0"), min_size=1))
+def test_an_unknown_budget_is_refused(name):
+    if name not in runtime.BUDGETS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("BOOK_BUDGET", name)
+            with pytest.raises(ValueError, match="it must be one of smoke, laptop, gpu"):
+                runtime.budget()
 
 
 def test_gpu_falls_back_on_laptop():
@@ -43,10 +49,15 @@ def test_generators_are_streams_of_their_own():
     assert not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("seed", [-1, 0.5, "1", None])
+@given(st.integers(max_value=-1) | st.floats() | st.text() | st.booleans() | st.none())
 def test_a_bad_seed_is_refused(seed):
     with pytest.raises(ValueError, match="must be an integer"):
         runtime.generator(seed)
+
+
+def test_any_kind_of_integer_is_a_seed():
+    one, other = (torch.randn(2, generator=runtime.generator(s)) for s in (3, np.int64(3)))
+    assert torch.equal(one, other)
 
 
 def test_progress_is_one_line_and_silent_on_the_website(monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.conftest import ROOT, SITE
+from tools import checks, stamp
 
 pytestmark = pytest.mark.site
 
@@ -18,7 +19,7 @@ TERMS = {"diversity": "01_sim_task", "terminal slowing": "02_linear_closed_form"
 
 def pages() -> list[str]:
     """Every page of the table of contents."""
-    return re.findall(r"(?:file|root):\s*(\S+)", (ROOT / "_toc.yml").read_text())
+    return checks.toc_names(ROOT)
 
 
 def visit(browser, address: str, viewport: dict, scheme: str):
@@ -60,6 +61,7 @@ def check(browser, site: str, name: str, viewport: dict, scheme: str) -> None:
         if v["impact"] in ("serious", "critical")
     ]
     assert not serious
+    assert not faults, "after its sliders were moved"
     context.close()
 
 
@@ -67,21 +69,21 @@ def check_player(player) -> None:
     """Its sliders move by keyboard, the picture and its text alternative follow, Play plays."""
     svg = player.locator("svg").first
     for slider in player.locator("input[type=range]").all():
-        before = svg.evaluate("e => e.outerHTML")
+        before = svg.evaluate("e => e.innerHTML")
         at_end = slider.evaluate("e => e.value === e.max")
         slider.focus()
         slider.press("ArrowLeft" if at_end else "ArrowRight")
-        assert svg.evaluate("e => e.outerHTML") != before, "the picture did not follow its slider"
+        assert svg.evaluate("e => e.innerHTML") != before, "the picture did not follow its slider"
     for choice in player.locator("select").all():
-        before = svg.evaluate("e => e.outerHTML")
+        before = svg.evaluate("e => e.innerHTML")
         choice.select_option(index=1)
-        assert svg.evaluate("e => e.outerHTML") != before, "the picture did not follow its list"
+        assert svg.evaluate("e => e.innerHTML") != before, "the picture did not follow its list"
     assert "{" not in svg.get_attribute("aria-label")
     for button in player.locator("button").all():
-        before = svg.evaluate("e => e.outerHTML")
+        before = svg.evaluate("e => e.innerHTML")
         button.click()
         button.page.wait_for_timeout(900)
-        assert svg.evaluate("e => e.outerHTML") != before, "Play did not play"
+        assert svg.evaluate("e => e.innerHTML") != before, "Play did not play"
         if "Pause" in button.text_content():
             button.click()
 
@@ -151,9 +153,12 @@ def test_without_scripts_each_player_is_a_picture(browser, site):
     context.close()
 
 
-def test_buttons_lead_nowhere_only_if_there_is_an_address(site):
-    page = (SITE / "chapters/01_sim_task.html").read_text()
-    assert "colab.research" not in page
+def test_buttons_lead_where_the_address_says(site):
+    page = (SITE / "chapters/01_sim_task.html").read_text(encoding="utf-8")
+    url, branch = stamp.repository()
+    where = f"/github/{url.removeprefix('https://github.com/')}/blob/{branch}/chapters/01_sim_task.ipynb"
+    assert (f"https://colab.research.google.com{where}" in page) == bool(url)
+    assert (f"{url}/issues/new" in page) == bool(url)
     assert "btn-download-source-button" in page
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lib.book import chapter, runtime
 from tests.conftest import ROOT
+from tools import checks
 
 # What each part of `lib` may import of `lib`, itself aside.
 ALLOWED = {
@@ -53,21 +54,13 @@ def test_nothing_of_lib_or_the_chapters_needs_the_tools():
 
 def published() -> list[Path]:
     """The chapters of the table of contents."""
-    names = re.findall(r"file: (chapters/\d\d_\w+)", (ROOT / "_toc.yml").read_text())
-    return [ROOT / f"{name}.ipynb" for name in names]
+    return checks.toc_notebooks(ROOT, ROOT)
 
 
-@pytest.mark.parametrize("path", published(), ids=lambda p: p.stem)
-def test_what_a_chapter_imports_is_on_the_api_page(path):
-    code = "\n".join(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code")
+def test_what_chapters_import_is_on_the_api_page():
+    cells = [c.source for path in published() for c in nbformat.read(path, 4).cells]
     api = set(re.findall(r"automodule:: (\S+)", (ROOT / "chapters/api.md").read_text()))
-    for module in re.findall(r"from (lib[\w.]*) import ([\w, ]+)", code):
-        for name in module[1].split(", "):
-            source = ROOT / module[0].replace(".", "/") / f"{name}.py"
-            if source.exists():
-                assert f"{module[0]}.{name}" in api
-    named = set(re.findall(r"\]\(#(lib[\w.]+)\)", json.dumps(nbformat.read(path, 4).cells)))
-    assert all(any(n.startswith(f"{module}.") for module in api) for n in named)
+    assert set(checks.published_modules(ROOT, cells)) == api
 
 
 @pytest.mark.parametrize("path", published(), ids=lambda p: p.stem)
@@ -85,19 +78,21 @@ def test_a_chapter_is_built_like_the_others(path):
     assert "book.download(" in code
     assert "book.ledger()" in code
     assert "player.live(" in code
-    assert all(c.source.count("assert") for c in solutions(cells)), "a solution tests nothing"
+    assert "**Where next.**" in text
+    assert solutions(cells) == dict.fromkeys(exercises, True), "a solution asserts nothing"
 
 
-def solutions(cells) -> list:
-    """The code cells between the start and the end of a solution."""
-    inside, found = False, []
+def solutions(cells) -> dict[str, bool]:
+    """For each exercise that has a solution, whether its code asserts something."""
+    label, found = None, {}
     for cell in cells:
-        if cell.cell_type == "markdown" and "solution-start" in cell.source:
-            inside = True
-        elif cell.cell_type == "markdown" and "solution-end" in cell.source:
-            inside = False
-        elif inside and cell.cell_type == "code":
-            found.append(cell)
+        if start := re.search(r"\{solution-start\} (\S+)", cell.source):
+            label = start[1]
+            found[label] = False
+        elif "{solution-end}" in cell.source:
+            label = None
+        elif label and cell.cell_type == "code":
+            found[label] |= "assert " in cell.source
     return found
 
 

@@ -1,6 +1,8 @@
 """Execution and site: cached by content, loud when something is wrong."""
 
+import re
 import shutil
+import tomllib
 
 import nbformat
 import pytest
@@ -97,12 +99,28 @@ def test_a_faulty_book_is_refused(tiny, any_first_cell):
 def test_the_fingerprint_follows_contents(tmp_path):
     (tmp_path / "lib/__pycache__").mkdir(parents=True)
     (tmp_path / "lib/a.py").write_text("1")
-    first = build.fingerprint(tmp_path, ["lib"], "smoke")
+    lib = [tmp_path / "lib"]
+    first = build.fingerprint(tmp_path, lib, "smoke")
     (tmp_path / "lib/__pycache__/a.pyc").write_text("x")
-    assert build.fingerprint(tmp_path, ["lib"], "smoke") == first
-    assert build.fingerprint(tmp_path, ["lib"], "laptop") != first
+    (tmp_path / "lib/.a.py.swp").write_text("x")
+    assert build.fingerprint(tmp_path, lib, "smoke") == first
+    assert build.fingerprint(tmp_path, lib, "laptop") != first
     (tmp_path / "lib/a.py").write_text("2")
-    assert build.fingerprint(tmp_path, ["lib"], "smoke") != first
+    assert build.fingerprint(tmp_path, lib, "smoke") != first
+
+
+def test_only_one_build_at_a_time(tmp_path):
+    one, other = build.alone(tmp_path / "smoke"), build.alone(tmp_path / "smoke")
+    with one, pytest.raises(build.Timeout), other:
+        pass
+    with build.alone(tmp_path / "smoke"):
+        pass
+
+
+def test_torch_s_bounds_stand_once():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert install.TORCH in project["dependencies"]
+    assert re.findall(r"(\d+), (\d+)", install.FITS) == re.findall(r"(\d+)\.(\d+)", install.TORCH)
 
 
 def test_buttons_stay_out_until_the_book_has_an_address():
@@ -122,6 +140,8 @@ def test_only_laptop_records_and_experiments_are_committed(tmp_path):
     (runs / "long").mkdir(parents=True)
     (live / "01_one.laptop.json").write_text("{}")
     (live / "01_one.smoke.json").write_text("no")
+    committed.mkdir()
+    (committed / "05_gone.json").write_text("{}")
     (runs / "long/claims.json").write_text("{}")
     results.copy_claims(live, runs, committed)
     found = sorted(str(p.relative_to(committed)) for p in committed.rglob("*.json"))

@@ -37,7 +37,9 @@ BARE = [new_output("display_data", {"image/png": "x", "text/html": FIGURE})]
         ),
         (checks.missing_figures, notebook(), notebook(html="")),
         (checks.missing_figures, notebook("x = 1", ""), notebook("player.live(draw)", "<p></p>")),
+        (checks.missing_figures, notebook(), notebook("figures.show(a); figures.show(b)")),
         (checks.missing_figures, notebook(), notebook(outputs=BARE)),
+        (checks.missing_figures, notebook(), notebook(html=FIGURE + "x" * 1_000_001)),
         (checks.missing_alt, notebook(), notebook(html='<figure><svg role="img"></svg></figure>')),
         (checks.missing_alt, notebook(), notebook(html='<img src="x" alt="">')),
         (checks.stored_outputs, new_notebook(cells=[new_code_cell("x")]), notebook()),
@@ -63,6 +65,8 @@ def test_equations_and_functions_name_each_other():
     assert "no docstring cites it" in checks.equations([cell], {})[0]
     assert "no chapter has it" in checks.equations([], {"eq-one": ["lib.a.f"]})[0]
     assert "does not name" in checks.equations([cell], {"eq-one": ["lib.a.f", "lib.a.g"]})[0]
+    longer = "$$x$$ (eq-one) by `lib.a.f_more`"
+    assert "does not name" in checks.equations([longer], {"eq-one": ["lib.a.f"]})[0]
     assert "two equations" in checks.equations([cell, cell], {"eq-one": ["lib.a.f"]})[0]
 
 
@@ -77,6 +81,7 @@ def test_docstrings_are_found_at_any_depth(tmp_path):
 
 def site(tmp_path, body):
     html = tmp_path / "html"
+    (tmp_path / "outside.html").write_text("")
     (html / "chapters").mkdir(parents=True)
     (html / "chapters/a.html").write_text(f'<h1 id="top">A</h1>{body}')
     return html
@@ -91,10 +96,29 @@ def site(tmp_path, body):
         ("#nowhere", 1),
         ("b.html", 1),
         ("a.html#nowhere", 1),
+        ("../../outside.html", 1),
     ],
 )
 def test_dead_links(tmp_path, link, faults):
     assert len(checks.dead_links(site(tmp_path, f'<a href="{link}">x</a>'))) == faults
+
+
+def test_modules_behind_re_exports_are_found():
+    found = checks.published_modules(ROOT, ["from lib.sim import swing, linear\nx = 1"])
+    assert {"lib.sim.curves", "lib.sim.linear"} <= set(found)
+
+
+def test_the_table_of_contents_is_read_as_yaml(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    for name in ("a.ipynb", "b.md"):
+        (tmp_path / "chapters" / name).write_text("")
+    toc = "root: chapters/b\nparts:\n- chapters:\n  - file: 'chapters/a.ipynb'\n  # - file: c\n"
+    (tmp_path / "_toc.yml").write_text(toc)
+    assert checks.toc_names(tmp_path) == ["chapters/b", "chapters/a"]
+    assert checks.toc_notebooks(tmp_path, tmp_path) == [tmp_path / "chapters/a.ipynb"]
+    (tmp_path / "chapters/a.ipynb").unlink()
+    with pytest.raises(FileNotFoundError, match="no such page"):
+        checks.toc_names(tmp_path)
 
 
 def test_lost_figures(tmp_path):

@@ -7,7 +7,7 @@ import sys
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+import yaml
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.conftest import ROOT
@@ -15,14 +15,13 @@ from tools import stamp
 
 
 def run(folder, url):
-    """Runs a notebook of two cells in a folder; returns what the second prints."""
-    code = "import lib.book.runtime as r; print(r.ROOT)"
-    cells = [new_code_cell(stamp.first_cell(url, "main")), new_code_cell(code)]
-    book = new_notebook(cells=cells)
-    NotebookClient(
-        book, resources={"metadata": {"path": str(folder)}}, kernel_name="python3"
-    ).execute()
-    return book.cells[1].outputs[0].text.strip()
+    """Runs the first cell in a folder, as a program; returns the book's folder that it found."""
+    code = stamp.first_cell(url, "main") + "\nprint(root)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout.strip()
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def test_outside_the_book_is_fetched_once(tmp_path, published):
 
 
 def test_without_an_address_the_cell_says_what_to_set(tmp_path):
-    with pytest.raises(Exception, match=r"set REPOSITORY above to its address"):
+    with pytest.raises(RuntimeError, match=r"REPOSITORY above to its address"):
         run(tmp_path, "")
 
 
@@ -73,10 +72,37 @@ def test_stamping_changes_the_first_cell_and_the_readme_only(tmp_path):
     assert link in (tmp_path / "README.md").read_text()
 
 
+def test_addresses_are_normalised(tmp_path):
+    for url in ("https://github.com/a/b", "https://github.com/a/b/", "https://github.com/a/b.git"):
+        (tmp_path / "_config.yml").write_text(f"repository:\n  url: {url}\n  branch:\n")
+        assert stamp.repository(tmp_path) == ("https://github.com/a/b", "main")
+    (tmp_path / "_config.yml").write_text("repository:\n  url:\n  branch: main\n")
+    assert stamp.repository(tmp_path) == ("", "main")
+
+
+def test_a_notebook_without_the_first_cell_gets_it(tmp_path):
+    for cells in ([], [new_code_cell("import x")]):
+        nbformat.write(new_notebook(cells=cells), tmp_path / "a.ipynb")
+        stamp.stamp_notebook(tmp_path / "a.ipynb", "https://x/a", "main")
+        after = nbformat.read(tmp_path / "a.ipynb", as_version=4).cells
+        assert [c.source for c in after] == [
+            stamp.first_cell("https://x/a", "main"),
+            *(c.source for c in cells),
+        ]
+
+
+def test_a_half_fetched_folder_is_not_trusted(tmp_path):
+    (tmp_path / "compositional-diffusion-book").mkdir()
+    with pytest.raises(RuntimeError, match="REPOSITORY above to its address"):
+        run(tmp_path, "")
+
+
 def test_faults_are_named(tmp_path):
-    nbformat.write(new_notebook(cells=[new_code_cell("import x")]), tmp_path / "a.ipynb")
-    with pytest.raises(ValueError, match=r"a\.ipynb: its first cell"):
-        stamp.stamp_notebook(tmp_path / "a.ipynb", "https://x", "main")
+    for url, branch in [("github.com/a/b", "main"), ("https://x", "main"), ("https://x/a", 'a"b')]:
+        config = {"repository": {"url": url, "branch": branch}}
+        (tmp_path / "_config.yml").write_text(yaml.safe_dump(config))
+        with pytest.raises(ValueError, match=r"repository\.(url|branch) is"):
+            stamp.repository(tmp_path)
     with pytest.raises(ValueError, match=r"README\.md needs the lines"):
         stamp.stamp_readme("nothing", "https://x", "main", [])
 

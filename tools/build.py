@@ -6,20 +6,22 @@ contents of chapters, `lib`, the lock and the budget.
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import yaml
+from filelock import FileLock, Timeout
 
-from lib.book import figures
+from lib.book import figures, runtime
 from tools import checks, cover
 
 ROOT = Path(__file__).resolve().parents[1]
-BUDGETS = ("smoke", "laptop", "gpu")
 COPIES = "_executed"  # one folder a budget; nbmake runs nothing that lies below a `_build`
 
 
@@ -27,16 +29,24 @@ class BuildError(Exception):
     """The book is not fit to be read; the message lists why."""
 
 
-def fingerprint(root: Path, parts: list[str], *more: str) -> str:
-    """A hash over the contents of files and folders below `root`, and over `more`."""
+def fingerprint(root: Path, paths: list[Path], *more: str) -> str:
+    """A hash over the contents of files and folders, and over `more`; hidden files don't count."""
     digest = hashlib.sha256("\0".join(more).encode())
-    for part in parts:
-        top = root / part
+    for top in paths:
         files = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.is_file())
         for path in files:
-            if "__pycache__" not in path.parts and ".ipynb_checkpoints" not in path.parts:
-                digest.update(str(path.relative_to(root)).encode() + path.read_bytes())
+            parts = path.relative_to(root).parts
+            if not any(part.startswith(".") or part == "__pycache__" for part in parts):
+                digest.update("/".join(parts).encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def alone(folder: Path):
+    """Only one build at a time works in a folder; the lock goes with its process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock"), timeout=0):
+        yield
 
 
 def execute(budget: str, root: Path = ROOT, fresh: bool = False, workers: int = 2) -> Path:
@@ -55,16 +65,24 @@ def execute(budget: str, root: Path = ROOT, fresh: bool = False, workers: int = 
         BuildError: a cell failed.
     """
     copy = root / COPIES / budget
-    key = fingerprint(root, ["chapters", "lib", "requirements.txt"], budget, sys.version)
+    sources = checks.toc_notebooks(root, root)
+    inputs = [root / name for name in ("lib", "requirements.txt", "_toc.yml")]
+    installed = [version(name) for name in ("torch", "numpy", "matplotlib")]
+    key = fingerprint(root, sources + inputs, budget, sys.version, *installed)
     stamp = copy / "executed"
-    if not fresh and stamp.exists() and stamp.read_text() == key:
+    if not fresh and stamp.exists() and stamp.read_text(encoding="utf-8") == key:
         print(f"Chapters: nothing changed since they last ran ({budget}).", flush=True)
         return copy
     shutil.rmtree(copy, ignore_errors=True)
-    ignored = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
-    shutil.copytree(root / "chapters", copy / "chapters", ignore=ignored)
+    copy_pages(root, copy)
+    (copy / "chapters").mkdir(exist_ok=True)
+    for path in sources:
+        shutil.copy(path, copy / "chapters")
     notebooks = [str(p) for p in checks.toc_notebooks(root, copy)]
-    print(f"Chapters: running {len(notebooks)} at the budget `{budget}`.", flush=True)
+    count = f"{len(notebooks)}, {workers} at a time,"
+    print(
+        f"Chapters: running {count} at the budget `{budget}`; a line each as they end.", flush=True
+    )
     pytest = [sys.executable, "-m", "pytest", "--nbmake", "--overwrite", "--nbmake-timeout=900"]
     options = [
         f"-n{workers}",
@@ -85,7 +103,7 @@ def execute(budget: str, root: Path = ROOT, fresh: bool = False, workers: int = 
     done = subprocess.run([*pytest, *options, os.devnull, *notebooks], cwd=copy, env=environment)
     if done.returncode:
         raise BuildError("A chapter failed: see above.")
-    stamp.write_text(key)
+    stamp.write_text(key, encoding="utf-8")
     return copy
 
 
@@ -100,33 +118,42 @@ def site(budget: str, root: Path = ROOT) -> Path:
     """
     copy = root / COPIES / budget
     html = root / "_build" / ("html" if budget == "laptop" else f"{budget}/html")
-    inputs = ["_config.yml", "_toc.yml", "assets", "tools", f"{COPIES}/{budget}/executed"]
-    key = fingerprint(root, [*inputs, "lib", "requirements.txt"])
+    inputs = ["_config.yml", "_toc.yml", "assets", "tools", "lib", "requirements.txt", "chapters"]
+    key = fingerprint(root, [root / name for name in inputs] + [copy / "executed"])
     stamp = html.with_name(f"{html.name}.built")
-    if stamp.exists() and stamp.read_text() == key and html.exists():
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == key and html.exists():
         print("Site: nothing changed since it was built.")
         return html
     stamp.unlink(missing_ok=True)
-    _raise(checks.sources(root) + checks.execution(root, copy))
-    config = published_config(yaml.safe_load((root / "_config.yml").read_text()))
-    (copy / "_config.yml").write_text(yaml.safe_dump(config))
+    _raise(checks.execution(root, copy))
+    copy_pages(root, copy)
+    config = published_config(yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8")))
+    (copy / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     shutil.copy(root / "_toc.yml", copy)
     shutil.copytree(root / "assets", copy / "assets", dirs_exist_ok=True)
     figures.use_style()
     picture = figures.scrolling(figures.labelled(figures.svg(cover.draw()), cover.ALT))
-    (copy / "chapters" / "cover.html").write_text(f'<figure class="book-figure">{picture}</figure>')
+    (copy / "chapters" / "cover.html").write_text(
+        f'<figure class="book-figure">{picture}</figure>', encoding="utf-8"
+    )
     print("Site: building.", flush=True)
     _sphinx(copy, root)
     shutil.rmtree(html, ignore_errors=True)
     shutil.move(copy / "_build" / "html", html)
     _raise(checks.site(html, copy))
-    stamp.write_text(key)
+    stamp.write_text(key, encoding="utf-8")
     return html
+
+
+def copy_pages(root: Path, copy: Path) -> None:
+    """Copies what of the chapters is no notebook, as it is now."""
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.ipynb")
+    shutil.copytree(root / "chapters", copy / "chapters", ignore=ignored, dirs_exist_ok=True)
 
 
 def published_config(config: dict) -> dict:
     """The configuration without what would lead nowhere while the book has no address."""
-    if not config["repository"]["url"]:
+    if not (config["repository"]["url"] or "").startswith("https://github.com/"):
         for part in ("repository", "launch_buttons"):
             del config[part]
         config["html"] = {k: v for k, v in config["html"].items() if not k.startswith("use_")}
@@ -142,7 +169,7 @@ def _sphinx(copy: Path, root: Path) -> None:
     done = subprocess.run(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    (copy / "sphinx.log").write_text(done.stdout)
+    (copy / "sphinx.log").write_text(done.stdout, encoding="utf-8")
     if done.returncode:
         lines = done.stdout.splitlines()
         warnings = [line for line in lines if "WARNING" in line or "ERROR" in line]
@@ -157,16 +184,22 @@ def _raise(faults: list[str]) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Command line; 1 where the book is not fit to be read."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--budget", choices=BUDGETS, default="laptop")
+    parser.add_argument("--budget", choices=runtime.BUDGETS, default="laptop")
     parser.add_argument("--fresh", action="store_true", help="run chapters that did not change too")
     arguments = parser.parse_args(argv)
     try:
-        execute(arguments.budget, fresh=arguments.fresh)
-        html = site(arguments.budget)
-    except BuildError as error:
+        with alone(ROOT / COPIES / arguments.budget):
+            _raise(checks.sources(ROOT))
+            execute(arguments.budget, fresh=arguments.fresh)
+            html = site(arguments.budget)
+    except (BuildError, FileNotFoundError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Open {html / 'index.html'} in a browser, or run `make serve`.")
+    except Timeout:
+        print("Another build of this budget is running here; wait for it.", file=sys.stderr)
+        return 1
+    more = "" if arguments.budget == "laptop" else f" BUDGET={arguments.budget}"
+    print(f"Open {html / 'index.html'} in a browser, or run `make serve{more}`.")
     return 0
 
 

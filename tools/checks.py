@@ -1,12 +1,15 @@
 """What makes the book unfit to be read: each check returns its faults, a sentence each."""
 
 import ast
+import importlib
+import inspect
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import yaml
 
 from lib.book import claims
 from tools import stamp
@@ -20,16 +23,30 @@ def sources(root: Path) -> list[str]:
     """Faults of the notebooks as stored, of labels against docstrings, and of the ledger."""
     faults = []
     url, branch = stamp.repository(root)
-    for path in toc_notebooks(root, root):
+    paths = toc_notebooks(root, root)
+    for path in paths:
         notebook = nbformat.read(path, as_version=4)
         faults += stored_outputs(path.name, notebook)
         faults += other_first_cell(path.name, notebook, stamp.first_cell(url, branch))
-    cells = [c.source for p in toc_notebooks(root, root) for c in nbformat.read(p, 4).cells]
-    api = (root / "chapters/api.md").read_text()
-    faults += equations(cells, docstrings(root, re.findall(r"automodule:: (\S+)", api)))
+    cells = [c.source for p in paths for c in nbformat.read(p, as_version=4).cells]
+    faults += equations(cells, docstrings(root, published_modules(root, cells)))
     from lib.book.ledger import ROWS
 
     return faults + claims.mismatches(ROWS, claims.committed(root / "lib/results/claims"))
+
+
+def published_modules(root: Path, cells: list[str]) -> list[str]:
+    """The modules of `lib` that chapters import from or that the page on the code documents."""
+    api = (root / "chapters/api.md").read_text(encoding="utf-8")
+    found = set(re.findall(r"automodule:: (\S+)", api))
+    for package, names in re.findall(
+        r"^from (lib[\w.]*) import ([\w, ]+)$", "\n".join(cells), re.M
+    ):
+        for name in names.split(", "):
+            module = importlib.import_module(package)
+            value = getattr(module, name, None) or importlib.import_module(f"{package}.{name}")
+            found.add(value.__name__ if inspect.ismodule(value) else value.__module__)
+    return sorted(found)
 
 
 def execution(root: Path, copy: Path) -> list[str]:
@@ -47,10 +64,25 @@ def site(html: Path, copy: Path) -> list[str]:
     return dead_links(html) + lost_figures(html, copy) + machine_paths(html, copy)
 
 
+def toc_names(root: Path) -> list[str]:
+    """Every page of the table of contents, as `chapters/NAME`.
+
+    Raises:
+        FileNotFoundError: a page that is named there does not exist.
+    """
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    parts = [toc, *toc.get("parts", [])]
+    names = [toc["root"], *(entry["file"] for part in parts for entry in part.get("chapters", []))]
+    names = [re.sub(r"\.(ipynb|md)$", "", name) for name in names]
+    for name in names:
+        if not any((root / f"{name}.{kind}").exists() for kind in ("ipynb", "md")):
+            raise FileNotFoundError(f"_toc.yml names {name}, but there is no such page.")
+    return names
+
+
 def toc_notebooks(root: Path, base: Path) -> list[Path]:
     """The notebooks of the table of contents, as files below `base`."""
-    files = re.findall(r"(?:file|root):\s*(\S+)", (root / "_toc.yml").read_text())
-    return [base / f"{name}.ipynb" for name in files if (base / f"{name}.ipynb").exists()]
+    return [base / f"{n}.ipynb" for n in toc_names(root) if (root / f"{n}.ipynb").exists()]
 
 
 def stored_outputs(name: str, notebook) -> list[str]:
@@ -91,10 +123,12 @@ def missing_figures(name: str, notebook) -> list[str]:
     faults = []
     for k, cell in enumerate(_code(notebook)):
         shown = "".join(_html(cell)).count("<figure")
-        if DRAWS.search(cell.source) and not shown:
-            faults.append(f"{name}: code cell {k} draws, but no figure came out")
-        if any("image/png" in o.get("data", {}) for o in cell.outputs):
+        if shown < len(DRAWS.findall(cell.source)):
+            faults.append(f"{name}: code cell {k} draws, but not all its figures came out")
+        if any(kind.startswith("image/") for o in cell.outputs for kind in o.get("data", {})):
             faults.append(f"{name}: code cell {k} shows a bare picture; use figures.show")
+        if sum(map(len, _html(cell))) > 1_000_000 * max(shown, 1):
+            faults.append(f"{name}: code cell {k} shows more than 1 MB a figure")
     return faults
 
 
@@ -131,7 +165,7 @@ def equations(cells: list[str], cited: dict[str, list[str]]) -> list[str]:
         faults += [
             f"{label}: cited by {name}, but its cell does not name that function"
             for name in names
-            if name not in labels[label]
+            if not re.search(rf"{re.escape(name)}(?![\w.]*\w)", labels[label])
         ]
     return faults + [f"{label}: no docstring cites it" for label in labels if label not in cited]
 
@@ -151,8 +185,11 @@ def docstrings(root: Path, modules: list[str]) -> dict[str, list[str]]:
     for module in modules:
         path = root / module.replace(".", "/")
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        visit(ast.parse(path.read_text()), module)
+        visit(ast.parse(path.read_text(encoding="utf-8")), module)
     return found
+
+
+LINKING = ("a", "img", "link", "script", "iframe", "source", "object")
 
 
 class _Page(HTMLParser):
@@ -168,14 +205,14 @@ class _Page(HTMLParser):
         for key, value in attrs:
             if key in ("id", "name") and value:
                 self.ids.add(value)
-            elif key in ("href", "src") and value and tag in ("a", "img", "link", "script"):
+            elif key in ("href", "src") and value and tag in LINKING:
                 self.links.append(value)
 
 
 def dead_links(html: Path) -> list[str]:
     """Every internal link of every page leads to a file and, with `#`, to a place in it."""
     own = [p for p in sorted(html.rglob("*.html")) if "_static" not in p.parts]
-    pages = {path: _Page(path.read_text()) for path in own}
+    pages = {path: _Page(path.read_text(encoding="utf-8")) for path in own}
     faults = []
     for path, page in pages.items():
         for link in dict.fromkeys(page.links):
@@ -185,8 +222,8 @@ def dead_links(html: Path) -> list[str]:
             target = (path.parent / unquote(url.path)).resolve() if url.path else path
             target = target / "index.html" if target.is_dir() else target
             where = f"{path.relative_to(html)}: {link}"
-            if not target.exists():
-                faults.append(f"{where}: no such file")
+            if not target.exists() or not target.is_relative_to(html.resolve()):
+                faults.append(f"{where}: no such file in the site")
             elif (
                 url.fragment and target in pages and unquote(url.fragment) not in pages[target].ids
             ):
@@ -203,7 +240,7 @@ def lost_figures(html: Path, copy: Path) -> list[str]:
             drawn = sum(
                 text.count("<figure") for c in _code(nbformat.read(path, 4)) for text in _html(c)
             )
-            shown = len(re.findall(r'<figure class="book-', page.read_text()))
+            shown = len(re.findall(r'<figure class="book-', page.read_text(encoding="utf-8")))
             if shown < drawn:
                 faults.append(f"{path.name}: {drawn} figures drawn, {shown} on its page")
     return faults
@@ -215,7 +252,7 @@ def machine_paths(html: Path, copy: Path) -> list[str]:
     return [
         f"{page.relative_to(html)}: carries the path {base}"
         for page in sorted(html.rglob("*.html"))
-        if base in page.read_text()
+        if base in page.read_text(encoding="utf-8")
     ]
 
 

@@ -38,11 +38,15 @@ def draw() -> Figure:
     for name, colour, w in models:
         plane.plot(*(w @ task.test_point).T, color=colour, label=name, lw=2.2)
         curve.plot(t, ood_loss(w, task), color=colour, label=name, lw=2.2)
+    error = ood_loss(models[1][2], task)
+    turns = error.diff().sign().diff().nonzero()[:2, 0] + 1  # where it starts and ends to rise
+    plane.plot(*(models[1][2] @ task.test_point)[turns].T, "o", color=figures.RED, ms=6)
+    curve.plot(t[turns], error[turns], "o", color=figures.RED, ms=6, label="turns back, returns")
     plane.plot(*task.test_point, "*", ms=16, color=figures.GREEN)
-    plane.annotate("never shown", (2, 1), (1.42, 0.98), fontsize=9, color=figures.INK)
-    plane.set(xlabel="concept 1", ylabel="concept 2", title="the answer's path")
+    plane.text(1.88, 1.02, "never shown", ha="right", fontsize=9)
+    plane.set(xlabel="concept 1", ylabel="concept 2", title="the answer's path", ylim=(-0.3, 1.2))
+    plane.legend(*curve.get_legend_handles_labels(), loc="upper center", fontsize=9)
     curve.set(xlabel="training time", title="the error on the new combination", ylim=(0, 2.5))
-    curve.legend()
     return fig
 
 
@@ -52,7 +56,7 @@ def main() -> None:
     text = figures.labelled(figures.svg(draw()), ALT)
     size = text.index('style="')
     text = text[:size] + 'style="background: #fff; color: #1a1a1a; ' + text[size + len('style="') :]
-    (ROOT / "assets" / "cover.svg").write_text(text)
+    (ROOT / "assets" / "cover.svg").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@
 is the same everywhere.
 """
 
+import json
+import re
 import sys
 from pathlib import Path
 
@@ -13,22 +15,23 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 
 FIRST_CELL = """\
-# Finds the book's code, going up from here; where there is none (Colab, a downloaded
-# notebook), fetches it. Nothing that is installed is changed.
+# Finds the book's code, going up from here; where there is none (Colab, a
+# downloaded notebook), fetches it. Nothing that is installed is changed.
 import pathlib
 import subprocess
 import sys
 
-REPOSITORY, BRANCH = "{url}", "{branch}"  # from _config.yml, by `make stamp`
+REPOSITORY, BRANCH = {url}, {branch}  # from _config.yml, by `make stamp`
 here = pathlib.Path.cwd()
-found = [p for p in (here, *here.parents) if (p / "lib/book/runtime.py").is_file()]
+above = (here, *here.parents)
+found = [p for p in above if (p / "lib/book/runtime.py").is_file()]
 root = found[0] if found else here / "compositional-diffusion-book"
-if not root.exists():
+if not (root / "lib/book/runtime.py").is_file():
     if not REPOSITORY:
         raise FileNotFoundError(
-            "There is no folder `lib` of the book here or above, and no repository to "
-            "fetch it from: run this notebook inside a copy of the book, or set "
-            "REPOSITORY above to its address."
+            "There is no folder `lib` of the book here or above, and no "
+            "repository to fetch it from: run this notebook inside a copy of "
+            "the book, or set REPOSITORY above to its address."
         )
     git = ["git", "clone", "--quiet", "--depth=1", f"--branch={{BRANCH}}"]
     subprocess.run([*git, REPOSITORY, str(root)], check=True)
@@ -43,21 +46,30 @@ Colab, repository and issue buttons."""
 
 def repository(root: Path = ROOT) -> tuple[str, str]:
     """URL and branch from `_config.yml`; the URL is empty until the book has an address."""
-    config = yaml.safe_load((root / "_config.yml").read_text())["repository"]
-    return config["url"].rstrip("/"), config["branch"]
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))["repository"]
+    url = (config["url"] or "").rstrip("/").removesuffix(".git")
+    branch = config["branch"] or "main"
+    if url and not re.fullmatch(r"https://[\w.-]+(/[\w.~-]+)+|file:///.+", url):
+        raise ValueError(
+            f"repository.url is {url!r}; it must look like https://github.com/OWNER/NAME."
+        )
+    if not re.fullmatch(r"[\w./-]+", branch):
+        raise ValueError(f"repository.branch is {branch!r}; a branch has no such name.")
+    return url, branch
 
 
 def first_cell(url: str, branch: str) -> str:
     """The code of every notebook's first cell."""
-    return FIRST_CELL.format(url=url, branch=branch)
+    return FIRST_CELL.format(url=json.dumps(url), branch=json.dumps(branch))
 
 
 def stamp_notebook(path: Path, url: str, branch: str) -> None:
-    """Gives the notebook its first cell; nothing else changes."""
+    """Gives the notebook its first cell, where it is missing too; nothing else changes."""
     notebook = nbformat.read(path, as_version=4)
     code = first_cell(url, branch)
-    if not is_first_cell(notebook.cells[0]):
-        raise ValueError(f"{path.name}: its first cell is not the one that finds `lib`.")
+    if not notebook.cells or not is_first_cell(notebook.cells[0]):
+        new = nbformat.v4.new_code_cell(metadata={"tags": ["remove-cell"]}, id="first")
+        notebook.cells.insert(0, new)
     if notebook.cells[0].source != code:
         notebook.cells[0].source = code
         nbformat.write(notebook, path)
@@ -77,19 +89,19 @@ def stamp_readme(text: str, url: str, branch: str, names: list[str]) -> str:
     where = url.removeprefix("https://github.com/")
     colab = f"https://colab.research.google.com/github/{where}/blob/{branch}/chapters"
     links = "\n".join(f"- [{name}]({colab}/{name}.ipynb)" for name in names)
-    return f"{before}{README_MARKS[0]}\n{links if url else UNSET}\n{README_MARKS[1]}{after}"
+    filled = links if url.startswith("https://github.com/") else UNSET
+    return f"{before}{README_MARKS[0]}\n{filled}\n{README_MARKS[1]}{after}"
 
 
 def main(root: Path = ROOT) -> None:
     """Stamps everything below `root`."""
     url, branch = repository(root)
-    if url and not url.startswith(("https://", "file://")):
-        raise ValueError(f"repository.url is {url!r}; it must start with https://.")
     paths = sorted((root / "chapters").glob("*.ipynb"))
     for path in paths:
         stamp_notebook(path, url, branch)
     readme = root / "README.md"
-    readme.write_text(stamp_readme(readme.read_text(), url, branch, [p.stem for p in paths]))
+    text = stamp_readme(readme.read_text(encoding="utf-8"), url, branch, [p.stem for p in paths])
+    readme.write_text(text, encoding="utf-8")
     print(f"Stamped {len(paths)} notebooks and the README with {url or 'no address'}.")
 
 

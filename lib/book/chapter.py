@@ -42,7 +42,7 @@ class Chapter:
             "provenance": runtime.provenance(),
             "numbers": _plain(numbers),
         }
-        text = base64.b64encode(json.dumps(data, indent=1).encode()).decode()
+        text = base64.b64encode(json.dumps(data, indent=1, allow_nan=False).encode()).decode()
         display(
             HTML(
                 f'<a download="{self.name}.json" href="data:application/json;base64,{text}">'
@@ -68,14 +68,14 @@ def _head(chapter: Chapter) -> str:
     times = runtime.read_json(TIMES) if TIMES.exists() else {}
     last = times.get(chapter.name, {}).get(chapter.budget.name)
     took = (
-        f"the last recorded run took {last['seconds'] / 60:.1f} minutes ({last['machine']})"
+        f"The last recorded run took {last['seconds'] / 60:.1f} minutes ({last['machine']})"
         if last
-        else "no run recorded yet"
+        else "No run is recorded yet"
     )
+    where = "a GPU" if chapter.budget.name == "gpu" else "2 CPU cores"
     return (
-        f"Budget: <strong>{chapter.budget.name}</strong>, at most {chapter.budget.seconds} s on "
-        f"{'a GPU' if chapter.budget.name == 'gpu' else '2 CPU cores'}; {took}. "
-        f"This run: {chapter.device.type}."
+        f"{took}, at the budget <strong>{chapter.budget.name}</strong>: at most "
+        f"{chapter.budget.seconds / 60:.1f} minutes on {where}."
     )
 
 

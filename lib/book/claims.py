@@ -2,12 +2,13 @@
 
 A chapter or an experiment records raw numbers under a row's identifier; value, interval and verdict
 are computed from them here and stored nowhere. `make results` copies the records into
-`lib/results/claims/`, the only thing that the ledger page, chapter 11 and
-`python -m lib.book.claims` (JSON) read.
+`lib/results/claims/`, the only thing that the ledger page and `python -m lib.book.claims` (JSON)
+read.
 """
 
 import json
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,25 @@ LIVE = runtime.ROOT / "_build" / "claims"
 
 
 @dataclass(frozen=True)
+class Rule:
+    """When a claim counts as holding.
+
+    Attributes:
+        text: the rule as the ledger page states it.
+        holds: whether it is met, from value, low, high and whether several samples gave them.
+        verdict: what the ledger says then.
+    """
+
+    text: str
+    holds: Callable[[float, float, float, bool], bool]
+    verdict: str = "holds"
+
+    def __call__(self, value: float, low: float, high: float, sampled: bool) -> str:
+        """The verdict."""
+        return self.verdict if self.holds(value, low, high, sampled) else "does not hold"
+
+
+@dataclass(frozen=True)
 class Row:
     """A claim of the ledger.
 
@@ -31,7 +51,7 @@ class Row:
         claim: one sentence, Markdown.
         source: where the claim is made: a paper, or "this book".
         recorder: the chapter (`01_sim_task`) or experiment (`experiments/NAME`) that measures it.
-        rule: the verdict from value, low and high; None where the claim is not tested.
+        rule: decides on the verdict; None where the claim is not tested.
         paper: the paper's value, or "unknown"; "none" where the claim gives no number.
         untested: why the claim is not tested.
     """
@@ -40,7 +60,7 @@ class Row:
     claim: str
     source: str
     recorder: str
-    rule: Callable[[float, float, float], str] | None
+    rule: "Rule | None"
     paper: str = "none"
     untested: str = ""
 
@@ -61,19 +81,25 @@ class Estimate:
     high: float
 
 
-def within(target: float, by: float) -> Callable[[float, float, float], str]:
-    """The rule "the value is `target`, to `by`"."""
-    return lambda value, low, high: "holds" if abs(value - target) <= by else "does not hold"
+def within(target: float, by: float) -> Rule:
+    """The rule "the value is `target` to `by`", and so is the whole interval where there is one."""
+
+    def holds(value, low, high, sampled):
+        return all(abs(v - target) <= by for v in ((low, high) if sampled else (value,)))
+
+    return Rule(f"{target:g} ± {by:g}", holds)
 
 
-def above(bound: float, verdict: str = "holds") -> Callable[[float, float, float], str]:
+def above(bound: float, verdict: str = "holds") -> Rule:
     """The rule "the whole interval lies above `bound`"."""
-    return lambda value, low, high: verdict if low > bound else "does not hold"
+    return Rule(f"interval above {bound:g}", lambda value, low, high, sampled: low > bound, verdict)
 
 
-def below(bound: float, verdict: str = "holds") -> Callable[[float, float, float], str]:
+def below(bound: float, verdict: str = "holds") -> Rule:
     """The rule "the whole interval lies below `bound`"."""
-    return lambda value, low, high: verdict if high < bound else "does not hold"
+    return Rule(
+        f"interval below {bound:g}", lambda value, low, high, sampled: high < bound, verdict
+    )
 
 
 def estimate(samples: Sequence[float], tolerance: float | None = None) -> Estimate:
@@ -106,7 +132,7 @@ def estimate(samples: Sequence[float], tolerance: float | None = None) -> Estima
 
 
 def record(id: str, samples: float | Sequence[float], tolerance: float | None = None) -> Estimate:
-    """Records the raw numbers of a claim; a smoke run is held against the committed ones.
+    """Records the raw numbers of a claim, and holds them against the committed ones.
 
     A chapter's records go to `_build/claims/CHAPTER.BUDGET.json`, an experiment's to
     `runs/NAME/claims.json`.
@@ -118,19 +144,20 @@ def record(id: str, samples: float | Sequence[float], tolerance: float | None = 
 
     Raises:
         ValueError: no such row, a row that says "not tested", or numbers that give no interval.
-        AssertionError: a smoke run lies outside the committed interval, widened for its size.
+        AssertionError: the run lies outside the committed interval, widened for its size (not under
+            `make results`, which makes the committed ones anew).
     """
     row = _row(id)
     if row.rule is None:
         raise ValueError(f"{id} is declared not tested ({row.untested}); it takes no record.")
-    raw = [float(x) for x in np.atleast_1d(np.asarray(samples, float))]
+    raw = [float(x) for x in np.asarray(samples, float).reshape(-1)]
     result = estimate(raw, tolerance)
     path = live_path(row.recorder)
     stored = runtime.read_json(path) if path.exists() else {"records": {}}
     stored["provenance"] = runtime.provenance()
     stored["records"][id] = {"samples": raw, "tolerance": tolerance}
     runtime.write_json(path, stored)
-    if runtime.budget().name == "smoke" and not row.recorder.startswith("experiments/"):
+    if not row.recorder.startswith("experiments/") and not os.environ.get("BOOK_NEW_RESULTS"):
         _compare(id, raw, tolerance, committed().get(id))
     return result
 
@@ -152,10 +179,10 @@ def _row(id: str) -> Row:
 
 
 def _compare(id: str, raw: list[float], tolerance: float | None, stored: dict | None) -> None:
-    """Holds a smoke run's numbers against the committed interval.
+    """Holds a run's numbers against the committed interval.
 
-    The interval is widened for the smaller sample, and from 95 % to 99.9 %: a smoke run asks
-    whether the claim broke, not how large it is.
+    The interval is widened for the smaller sample, and from 95 % to 99.9 %: a test asks whether
+    the claim broke, not how large it is.
     """
     if stored is None:
         return
@@ -217,13 +244,13 @@ def live_rows(recorder: str) -> list[dict]:
 def evaluated(row: Row, stored: dict | None) -> dict:
     """A row with its value, interval and verdict, computed from raw numbers."""
     out = {"id": row.id, "source": row.source, "claim": row.claim, "paper": row.paper}
-    out["recorder"] = row.recorder
+    out |= {"recorder": row.recorder, "rule": row.rule.text if row.rule else ""}
     if stored is None:
         none = dict.fromkeys(("value", "low", "high"))
         return out | none | {"verdict": "not tested", "why": row.untested, "samples": 0}
     e = estimate(stored["samples"], stored["tolerance"])
     numbers = {"value": e.value, "low": e.low, "high": e.high}
-    verdict = row.rule(e.value, e.low, e.high)
+    verdict = row.rule(e.value, e.low, e.high, len(stored["samples"]) > 1)
     return out | numbers | {"verdict": verdict, "why": "", "samples": len(stored["samples"])}
 
 
@@ -248,19 +275,20 @@ def mismatches(ledger: Sequence[Row], records: dict[str, dict]) -> list[str]:
 def markdown(evaluated_rows: Sequence[dict]) -> str:
     """Rows as a Markdown table."""
     lines = [
-        "| claim | source | paper | here | 95 % interval | verdict |",
+        "| claim | source | here | 95 % interval | holds if | verdict |",
         "|---|---|---|---|---|---|",
     ]
     for row in evaluated_rows:
         value, span = "", row["why"]
         if row["samples"] == 1:
-            value, span = f"{row['value']:.4g}", f"± {row['high'] - row['value']:.2g} (tolerance)"
+            value, span = f"{row['value']:.4g}", "none: computed"
         elif row["samples"]:
             value = f"{row['value']:.4g}"
             span = f"{row['low']:.4g} to {row['high']:.4g} (n = {row['samples']})"
+        paper = "" if row["paper"] == "none" else f" (its value: {row['paper']})"
         lines.append(
-            f"| {row['claim']} `{row['id']}` | {row['source']} | {row['paper']} | {value} | {span} "
-            f"| **{row['verdict']}** |"
+            f"| {row['claim']} `{row['id']}` | {row['source']}{paper} | {value} | {span} "
+            f"| {row['rule']} | **{row['verdict']}** |"
         )
     return "\n".join(lines)
 

@@ -20,7 +20,12 @@
     const xs = coordinates(mark.x), ys = coordinates(mark.y);
     // Matplotlib leaves the path out where the first state has nothing to draw.
     const path = [...group.children].find((child) => child.tagName === "path");
-    const markers = group.querySelectorAll("use");
+    // Nor does it draw a marker that lies off the picture, or it clips one into two.
+    const markers = [...group.querySelectorAll("use")];
+    while (markers.length && markers.length < ys().length) {
+      markers.push(markers[0].parentNode.appendChild(markers[0].cloneNode()));
+    }
+    while (markers.length > ys().length) markers.pop().remove();
     return () => {
       const x = xs(), y = ys(), n = Math.max(x.length, y.length);
       const at = (values, k) => values[values.length === 1 ? 0 : k];
@@ -66,7 +71,8 @@
     text.setAttribute("y", mark.at[1]);
     text.setAttribute("text-anchor", mark.anchor);
     text.setAttribute("font-size", mark.size);
-    text.setAttribute("fill", "currentColor");
+    text.setAttribute("fill", mark.colour);
+    text.setAttribute("dominant-baseline", mark.baseline);
     text.setAttribute("font-family", "DejaVu Sans, Verdana, sans-serif");
     group.replaceChildren(text);
     return () => { text.textContent = mark.strings[flat(mark.shape)]; };

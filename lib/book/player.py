@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import ipywidgets
 import numpy as np
 from IPython.display import HTML, display
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
@@ -25,7 +27,8 @@ from matplotlib.text import Text
 from lib.book import figures, runtime
 
 MAX_BYTES = 1_000_000
-_SCRIPT = Path(__file__).with_name("player.js").read_text()
+_SCRIPT = Path(__file__).with_name("player.js").read_text(encoding="utf-8")
+_NAMES = re.compile(r"\{([^{}]*)\}")  # as in player.js
 _STEPS_PER_POINT = 40  # coordinates are stored as 16-bit multiples of 1/40 pt
 
 
@@ -103,11 +106,8 @@ def show(
     """
     grid = tuple(len(values) for values in sliders.values())
     readouts = dict(readouts or {})
-    names = [*sliders, *readouts]
-    for asked in (*([play] if play else []), *(start or {}), *(formats or {})):
-        if asked not in names:
-            raise ValueError(f"No slider or readout is called {asked!r}; there are {names}.")
     state = tuple((start or {}).get(name, 0) for name in sliders)
+    _check_names(sliders, readouts, play, start or {}, formats or {})
     spec = _controls(sliders, readouts, grid, state, play, formats or {})
     spec["alt"] = alt
     first_alt = _filled(alt, spec, state)
@@ -143,8 +143,7 @@ def frames(
         ValueError: as in `show`.
     """
     grid = tuple(len(values) for values in sliders.values())
-    if play is not None and play not in sliders:
-        raise ValueError(f"No slider is called {play!r}; there are {list(sliders)}.")
+    _check_names(sliders, {}, play, {}, formats or {})
     start = (0,) * len(grid)
     spec = _controls(sliders, {}, grid, start, play, formats or {})
     spec["alt"] = alt
@@ -169,13 +168,28 @@ def live(draw: Callable[..., Figure], alt: str, **sliders: ipywidgets.Widget) ->
         figures.show(
             draw(**{name: widget.value for name, widget in sliders.items()}),
             alt,
-            "One state of it. With a kernel (Colab, JupyterLab) this cell has sliders.",
+            "One state of it. In JupyterLab (<code>make lab</code>) or Colab this cell has sliders.",
         )
         return
     picture = ipywidgets.interactive_output(
         lambda **values: figures.show(draw(**values), alt), sliders
     )
     display(ipywidgets.VBox([*sliders.values(), picture]))
+
+
+def _check_names(sliders, readouts, play, start, formats) -> None:
+    """Sliders have values, and what is named exists."""
+    if not sliders or not all(len(values) for values in sliders.values()):
+        raise ValueError("A player needs sliders, and each slider needs values.")
+    for asked in (*([play] if play else []), *start):
+        if asked not in sliders:
+            raise ValueError(f"No slider is called {asked!r}; there are {list(sliders)}.")
+    for name in formats:
+        if name not in sliders and name not in readouts:
+            raise ValueError(f"No slider or readout is called {name!r}, as `formats` has it.")
+    for name, index in start.items():
+        if not 0 <= index < len(sliders[name]):
+            raise ValueError(f"{name!r} starts at {index}; it has {len(sliders[name])} values.")
 
 
 def _controls(sliders, readouts, grid, state, play, formats) -> dict[str, Any]:
@@ -212,12 +226,11 @@ def _filled(alt: str, spec: dict, state: tuple[int, ...]) -> str:
     for readout in spec["readouts"]:
         strings = np.array(readout["values"], dtype=object).reshape(readout["shape"])
         values[readout["label"]] = _at(strings, state)
-    try:
-        return alt.format(**values)
-    except (KeyError, IndexError) as error:
-        raise ValueError(
-            f"The alt text names {error}; it can name {', '.join(map(repr, values))}."
-        ) from None
+    for name in _NAMES.findall(alt):
+        if name not in values:
+            known = ", ".join(map(repr, values))
+            raise ValueError(f"The alt text names {name!r}; it can name {known}.")
+    return _NAMES.sub(lambda match: values[match[1]], alt)
 
 
 def _grid_of(array: np.ndarray, grid: tuple[int, ...], trailing: int, what: str) -> list[int]:
@@ -243,12 +256,18 @@ def _set_state(mark, grid: tuple[int, ...], state: tuple[int, ...]) -> None:
         x, y = np.asarray(mark.x, float), np.asarray(mark.y, float)
         for name, values in (("x", x), ("y", y)):
             _grid_of(values, grid, 1, f"A line's {name}")
+            if mark.artist.get_marker() != "None" and not np.isfinite(values).all():
+                raise ValueError(
+                    f"A line with markers needs finite numbers; its {name} has others."
+                )
         mark.artist.set_data(_at(x, state), _at(y, state))
         axes = mark.artist.axes
         corners = [[np.nanmin(x), np.nanmin(y)], [np.nanmax(x), np.nanmax(y)]]
         axes.update_datalim(corners)
         axes.autoscale_view()
     elif isinstance(mark, Image):
+        if not np.isfinite(mark.values).all():
+            raise ValueError("An image needs finite numbers.")
         mark.artist.set_data(_at(np.asarray(mark.values), state))
     else:
         mark.artist.set_text(str(_at(np.asarray(mark.strings), state)))
@@ -265,8 +284,13 @@ def _encoded(mark, grid: tuple[int, ...], figure: Figure) -> dict[str, Any]:
     if isinstance(mark, Image):
         return _pixels(mark, grid)
     strings = np.asarray(mark.strings)
+    if mark.artist.get_rotation() or any("$" in text for text in strings.reshape(-1)):
+        raise ValueError("A label that changes is plain text, not rotated and without formulas.")
+    colour = mark.artist.get_color()
     return {
         "kind": "label",
+        "colour": "currentColor" if colour == figures.INK else to_hex(colour),
+        "baseline": {"center": "central", "top": "hanging"}.get(mark.artist.get_va(), "auto"),
         "shape": _grid_of(strings, grid, 0, "A label"),
         "strings": strings.reshape(-1).tolist(),
         "size": mark.artist.get_fontsize(),
@@ -307,8 +331,8 @@ def _pixels(mark: Image, grid: tuple[int, ...]) -> dict[str, Any]:
     if rgb:
         levels = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
     else:
-        scaled = np.ma.filled(mark.artist.norm(np.ma.masked_invalid(values)), np.nan)
-        levels = np.round(np.clip(np.nan_to_num(scaled, nan=0.0), 0, 1) * 255).astype(np.uint8)
+        scaled = np.asarray(mark.artist.norm(values))
+        levels = np.round(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
         palette = mark.artist.cmap(np.arange(256) / 255)[:, :3]
         coded["palette"] = base64.b64encode(np.round(palette * 255).astype(np.uint8)).decode()
     coded["data"] = base64.b64encode(levels.tobytes()).decode()
@@ -317,7 +341,7 @@ def _pixels(mark: Image, grid: tuple[int, ...]) -> dict[str, Any]:
 
 def _put(picture: str, spec: dict[str, Any], caption: str) -> None:
     """Displays the picture, its data and the script as one output."""
-    data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("</", "<\\/")
+    data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     under = f"<figcaption>{caption}</figcaption>" if caption else ""
     output = (
         '<figure class="book-player" style="margin: 1em 0">'

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,9 @@ def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
     Raises:
         ValueError: the seed is negative or no integer.
     """
-    if not isinstance(seed, int) or seed < 0:
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"The seed is {seed!r}; it must be an integer that is not negative.")
-    return torch.Generator(device).manual_seed(seed)
+    return torch.Generator(device).manual_seed(int(seed))
 
 
 def static() -> bool:
@@ -122,7 +123,7 @@ def write_json(path: Path, data: Any) -> None:
     """Writes `data` as JSON, whole or not at all: an interrupted write leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(path.suffix + f".{os.getpid()}.part")
-    part.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")
+    part.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     part.replace(path)
 
 
@@ -134,7 +135,7 @@ def read_json(path: Path) -> Any:
         ValueError: the file is not JSON; the message names it.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist.") from None
     except json.JSONDecodeError as error:

@@ -1,0 +1,85 @@
+"""A chapter in JupyterLab, as a reader with a kernel meets it: weekly, it takes a minute."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.weekly
+IDLE = "document.querySelector('.jp-StatusBar-Left').textContent.includes('Idle')"
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """JupyterLab on a copy of the first chapter; yields its address."""
+    shutil.copytree(ROOT / "chapters", tmp_path / "chapters")
+    (tmp_path / "lib").symlink_to(ROOT / "lib")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = [
+        "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0",
+        "--IdentityProvider.token=", "--ServerApp.password=", f"--ServerApp.root_dir={tmp_path}",
+        "--LabApp.expose_app_in_browser=True",
+    ]  # fmt: skip
+    environment = os.environ | {
+        "BOOK_BUDGET": "smoke",
+        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+    }
+    environment.pop("BOOK_STATIC", None)
+    with open(tmp_path / "lab.log", "w") as log:
+        command = [sys.executable, "-m", "jupyterlab", *options]
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        try:
+            yield wait(f"http://127.0.0.1:{port}")
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def wait(address: str) -> str:
+    """Returns the address once something answers there."""
+    for _ in range(120):
+        try:
+            with urllib.request.urlopen(f"{address}/api/status", timeout=2):
+                return address
+        except OSError:
+            time.sleep(0.5)
+    raise TimeoutError("JupyterLab did not start within a minute.")
+
+
+def test_sliders_and_live_cells_work_in_jupyterlab(lab, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{lab}/lab/tree/chapters/01_sim_task.ipynb?reset")
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
+    page.wait_for_function(IDLE, timeout=60_000)  # the kernel is there
+    page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    player = page.locator(".book-player").first
+    player.wait_for(state="attached", timeout=120_000)
+    page.wait_for_function(IDLE, timeout=120_000)
+    svg, slider = player.locator("svg").first, player.locator("input[type=range]").first
+    slider.scroll_into_view_if_needed()
+    before = svg.evaluate("e => e.outerHTML")
+    slider.focus()
+    slider.press("ArrowRight")
+    assert slider.evaluate("e => document.activeElement === e")  # the arrow stayed with the slider
+    assert svg.evaluate("e => e.outerHTML") != before
+    assert svg.evaluate("e => getComputedStyle(e).color") != "rgba(0, 0, 0, 0)"
+    live = page.locator(".jupyter-widgets.widget-slider")
+    live.first.scroll_into_view_if_needed()
+    assert live.count() >= 4
+    picture = page.locator(".jp-OutputArea .widget-output svg, .jp-OutputArea .jupyter-widgets svg")
+    before = picture.first.evaluate("e => e.outerHTML")
+    handle = live.first.locator(".noUi-handle")
+    handle.focus()
+    for _ in range(5):
+        handle.press("ArrowRight")
+    page.wait_for_timeout(3000)
+    assert picture.first.evaluate("e => e.outerHTML") != before
