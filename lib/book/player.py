@@ -168,7 +168,7 @@ def live(draw: Callable[..., Figure], alt: str, **sliders: ipywidgets.Widget) ->
         figures.show(
             draw(**{name: widget.value for name, widget in sliders.items()}),
             alt,
-            "One state of it. In JupyterLab (<code>make lab</code>) or Colab this cell has sliders.",
+            "One state of it. In JupyterLab (<code>make lab</code>) or Colab the cell has sliders.",
         )
         return
     picture = ipywidgets.interactive_output(

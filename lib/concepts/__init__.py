@@ -1,0 +1,1 @@
+"""The colour-size world and its concept space."""
