@@ -79,6 +79,18 @@ def test_size_of_the_swing_falls_with_the_scale():
         assert found == pytest.approx(sizes, rel=0.04, abs=1e-9)
 
 
+def test_law_of_the_size():
+    omega = torch.tensor([1e-16, 1e-14], dtype=torch.float64)
+    for r, c, within in ((0.1, 0.3, 2e-3), (0.1, 0.9, 2e-3), (0.25, 0.9, 0.025)):
+        sizes, law = phase.swing_sizes(omega, r, c, points=6000), phase.swing_law(omega, r, c)
+        assert (sizes / law).tolist() == pytest.approx([1, 1], abs=within)
+        exponent = (law.log().diff() / omega.log().diff()).item()
+        assert exponent == pytest.approx(4 * (1 - r) / (7 + r), rel=1e-9)
+    assert phase.swing_law(1e-6, 0.5, 0.0).item() == 0
+    with pytest.raises(ValueError, match="c must lie"):
+        phase.swing_law(0.1, 0.5, -0.1)
+
+
 def test_negative_correlation_does_not_swing():
     r = torch.tensor(RATIOS).unsqueeze(-1)
     assert phase.swing_sizes(0.01, r, [-0.9, -0.5, -0.1, 0]).max() < 1e-9

@@ -183,6 +183,25 @@ def test_recursion_is_eulers_method():
     assert (second - first - 0.1 * two_layer.field(first, a)).norm() < 1e-14
 
 
+@pytest.mark.parametrize("omega", [1e-4, 0.05, 2.0])
+def test_early_error_bounds_what_happens(omega):
+    w0 = random_map(3, omega=omega, runs=200)
+    a, t = torch.tensor([1.0, 0.4, 0]).double(), torch.linspace(0.01, 4, 40).double()
+    grown = torch.exp((a[:, None] + a) * t[:, None, None])
+    diagonal = w0.diagonal(dim1=-2, dim2=-1)
+    size = (diagonal.unsqueeze(-1) * diagonal.unsqueeze(-2)).sqrt().unsqueeze(1)
+    strayed = (two_layer.flow(w0, a, t) / grown - w0.unsqueeze(1)).abs() / size
+    ratio = strayed / two_layer.early_error(w0, a, t)
+    assert ratio.max() < 1 + 1e-6
+    assert ratio.max() > 0.9  # and it is sharp: some entries come that close
+
+
+def test_early_error_of_one_coordinate():
+    # d = 1: 2 w0 (e^{2at} - 1) / 2, to be compared with the logistic curve.
+    bound = two_layer.early_error([[0.1]], [1.5], [0.0, 0.2])
+    assert bound.flatten().tolist() == pytest.approx([0, 0.1 * np.expm1(0.6)])
+
+
 def test_determinant_law():
     w0, a = random_map(3), random_rates(3)
     t = torch.linspace(0, 3, 301, dtype=torch.float64)

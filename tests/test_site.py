@@ -14,7 +14,11 @@ pytestmark = pytest.mark.site
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # A word that a reader would look for, and the chapter that must come up.
-TERMS = {"diversity": "01_sim_task", "terminal slowing": "02_linear_closed_form"}
+TERMS = {
+    "diversity": "01_sim_task",
+    "terminal slowing": "02_linear_closed_form",
+    "cross-talk": "03_swing_by",
+}
 
 
 def pages() -> list[str]:

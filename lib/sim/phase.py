@@ -49,6 +49,26 @@ def swing_sizes(omega, r, c, points: int = 400) -> torch.Tensor:
     return torch.cat(sizes).reshape(omega.shape)
 
 
+def swing_law(omega, r, c) -> torch.Tensor:
+    """swing(E) of the family as omega -> 0, to leading order. :eq:`eq-swing-law`
+
+    (1 - b/2) 2 sqrt(r) / (1 + r) K (sqrt(r) b K)^{b / (2 - b)} with b = (1 - r) / 4 and
+    K = c omega^{(1-r)/2}: a power of omega with the exponent 4 (1 - r) / (7 + r). It is reached
+    the later, the closer r is to 1. Derived in the book.
+
+    Args:
+        omega: initial scales in (0, 1); r: ratios in (0, 1]; c: correlations in [0, 1]. They
+            broadcast.
+
+    Raises:
+        ValueError: any of them outside its range.
+    """
+    omega, r, c = _family(omega, r, _checks.within(c, "c", 0, 1))
+    b, ratio = (1 - r) / 4, r.sqrt()
+    k = c * omega ** (2 * b)
+    return (1 - b / 2) * 2 * ratio / (1 + r) * k * (ratio * b * k) ** (b / (2 - b))
+
+
 def critical_correlation(omega, r, threshold: float = 1e-4) -> torch.Tensor:
     """Smallest c in [0, 1] at which the swing exceeds `threshold`, to 1e-4; 1 if none does.
 

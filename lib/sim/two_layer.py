@@ -159,6 +159,26 @@ def descent(u0, a, rate: float, steps: int) -> torch.Tensor:
     return torch.stack(torch.broadcast_tensors(*factors), -3)
 
 
+def early_error(w0, a, t) -> torch.Tensor:
+    """How far w_ij can have strayed from w_ij(0) e^{(a_i + a_j) t}. :eq:`eq-two-layer-early`
+
+    sum_k (a_i + a_j + 2 a_k) / (4 a_k) w_kk(0) (e^{2 a_k t} - 1): at most this far from w_ij(0)
+    lies w_ij(t) e^{-(a_i + a_j) t}, both over sqrt(w_ii(0) w_jj(0)), as correlations are. It holds
+    from every initial map, and says something as long as it is below 1. Derived in the book.
+
+    Args and errors as in `flow`.
+
+    Returns:
+        Bounds (..., T, d, d).
+    """
+    (w0, a), t = _start(w0, a), _grid(t)
+    b, t = a.unsqueeze(-2), t.unsqueeze(-1)  # (..., 1, d), (T, 1)
+    duration = torch.where(b > 0, torch.expm1(2 * b * t) / (2 * b), t)  # its limit t where a_k = 0
+    weight = w0.diagonal(dim1=-2, dim2=-1).unsqueeze(-2) * duration  # (..., T, d)
+    shared = (b * weight).sum(-1)[..., None, None]
+    return _pair_sum(a).unsqueeze(-3) / 2 * weight.sum(-1)[..., None, None] + shared
+
+
 def log_det_rate(w, a) -> torch.Tensor:
     """The determinant law d ln det W / dt = 2 tr A (I - W): (...). :eq:`eq-two-layer-determinant`
 
