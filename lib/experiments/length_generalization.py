@@ -50,10 +50,10 @@ class Scale:
         learning_rate: Of AdamW.
     """
 
-    parameters: int = 600_000
-    steps: int = 3000
-    batch: int = 64
-    learning_rate: float = 2e-3
+    parameters: int = 400_000
+    steps: int = 8000
+    batch: int = 32
+    learning_rate: float = 3e-3
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def prepared(
         scale.steps,
         setting.seed,
         scale.learning_rate,
-        p_mean=-1.0,
+        p_mean=-0.5,
         p_std=1.4,
         cooldown=scale.steps // 5,
         shards=shards,
@@ -192,11 +192,12 @@ def judged(denoiser, finder, count: int, samples: int, size: int, seed: int) -> 
 
 
 def localities(denoiser, size: int, seed: int, count: int = 3, scenes: int = 16) -> dict:
-    """How much of the score's dependence lies outside windows of 5 x 5 cells, at each of `LEVELS`.
+    """How much of what a denoiser depends on lies outside windows of 5 x 5 cells, at `LEVELS`.
 
-    Asked for the `count` locations of noisy real pictures. `pixel`: of the score at the first
-    location's pixel on other pixels. `moved`, `removed`: of the score on a condition that gets
-    another value, or goes; outside its window, and that of the other value.
+    Of the denoiser and not of the score, in which -x / sigma^2, a pixel's own noise, would hide
+    the rest. Asked for the `count` locations of noisy real pictures. `pixel`: what the pixel of the
+    first location depends on. `moved`, `removed`: what changes where a condition gets another
+    value, or goes; outside its window, and that of the other value.
 
     Returns:
         Three lists, one mean over scenes a level.
@@ -210,7 +211,6 @@ def localities(denoiser, size: int, seed: int, count: int = 3, scenes: int = 16)
     mask = torch.ones(1, count, dtype=torch.bool, device=place)
     near = patch.in_window(where, GRID, 2)  # (scenes, count, GRID, GRID)
     near = near.repeat_interleave(cell, -1).repeat_interleave(cell, -2)
-    score = edm.score(denoiser)
     result: dict[str, list[float]] = {"pixel": [], "moved": [], "removed": []}
     for sigma in LEVELS:
         shares = []
@@ -218,14 +218,14 @@ def localities(denoiser, size: int, seed: int, count: int = 3, scenes: int = 16)
             x, others = pictures[[i]] + sigma * noise[[i]], where[[i - 1]]
             conditions = where[[i]], mask
             column, row = (where[i, 0] * size).long().clamp(0, size - 1).tolist()
-            pixel = locality.pixel_locality(score, x, sigma, conditions, (row, column))
+            pixel = locality.pixel_locality(denoiser, x, sigma, conditions, (row, column))
 
             def move(conditions, j, others=others):
                 slot = torch.arange(count, device=place)[:, None] == j
                 return torch.where(slot, others, conditions[0]), conditions[1]
 
             moved, removed = (
-                locality.conditional_locality(score, x, sigma, conditions, change)
+                locality.conditional_locality(denoiser, x, sigma, conditions, change)
                 for change in (move, locality.remove)
             )
             shares.append(
