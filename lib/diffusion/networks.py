@@ -27,8 +27,9 @@ def normalise(x: Tensor) -> Tensor:
 def fourier(positions: Tensor, width: int) -> Tensor:
     """Fourier features of positions: sines and cosines of plane waves in all directions.
 
-    The waves are fixed: directions by the golden angle, 0 to 5 periods a picture. Two places' inner
-    product falls with their distance, and a sum over places keeps which x belongs to which y.
+    The waves are fixed and fill a disc of up to 5 periods a picture evenly, as seeds do in a
+    sunflower. Two places' inner product falls with their distance, within a tenth of the picture,
+    and a sum over places keeps which x belongs to which y.
 
     Args:
         positions: (..., 2) in [0, 1].
@@ -39,7 +40,7 @@ def fourier(positions: Tensor, width: int) -> Tensor:
     """
     index = torch.arange(width // 2, device=positions.device, dtype=positions.dtype)
     angle = index * math.pi * (3 - math.sqrt(5))
-    periods = 5 * (index + 0.5) / (width // 2)
+    periods = 5 * ((index + 0.5) / (width // 2)).sqrt()
     x, y = positions[..., :1], positions[..., 1:]
     # Products and no matrix product: lower precision, where asked for, would blur the places.
     phase = 2 * math.pi * periods * (x * angle.cos() + y * angle.sin())
