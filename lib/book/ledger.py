@@ -224,7 +224,7 @@ ROWS += [
         "A random start of width 2 swings in about a quarter of runs (share above 1 %)",
         BOOK,
         "03_swing_by",
-        within(0.25, 0.05),
+        within(0.24, 0.04),
     ),
     Row(
         "swing.gaussian.width64",
