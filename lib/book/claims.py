@@ -51,9 +51,9 @@ class Row:
         claim: one sentence, Markdown.
         source: where the claim is made: a paper, or "this book".
         recorder: the chapter (`01_sim_task`) or experiment (`experiments/NAME`) that measures it.
-        rule: decides on the verdict; None where the claim is not tested.
+        rule: decides on the verdict; None where none was fixed.
         paper: the paper's value, or "unknown"; "none" where the claim gives no number.
-        untested: why the claim is not tested.
+        untested: why the claim is not tested, or not yet: a rule may be fixed before the run.
     """
 
     id: str
@@ -66,10 +66,8 @@ class Row:
 
     def __post_init__(self):
         """Holds that a row has a rule or says why not."""
-        if (self.rule is None) != bool(self.untested):
-            raise ValueError(
-                f"{self.id}: a row has either a rule or a reason for not being tested."
-            )
+        if self.rule is None and not self.untested:
+            raise ValueError(f"{self.id}: a row has a rule or a reason for not being tested.")
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ def record(id: str, samples: float | Sequence[float], tolerance: float | None = 
             `make results`, which makes the committed ones anew).
     """
     row = _row(id)
-    if row.rule is None:
+    if row.untested:
         raise ValueError(f"{id} is declared not tested ({row.untested}); it takes no record.")
     raw = [float(x) for x in np.asarray(samples, float).reshape(-1)]
     result = estimate(raw, tolerance)
@@ -235,7 +233,7 @@ def live_rows(recorder: str) -> list[dict]:
     path = live_path(recorder)
     records = runtime.read_json(path)["records"] if path.exists() else {}
     own = [row for row in ROWS if row.recorder == recorder]
-    missing = [row.id for row in own if row.rule is not None and row.id not in records]
+    missing = [row.id for row in own if not row.untested and row.id not in records]
     if missing:
         raise ValueError(f"{recorder} has not recorded {', '.join(missing)} in this run.")
     return [evaluated(row, records.get(row.id)) for row in own]
@@ -260,9 +258,9 @@ def mismatches(ledger: Sequence[Row], records: dict[str, dict]) -> list[str]:
     ids = [row.id for row in ledger]
     faults = [f"{id}: two rows have this id" for id in by_id if ids.count(id) > 1]
     for id, row in by_id.items():
-        if row.rule is None and id in records:
+        if row.untested and id in records:
             faults.append(f"{id}: declared not tested, but has a record")
-        if row.rule is not None and id not in records:
+        if not row.untested and id not in records:
             faults.append(f"{id}: no record; run {row.recorder}, then `make results`")
     for id, entry in records.items():
         if id not in by_id:
