@@ -67,6 +67,53 @@ def test_numbers_without_an_interval_are_refused(samples, tolerance, message):
         claims.estimate(samples, tolerance)
 
 
+def pictures(rng, n, skill):
+    """Cases of a ratio: hits of six requests each."""
+    return [(int(h), 6) for h in rng.binomial(6, skill, n)]
+
+
+def test_a_ratio_of_one_run_has_the_interval_of_its_cases():
+    rng = np.random.default_rng(1)
+    cases = pictures(rng, 400, 0.3)
+    e = claims.estimate_ratio([[(*case, 1) for case in cases]])
+    hits = np.array([h for h, _ in cases]) / 6
+    assert np.isclose(e.value, hits.mean())
+    low, high = stats.norm.interval(0.95, hits.mean(), stats.sem(hits))
+    assert np.allclose([e.low, e.high], [low, high], atol=0.003)
+
+
+def test_a_ratio_of_runs_that_differ_is_as_uncertain_as_they_are():
+    runs = [[(h, 6, 500)] for h in (1, 2, 3)]  # no spread within a run
+    e = claims.estimate_ratio(runs)
+    assert np.isclose(e.value, 1 / 3)
+    # Means of three draws out of 1/6, 2/6, 3/6: the outermost have probability 1/27 each.
+    assert np.allclose([e.low, e.high], [1 / 6, 1 / 2])
+
+
+def test_a_ratio_can_be_less_another():
+    e = claims.estimate_ratio([[(3, 6, 9)]], [[(1, 6, 9)], [(2, 6, 9)]])
+    assert np.allclose([e.value, e.low, e.high], [1 / 4, 1 / 6, 1 / 3])
+    with pytest.raises(ValueError, match="denominators"):
+        claims.estimate_ratio([[(0, 0, 3)]])
+
+
+def test_ratios_are_recorded_as_counted_cases(book):
+    e = claims.record_ratio("a.mean", [[(1, 2), (2, 2), (1, 2)]], less=[[(0, 2)]])
+    stored = json.loads((book / "live/01_one.laptop.json").read_text())["records"]["a.mean"]
+    assert stored == {
+        "samples": [[[1, 2, 2], [2, 2, 1]]],
+        "tolerance": None,
+        "less": [[[0, 2, 1]]],
+    }
+    assert np.isclose(e.value, 4 / 6)
+    claims.record("a.exact", 2.0, tolerance=0.01)
+    commit(book)
+    row = next(row for row in claims.rows() if row["id"] == "a.mean")
+    assert (row["value"], row["low"], row["high"]) == (e.value, e.low, e.high)
+    assert row["verdict"] == "holds"
+    assert "0.5 to 1 (n = 1)" in claims.markdown([row])
+
+
 def test_records_hold_raw_numbers_only(book):
     claims.record("a.mean", [1.0, 2.0, 3.0])
     claims.record("a.exact", 2.05, tolerance=0.01)

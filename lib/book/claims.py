@@ -9,6 +9,7 @@ read.
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from lib.book import runtime
 VERDICTS = ("holds", "holds at our scale", "does not hold", "not tested")
 COMMITTED = runtime.RESULTS / "claims"
 LIVE = runtime.ROOT / "_build" / "claims"
+DRAWS = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,45 @@ def estimate(samples: Sequence[float], tolerance: float | None = None) -> Estima
     return Estimate(x.mean(), x.mean() - half, x.mean() + half)
 
 
+def estimate_ratio(runs: Sequence, less: Sequence = ()) -> Estimate:
+    """Value and interval of a ratio of sums over cases, such as hits over requests, in some runs.
+
+    The interval is the middle 95 % of a bootstrap (2,000 draws) over runs and over the cases of
+    each.
+
+    Args:
+        runs: for each run its cases, (numerator, denominator, how many such cases) each.
+        less: other runs, whose ratio is taken off.
+
+    Raises:
+        ValueError: no cases, or none with a denominator.
+    """
+    rng = np.random.default_rng(0)
+    value, draws = _bootstrapped(runs, rng)
+    if less:
+        other, taken = _bootstrapped(less, rng)
+        value, draws = value - other, draws - taken
+    return Estimate(float(value), *np.nanquantile(draws, (0.025, 0.975)).tolist())
+
+
+def _bootstrapped(runs: Sequence, rng: np.random.Generator) -> tuple[float, np.ndarray]:
+    """The ratio, and its draws (D,)."""
+    cases = [np.asarray(run, float).reshape(-1, 3) for run in runs]
+    sums = np.array([run[:, 2] @ run[:, :2] for run in cases])
+    if not len(cases) or not (sums[:, 1] != 0).all():
+        raise ValueError("A ratio needs runs of cases whose denominators do not add up to 0.")
+    drawn = np.zeros((DRAWS, 2))
+    for _ in cases:
+        chosen = rng.integers(len(cases), size=DRAWS)
+        for k, run in enumerate(cases):
+            often = rng.multinomial(
+                int(run[:, 2].sum()), run[:, 2] / run[:, 2].sum(), (chosen == k).sum()
+            )
+            drawn[chosen == k] += often @ run[:, :2]
+    total = sums.sum(0)
+    return total[0] / total[1], drawn[:, 0] / drawn[:, 1]
+
+
 def record(id: str, samples: float | Sequence[float], tolerance: float | None = None) -> Estimate:
     """Records the raw numbers of a claim, and holds them against the committed ones.
 
@@ -145,19 +186,53 @@ def record(id: str, samples: float | Sequence[float], tolerance: float | None = 
         AssertionError: the run lies outside the committed interval, widened for its size (not under
             `make results`, which makes the committed ones anew).
     """
+    raw = [float(x) for x in np.asarray(samples, float).reshape(-1)]
+    return _recorded(id, {"samples": raw, "tolerance": tolerance})
+
+
+def record_ratio(id: str, runs: Sequence, less: Sequence = ()) -> Estimate:
+    """Records a claim about a ratio of sums over cases, see `estimate_ratio`.
+
+    Args:
+        id: a row of the ledger.
+        runs: for each run its cases, (numerator, denominator) each; equal ones are counted.
+        less: other runs, whose ratio is taken off.
+
+    Raises:
+        ValueError, AssertionError: as `record`.
+    """
+    packed = [
+        [
+            [[*case, times] for case, times in sorted(Counter(map(tuple, run)).items())]
+            for run in part
+        ]
+        for part in (runs, less)
+    ]
+    entry = {"samples": packed[0], "tolerance": None}
+    return _recorded(id, entry | ({"less": packed[1]} if less else {}))
+
+
+def _recorded(id: str, entry: dict) -> Estimate:
+    """Keeps a claim's raw numbers, held against the committed ones."""
     row = _row(id)
     if row.untested:
         raise ValueError(f"{id} is declared not tested ({row.untested}); it takes no record.")
-    raw = [float(x) for x in np.asarray(samples, float).reshape(-1)]
-    result = estimate(raw, tolerance)
+    result = _estimated(entry)
     path = live_path(row.recorder)
     stored = runtime.read_json(path) if path.exists() else {"records": {}}
     stored["provenance"] = runtime.provenance()
-    stored["records"][id] = {"samples": raw, "tolerance": tolerance}
+    stored["records"][id] = entry
     runtime.write_json(path, stored)
     if not row.recorder.startswith("experiments/") and not os.environ.get("BOOK_NEW_RESULTS"):
-        _compare(id, raw, tolerance, committed().get(id))
+        _compare(id, entry, committed().get(id))
     return result
+
+
+def _estimated(entry: dict) -> Estimate:
+    """What a record's raw numbers say."""
+    if np.ndim(entry["samples"][:1]) > 1:
+        return estimate_ratio(entry["samples"], entry.get("less", ()))
+    return estimate(entry["samples"], entry["tolerance"])
 
 
 def live_path(recorder: str) -> Path:
@@ -176,7 +251,7 @@ def _row(id: str) -> Row:
     return by_id[id]
 
 
-def _compare(id: str, raw: list[float], tolerance: float | None, stored: dict | None) -> None:
+def _compare(id: str, entry: dict, stored: dict | None) -> None:
     """Holds a run's numbers against the committed interval.
 
     The interval is widened for the smaller sample, and from 95 % to 99.9 %: a test asks whether
@@ -184,11 +259,10 @@ def _compare(id: str, raw: list[float], tolerance: float | None, stored: dict | 
     """
     if stored is None:
         return
-    kept = estimate(stored["samples"], stored["tolerance"])
-    ours = estimate(raw, tolerance)
+    kept, ours = _estimated(stored), _estimated(entry)
     slack = 0.0
-    if tolerance is None:
-        widening = math.sqrt(1 + len(stored["samples"]) / len(raw)) * 3.29 / 1.96
+    if entry["tolerance"] is None:
+        widening = math.sqrt(1 + len(stored["samples"]) / len(entry["samples"])) * 3.29 / 1.96
         slack = max(kept.high - kept.low, 1e-12) / 2 * widening - (kept.high - kept.low) / 2
     if not kept.low - slack <= ours.value <= kept.high + slack:
         raise AssertionError(
@@ -246,10 +320,12 @@ def evaluated(row: Row, stored: dict | None) -> dict:
     if stored is None:
         none = dict.fromkeys(("value", "low", "high"))
         return out | none | {"verdict": "not tested", "why": row.untested, "samples": 0}
-    e = estimate(stored["samples"], stored["tolerance"])
+    e = _estimated(stored)
     numbers = {"value": e.value, "low": e.low, "high": e.high}
-    verdict = row.rule(e.value, e.low, e.high, len(stored["samples"]) > 1)
-    return out | numbers | {"verdict": verdict, "why": "", "samples": len(stored["samples"])}
+    sampled = stored["tolerance"] is None
+    verdict = row.rule(e.value, e.low, e.high, sampled)
+    samples = len(stored["samples"]) if sampled else 1
+    return out | numbers | {"verdict": verdict, "why": "", "samples": samples, "sampled": sampled}
 
 
 def mismatches(ledger: Sequence[Row], records: dict[str, dict]) -> list[str]:
@@ -278,7 +354,7 @@ def markdown(evaluated_rows: Sequence[dict]) -> str:
     ]
     for row in evaluated_rows:
         value, span = "", row["why"]
-        if row["samples"] == 1:
+        if row["samples"] and not row["sampled"]:
             value, span = f"{row['value']:.4g}", "none: computed"
         elif row["samples"]:
             value = f"{row['value']:.4g}"
