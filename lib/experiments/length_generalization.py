@@ -50,8 +50,8 @@ class Scale:
         learning_rate: Of AdamW.
     """
 
-    parameters: int = 400_000
-    steps: int = 8000
+    parameters: int = 220_000
+    steps: int = 4000
     batch: int = 32
     learning_rate: float = 3e-3
 
