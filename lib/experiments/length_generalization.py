@@ -51,7 +51,7 @@ class Scale:
     """
 
     parameters: int = 220_000
-    steps: int = 4000
+    steps: int = 3000
     batch: int = 32
     learning_rate: float = 3e-3
 
