@@ -47,8 +47,10 @@ class Measure:
 MEASURE = Measure()
 
 
-def matched(found: Tensor, asked: Tensor, radius: float = MEASURE.radius) -> Tensor:
-    """Distances of the best one-to-one matching: most matches first, then the least distance.
+def pairs(
+    found: Tensor, asked: Tensor, radius: float = MEASURE.radius
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The best one-to-one matching: most matches first, then the least sum of distances.
 
     Args:
         found: (M, 2), in [0, 1].
@@ -56,14 +58,20 @@ def matched(found: Tensor, asked: Tensor, radius: float = MEASURE.radius) -> Ten
         radius: The longest match.
 
     Returns:
-        (H,), of the H <= min(M, K) matches.
+        Which of the found, which of the asked, and how far apart: (H,) each, H <= min(M, K).
     """
     distance = torch.cdist(found.double().cpu(), asked.double().cpu())
     # One match weighs more than any sum of distances, so as many are made as can be.
     cost = torch.where(distance <= radius, distance, 1e3)
-    rows, columns = linear_sum_assignment(cost.numpy())
+    rows, columns = map(torch.as_tensor, linear_sum_assignment(cost.numpy()))
     chosen = distance[rows, columns]
-    return chosen[chosen <= radius]
+    near = chosen <= radius
+    return rows[near], columns[near], chosen[near]
+
+
+def matched(found: Tensor, asked: Tensor, radius: float = MEASURE.radius) -> Tensor:
+    """Distances (H,) of the best one-to-one matching, see `pairs`."""
+    return pairs(found, asked, radius)[2]
 
 
 def scored(found: Places, asked: Places, real: Places) -> dict[str, list]:
