@@ -1,14 +1,20 @@
 import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pytest
 import torch
 
-from lib.diffusion import networks, train
+from lib.diffusion import checkpoint, networks, train
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import Scale, Setting
 from lib.scenes import detector, measure
+from tests.conftest import ROOT
 
 TINY = Scale(parameters=250_000, steps=3, batch=2)
 FOUR = [
@@ -18,20 +24,26 @@ FOUR = [
 ]
 
 
+def toy(replace_):
+    """Makes an experiment take seconds; `replace_(owner, name, value)` sets an attribute."""
+    network = networks.initialise(detector.Detector(), torch.Generator().manual_seed(0)).eval()
+    plain = length.observed, length.localities
+    replace_(detector, "trained", lambda: network)
+    replace_(length, "TRACED", (1, 2))
+    replace_(length, "LEVELS", (0.3, 3.0))
+    replace_(length, "SAMPLER", {"steps": 2, "sigma_min": 0.01, "sigma_max": 20.0})
+    replace_(length.measure, "MEASURE", replace(measure.MEASURE, counts=(0, 1, 2)))
+    replace_(length, "milestones", lambda steps: [steps // 2, steps])
+    replace_(train, "fastest_precision", lambda *_: "float32")
+    replace_(length, "observed", lambda *a: plain[0](*a, samples=2))
+    replace_(length, "localities", lambda *a: plain[1](*a, count=2, scenes=2))
+    replace_(train.Training.run, "__defaults__", (None, 2))  # saves every other step
+    return network
+
+
 @pytest.fixture
 def finder(monkeypatch):
-    network = networks.initialise(detector.Detector(), torch.Generator().manual_seed(0)).eval()
-    monkeypatch.setattr(detector, "trained", lambda: network)
-    monkeypatch.setattr(length, "TRACED", (1, 2))
-    monkeypatch.setattr(length, "LEVELS", (0.3, 3.0))
-    monkeypatch.setattr(length, "SAMPLER", {"steps": 2, "sigma_min": 0.01, "sigma_max": 20.0})
-    counts = replace(measure.MEASURE, counts=(0, 1, 2))
-    monkeypatch.setattr(length.measure, "MEASURE", counts)
-    monkeypatch.setattr(train, "fastest_precision", lambda *_: "float32")
-    plain = length.observed, length.localities
-    monkeypatch.setattr(length, "observed", lambda *a: plain[0](*a, samples=2))
-    monkeypatch.setattr(length, "localities", lambda *a: plain[1](*a, count=2, scenes=2))
-    return network
+    return toy(monkeypatch.setattr)
 
 
 def test_names_are_the_ledgers():
@@ -106,7 +118,7 @@ def test_a_run_watches_stores_and_resumes(finder, tmp_path, monkeypatch):
     ]
     assert json.loads(length._json(stem).read_text()) == whole
     assert list(whole["counts"]) == ["0", "1", "2"]
-    assert list(map(int, whole["training"])) == length.milestones(3)
+    assert list(whole["training"]) == ["1", "3"]
     traced = whole["training"]["3"]
     assert list(traced["counts"]) == ["1", "2"]
     assert {name: len(v) for name, v in traced["locality"].items()} == {
@@ -134,6 +146,66 @@ def test_a_run_watches_stores_and_resumes(finder, tmp_path, monkeypatch):
         assert resumed[name] == whole[name]
     with pytest.raises(ValueError, match=r"is of scale .* move it elsewhere"):
         length.run(setting, replace(TINY, steps=7), samples=2, folder=tmp_path / "cut")
+
+
+SCRIPT = """
+import sys
+from tests.test_experiments_length import *
+toy(setattr)
+length.main(sys.argv[1:])
+"""
+
+
+def launch(folder, *options, processes=0):
+    """The command line on a toy scale, in a process of its own or in several."""
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "toy.py"
+    script.write_text(SCRIPT)
+    torchrun = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--standalone"]
+    command = [sys.executable, *(torchrun if processes else []), str(script)]
+    command += ["--parameters", "250000", "--batch", "2", "--samples", "2", "--folder", str(folder)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [*command, *options], stdout=subprocess.DEVNULL, env=environment, cwd=folder
+    )
+
+
+def outcome(folder, name):
+    """What must not depend on how a run came about: measurements, and weights as stored."""
+    result = json.loads((folder / f"{name}.json").read_text())
+    tensors, _ = checkpoint.load(folder / f"{name}.safetensors")
+    return {k: result[k] for k in ("counts", "losses", "training", "network", "steps")}, tensors
+
+
+def test_a_killed_experiment_resumes_and_ends_the_same(tmp_path):
+    options = ("--pixel", "local", "--conditions", "local", "--steps", "12")
+    name = "label_one.local_local.seed0"
+    whole, killed = launch(tmp_path / "whole", *options), launch(tmp_path / "killed", *options)
+    state = tmp_path / "killed" / f"{name}.state.safetensors"
+    while not state.exists():
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert "counts" not in json.loads((tmp_path / "killed" / f"{name}.json").read_text())
+    assert checkpoint.load(state)[1]["step"] < 12
+    assert launch(tmp_path / "killed", *options).wait() == 0
+    assert whole.wait() == 0
+    (found, weights), (wanted, others) = (outcome(tmp_path / f, name) for f in ("killed", "whole"))
+    assert found == wanted
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[key], others[key]) for key in others)
+
+
+@pytest.mark.weekly
+def test_two_processes_run_the_experiment_of_one(tmp_path):
+    options = ("--setting", "label_all", "--shards", "2", "--steps", "6")
+    assert launch(tmp_path / "one", *options).wait() == 0
+    assert launch(tmp_path / "two", *options, processes=2).wait() == 0
+    (one, _), (two, _) = (outcome(tmp_path / f, "label_all.vector.seed0") for f in ("one", "two"))
+    assert list(one["losses"]) == list(two["losses"]) == list("123456")
+    assert list(two["losses"].values()) == pytest.approx(list(one["losses"].values()), rel=1e-4)
+    assert two["training"].keys() == one["training"].keys()
 
 
 def test_the_command_line_runs_and_reports(finder, tmp_path, capsys, monkeypatch):

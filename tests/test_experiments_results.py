@@ -1,0 +1,146 @@
+"""What the book keeps of its runs: nothing that intervals need is lost, no claim goes astray."""
+
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+
+from lib.book import claims, ledger
+from lib.diffusion import edm, train
+from lib.experiments import length_generalization as length
+from lib.experiments import length_results
+from lib.experiments.length_generalization import Scale, Setting
+from lib.scenes import measure
+
+SCALE = Scale(parameters=250_000)
+
+
+def scored(count, hits, seed, n=40):
+    rng = np.random.default_rng([seed, count])
+    return {
+        "count": count,
+        "hits": rng.binomial(count, hits, n).tolist(),
+        "blind": rng.binomial(count, 0.1, n).tolist(),
+        "ceiling": [count] * n,
+        "found": [count] * n,
+        "error": (rng.random(n) * 0.02).round(6).tolist(),
+    }
+
+
+def run(setting, hits):
+    counts = {str(K): scored(K, hits, setting.seed) for K in range(11)}
+    return {
+        "setting": asdict(setting),
+        "scale": asdict(SCALE),
+        "counts": counts,
+        "losses": {"40": 0.123456789},
+        "training": {"4": {"counts": {"1": counts["1"]}, "locality": {"pixel": [0.123456789]}}},
+    }
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two seeds of two settings, with weights of seed 0, and one run of the search."""
+    for pathway, windows, hits in (("window", "local", 0.8), ("window", "all", 0.2)):
+        for seed in (0, 1):
+            pixels = "local" if windows == "local" else "full"
+            setting = Setting("label_one", pathway, pixels, windows, seed=seed)
+            stem = tmp_path / "runs" / f"{setting.name}.seed{seed}"
+            stem.parent.mkdir(exist_ok=True)
+            stem.with_name(stem.name + ".json").write_text(json.dumps(run(setting, hits)))
+            made = edm.Preconditioned(length.network(setting, SCALE), 0.2)
+            train.save_weights(stem.with_name(stem.name + ".safetensors"), made, {"steps": 1})
+    (tmp_path / "search/1.2").mkdir(parents=True)
+    (tmp_path / "search/1.2/label_all.vector.seed100.json").write_text('{"training": {}}')
+    return tmp_path
+
+
+def test_what_is_stored_is_what_was_measured_to_the_digits_that_count(runs):
+    written = length_results.store(runs / "runs", runs / "search", runs / "kept")
+    assert len(written) == 4 + 2 + 1  # measurements, weights of seed 0, the search
+    assert (runs / "kept/search/1.2.json").exists()
+    kept = length.finished(runs / "kept")
+    for name, results in length.finished(runs / "runs").items():
+        for ours, theirs in zip(kept[name], results, strict=True):
+            for K, numbers in theirs["counts"].items():
+                for key in ("count", "hits", "blind", "ceiling", "found"):
+                    assert ours["counts"][K][key] == numbers[key]
+                assert np.allclose(ours["counts"][K]["error"], numbers["error"], atol=5e-5)
+            assert ours["losses"] == {"40": 0.1235}
+            assert ours["training"]["4"]["locality"]["pixel"] == [0.12346]
+    text = (runs / "kept/label_one.local_local.seed0.json").read_text()
+    assert len(text.splitlines()) < 200  # a list of numbers is one line
+
+
+def test_stored_weights_are_those_of_their_setting(runs):
+    length_results.store(runs / "runs", runs / "search", runs / "kept")
+    denoiser = length_results.denoiser("label_one.local_local", runs / "kept")
+    assert denoiser.network.name.startswith("window.local.local")
+    expected = length.network(Setting(pathway="window"), SCALE)
+    for found, made in zip(denoiser.network.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(found, made.to(torch.bfloat16).float())
+    with pytest.raises(FileNotFoundError):
+        length_results.denoiser("label_all.vector", runs / "kept")
+
+
+def test_runs_of_another_scale_and_foreign_weights_are_refused(runs):
+    path = runs / "runs/label_one.full_all.seed0"
+    weights = path.with_name(path.name + ".safetensors")
+    foreign = runs / "runs/label_one.local_local.seed0.safetensors"
+    weights.write_bytes(foreign.read_bytes())
+    with pytest.raises(ValueError, match=r"is a checkpoint of the network 'window\.local\.local"):
+        length_results.store(runs / "runs", runs / "search", runs / "kept")
+    path = path.with_name(path.name + ".json")
+    result = json.loads(path.read_text())
+    path.write_text(json.dumps(result | {"scale": asdict(replace(SCALE, steps=5))}))
+    with pytest.raises(ValueError, match="differ in scale"):
+        length_results.store(runs / "runs", runs / "search", runs / "kept")
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """The ledger's rows of the runs' settings, taken as tested."""
+    tested = (
+        "length.label_one.local_local",
+        "length.label_one.full_all",
+        "length.causal",
+        "length.detector",
+    )
+    rows = [replace(row, untested="") if row.id.startswith(tested) else row for row in ledger.ROWS]
+    monkeypatch.setattr(ledger, "ROWS", rows)
+    monkeypatch.setattr(length_results, "ROWS", rows)
+    monkeypatch.setattr(claims.runtime, "RUNS", tmp_path / "claims")
+    return rows
+
+
+def test_claims_are_the_measure_s_numbers(runs, book):
+    results = length.finished(runs / "runs")
+    found = length_results.record(results)
+    for name in ("label_one.local_local", "label_one.full_all"):
+        summary = length.summary(results[name])
+        ours, theirs = found[f"length.{name}"], summary["counts"][6]
+        assert np.isclose(ours.value, theirs["skill"])
+        assert np.allclose([ours.low, ours.high], [theirs["low"], theirs["high"]], atol=0.01)
+        assert found[f"length.{name}.kmax"].value == summary["k_max"]["0.8"]
+    six = {n: [r["counts"]["6"] for r in results[n]] for n in results}
+    expected = measure.difference(
+        six["label_one.local_local"], six["label_one.full_all"], torch.Generator().manual_seed(0)
+    )
+    causal = found["length.causal"]
+    assert np.isclose(causal.value, expected[0])
+    assert np.allclose([causal.low, causal.high], expected[1:], atol=0.015)
+    assert found["length.detector.k8"].value == 1
+    stored = json.loads((runs / "claims/length_generalization/claims.json").read_text())
+    assert set(stored["records"]) == set(found)
+    assert len(stored["records"]["length.causal"]["less"]) == 2
+
+
+def test_what_was_run_must_be_what_the_ledger_says(runs, book):
+    results = length.finished(runs / "runs")
+    with pytest.raises(ValueError, match=r"but not measured: \['length.causal'"):
+        length_results.record({"label_one.full_all": results["label_one.full_all"]})
+    more = results | {"label_one.map": results["label_one.full_all"]}
+    with pytest.raises(ValueError, match=r"declared not tested: \['length.label_one.map'"):
+        length_results.record(more)
