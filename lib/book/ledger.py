@@ -481,3 +481,169 @@ ROWS += [
         ("length.label_one.fourier", "One location labelled, as a sum of waves", BOOK, "none"),
     )
 ]
+
+ROWS += [
+    Row(
+        "feature.push_forward",
+        r"The score of $z = A(x)$ is $J^\top s_x + \nabla \log\lvert\det J\rvert$ (relative "
+        "difference to the closed form)",
+        BOOK,
+        "08_feature_space",
+        within(0.0, 1e-13),
+    ),
+    Row(
+        "feature.orthogonal",
+        "What is a CPC in an orthogonal feature space has a score that is local there, at every "
+        "noise level (largest entry outside the blocks)",
+        LOCAL,
+        "08_feature_space",
+        within(0.0, 1e-13),
+    ),
+    Row(
+        "feature.shear.table",
+        "Shear: relative off-block 0, .002, .11, .34, .47 at noise 0, .1, 1, 3, 100 (largest "
+        "difference)",
+        BOOK,
+        "08_feature_space",
+        within(0.0, 0.02),
+    ),
+    Row(
+        "feature.shear.reverses",
+        "Under shear the *relative* Jacobian becomes less local with noise (smallest rise between "
+        "neighbours of these five levels)",
+        BOOK,
+        "08_feature_space",
+        above(0.0),
+    ),
+    Row(
+        "feature.shear.limit",
+        r"Shear, much noise: relative off-block tends to that of $(AA^\top)^{-1}$ (ratio at 100)",
+        BOOK,
+        "08_feature_space",
+        within(1.0, 0.01),
+    ),
+    Row(
+        "feature.shear.low",
+        r"Shear, little noise: what is outside the blocks grows as $\sigma^2$ (exponent, absolute)",
+        BOOK,
+        "08_feature_space",
+        within(2.0, 0.02),
+    ),
+    Row(
+        "feature.shear.high",
+        r"Shear, much noise: it falls as $\sigma^{-2}$ (exponent, absolute)",
+        BOOK,
+        "08_feature_space",
+        within(-2.0, 0.02),
+    ),
+    Row(
+        "feature.composed.orthogonal",
+        "Orthogonal features, factorised background: single conditions add up (largest relative "
+        "error of the score over noise)",
+        BOOK,
+        "08_feature_space",
+        within(0.0, 1e-12),
+    ),
+    Row(
+        "feature.composed.shear",
+        "Sheared features: with noise they do not (largest relative error of the score over noise)",
+        BOOK,
+        "08_feature_space",
+        above(0.05),
+    ),
+    Row(
+        "feature.nonlinear.clean",
+        "Without noise every invertible map to a CPC gives local scores (largest relative "
+        "off-block, three maps)",
+        BOOK,
+        "08_feature_space",
+        within(0.0, 1e-12),
+    ),
+    Row(
+        "feature.nonlinear.noise",
+        "With noise 0.5 a curved map does not (relative off-block, swirl)",
+        BOOK,
+        "08_feature_space",
+        above(0.01),
+    ),
+    Row(
+        "feature.nonlinear.blockwise",
+        "A rotation followed by a map of each block keeps locality at every noise level (largest "
+        "relative off-block)",
+        BOOK,
+        "08_feature_space",
+        within(0.0, 1e-9),
+    ),
+    Row(
+        "feature.orthogonality.necessary",
+        r"In a CPC the shifts of the means are orthogonal, $d_i \cdot d_j = 0$ (largest cosine)",
+        LOCAL,
+        "08_feature_space",
+        within(0.0, 1e-14),
+    ),
+    Row(
+        "feature.orthogonality.shear",
+        r"A shear shows in the cosine: $-a/\sqrt{1+a^2}$ (difference to it)",
+        BOOK,
+        "08_feature_space",
+        within(0.0, 1e-14),
+    ),
+    Row(
+        "feature.orthogonality.rotation",
+        "No rotation changes the table of cosines (largest change)",
+        BOOK,
+        "08_feature_space",
+        within(0.0, 1e-13),
+    ),
+    Row(
+        "feature.orthogonality.fooled",
+        "Style and content: the table passes in pixels, though every division of the pixels in two "
+        "cuts the score's Jacobian (least relative off-block)",
+        BOOK,
+        "08_feature_space",
+        above(0.05),
+    ),
+    Row(
+        "feature.orthogonality.silent",
+        "Conditions that change covariances only leave the table empty (largest shift of a mean)",
+        BOOK,
+        "08_feature_space",
+        within(0.0, 1e-12),
+    ),
+    Row(
+        "feature.recovery.jacobians",
+        "Whitening, then joint block-diagonalisation of score Jacobians, finds the blocks (largest "
+        "principal angle over seeds, radians)",
+        BOOK,
+        "08_feature_space",
+        below(1e-3),
+    ),
+    Row(
+        "feature.recovery.covariances",
+        "The same with conditional covariances estimated from 10,000 draws each (angle, radians)",
+        BOOK,
+        "08_feature_space",
+        below(0.1),
+    ),
+    Row(
+        "feature.recovery.rate",
+        r"That angle falls as $n^{-1/2}$ with the number of draws (exponent)",
+        BOOK,
+        "08_feature_space",
+        within(-0.5, 0.1),
+    ),
+    Row(
+        "feature.recovery.random",
+        "A random rotation after whitening does not find them (angle, radians)",
+        BOOK,
+        "08_feature_space",
+        above(0.5),
+    ),
+    Row(
+        "feature.recovery.gaussian",
+        "From score Jacobians of Gaussian blocks the rotation cannot be found (angle, radians)",
+        BOOK,
+        "08_feature_space",
+        above(0.5),
+    ),
+]
