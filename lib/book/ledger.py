@@ -620,7 +620,8 @@ ROWS += [
     ),
     Row(
         "feature.recovery.covariances",
-        "The same with conditional covariances estimated from 10,000 draws each (angle, radians)",
+        "The same with conditional covariances estimated from 10,000 draws each, two values a "
+        "condition, whitened by the background (angle, radians)",
         BOOK,
         "08_feature_space",
         below(0.1),
@@ -628,6 +629,21 @@ ROWS += [
     Row(
         "feature.recovery.rate",
         r"That angle falls as $n^{-1/2}$ with the number of draws (exponent)",
+        BOOK,
+        "08_feature_space",
+        within(-0.5, 0.1),
+    ),
+    Row(
+        "feature.recovery.many",
+        "Conditional covariances from 10,000 draws each, six values a condition, whitened by their "
+        "mean (angle, radians)",
+        BOOK,
+        "08_feature_space",
+        below(0.1),
+    ),
+    Row(
+        "feature.recovery.many.rate",
+        r"With six values that angle falls as $n^{-1/2}$ (exponent)",
         BOOK,
         "08_feature_space",
         within(-0.5, 0.1),
