@@ -293,6 +293,7 @@ ROWS += [
 
 LOCAL = "Bradley 2025"
 LENGTH = "experiments/length_generalization"
+CHAPTER_9 = "09_clevr_length_generalization"
 # What skill at six objects, after training on one to three, counts as. Fixed before any run: .6 is
 # what a network must reach to be large enough for the comparison; below .2 it is nearly blind.
 SUCCEEDS, FAILS = above(0.6, "holds at our scale"), below(0.2, "holds at our scale")
@@ -686,4 +687,17 @@ ROWS += [
         above(0.5),
         untested=SOON,
     ),
+]
+
+ROWS += [
+    Row(f"length.measure.{painter}", claim, BOOK, CHAPTER_9, rule, untested=SOON)
+    for painter, claim, rule in (
+        (
+            "perfect",
+            "Real pictures of the asked scenes in other colours have skill 1 ($K = 6$)",
+            within(1.0, 0.03),
+        ),
+        ("blind", "Real pictures of other scenes have skill 0 ($K = 6$)", within(0.0, 0.05)),
+        ("half", "One that listens to every second request has skill 1/2", within(0.5, 0.1)),
+    )
 ]

@@ -24,14 +24,18 @@ from lib.experiments.length_generalization import Scale, Setting
 FOLDER = runtime.RESULTS / "length_generalization"
 SEARCH = runtime.RUNS / "length_search"
 FIRST = {
-    "label_all.vector": "experiment 1",
-    "label_one.vector": "experiment 2",
-    "label_one.full_all": "everything seen",
-    "label_one.full_local": "conditions local",
-    "label_one.local_all": "pixels local",
-    "label_one.local_local": "both local: experiment 3",
-    "label_one.map": "a map",
-}  # what runs first, in the order of the tables, and what each is
+    setting.name: setting
+    for setting in (
+        Setting("label_all"),
+        Setting("label_one"),
+        Setting("label_one", "map"),
+        *(
+            Setting("label_one", "window", pixels, windows)
+            for pixels in ("full", "local")
+            for windows in ("all", "local")
+        ),
+    )
+}  # what runs first, by name, in the order of the tables
 DIGITS = {"error": 4, "losses": 4, "locality": 5}
 
 

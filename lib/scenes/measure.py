@@ -113,7 +113,7 @@ def scored(found: Places, asked: Places, real: Places) -> dict[str, list]:
 
 
 def summary(seeds: Sequence[dict], generator: torch.Generator) -> dict:
-    """What the pictures of all training seeds say for one number of objects.
+    """What the pictures of all training seeds say for one number of objects: :eq:`eq-skill`.
 
     Args:
         seeds: What `scored` returned, one a training seed, all with equal K and equally many
