@@ -701,3 +701,59 @@ ROWS += [
         ("half", "One that listens to every second request has skill 1/2", within(0.5, 0.1)),
     )
 ]
+
+ROWS += [
+    Row(
+        "concept.order",
+        "A diffusion model: which concept it learns first switches with the colour signal (share "
+        "of signals, size first at .1 to .3 or colour first at .6 to .8, whichever is less)",
+        SWING_BY,
+        "experiments/concept_learning",
+        above(0.5, "holds at our scale"),
+        untested=SOON,
+    ),
+    Row(
+        "concept.bend",
+        "Its held-out path bends towards a training corner (largest $|$colour $-$ size$|$, mean "
+        "over signals; 1 is the corner)",
+        SWING_BY,
+        "experiments/concept_learning",
+        above(0.25, "holds at our scale"),
+        untested=SOON,
+    ),
+    Row(
+        "concept.swing",
+        "Its held-out error in concept space is not monotonic (share of signals at which it swings "
+        "by more than 1 % and three times its jitter)",
+        SWING_BY,
+        "experiments/concept_learning",
+        above(0.5, "holds at our scale"),
+        untested=SOON,
+    ),
+    Row(
+        "concept.speed",
+        "Its speed in concept space decays exponentially (share of signals at which that fits "
+        "better than a power law)",
+        SWING_BY,
+        "experiments/concept_learning",
+        above(0.5, "holds at our scale"),
+        untested=SOON,
+    ),
+    Row(
+        "concept.prediction",
+        "SIM, fitted to the training compositions, foretells the held-out path (its error over "
+        "that of the better of a straight line and independent exponentials)",
+        BOOK,
+        "experiments/concept_learning",
+        below(1.0, "holds at our scale"),
+        untested=SOON,
+    ),
+    Row(
+        "concept.text",
+        "The same holds for text-conditioned models",
+        SWING_BY,
+        "experiments/concept_learning",
+        None,
+        untested="The published data condition on colour and radius, and so does this book's model",
+    ),
+]

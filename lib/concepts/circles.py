@@ -1,0 +1,152 @@
+"""The colour-size world: one disc, red or blue, big or small, on a light background.
+
+A place in concept space is a pair (colour, size): 0 is red and big, 1 blue and small, as class
+means; pictures of a class scatter about its mean. Three compositions are trained on, blue and
+small is held out. A disc has four properties, its RGB colour and its radius; they are also the
+condition of a picture. Lengths are in units in which the canvas is [-1, 1]^2.
+
+Source: the public configuration files of Park et al., "Emergence of Hidden Capabilities", NeurIPS
+2024; the data of the diffusion experiment of Yang et al., arXiv 2410.08309.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+COMPOSITIONS = {
+    "red big": (0.0, 0.0),
+    "blue big": (1.0, 0.0),
+    "red small": (0.0, 1.0),
+    "blue small": (1.0, 1.0),
+}
+HELD_OUT = "blue small"
+TRAINING = tuple(name for name in COMPOSITIONS if name != HELD_OUT)
+
+RADIUS = (0.65, 0.25)  # means of big and small
+RADIUS_JITTER = 0.15  # uniform within this of the mean
+COLOR_JITTER = 1 / 8  # uniform within this share of the colour signal, each channel
+CENTRE = 0.5  # within this of the canvas' centre, each axis
+BACKGROUND = (0.8, 1.0)  # each channel
+NOISE = 0.001  # standard deviation, of a pixel in [0, 1]
+
+
+@dataclass(frozen=True)
+class World:
+    """The distribution of pictures.
+
+    Attributes:
+        signal: Distance of the class means of red and blue in either of these channels, in (0, 1].
+        jitter: Factor on the scatter of colour and radius about their class means.
+    """
+
+    signal: float
+    jitter: float = 1.0
+
+    def __post_init__(self):
+        """Refuses a world that cannot be drawn."""
+        if not 0 < self.signal <= 1:
+            raise ValueError(f"the colour signal must lie in (0, 1], not be {self.signal}")
+        most = RADIUS[1] / RADIUS_JITTER
+        if not 0 <= self.jitter < most:
+            raise ValueError(
+                f"the jitter must lie in [0, {most:.3g}), for a radius is positive: {self.jitter}"
+            )
+
+    @property
+    def mu(self) -> tuple[float, float]:
+        """Distance of the class means of each concept, in units of the condition."""
+        return math.sqrt(2) * self.signal, RADIUS[0] - RADIUS[1]
+
+    @property
+    def sigma(self) -> tuple[float, float]:
+        """Standard deviation about the class means along the same two directions."""
+        half = COLOR_JITTER * self.signal, RADIUS_JITTER
+        return tuple(self.jitter * width / math.sqrt(3) for width in half)
+
+    def means(self, places: Tensor) -> Tensor:
+        """The properties (..., 4), RGB and radius, in the middle of places (..., 2)."""
+        color, size = places.unbind(-1)
+        swing = self.signal * (color - 0.5)
+        low = torch.full_like(swing, 0.5 - self.signal / 2)
+        radius = RADIUS[0] + size * (RADIUS[1] - RADIUS[0])
+        return torch.stack([0.5 - swing, low, 0.5 + swing, radius], -1)
+
+    def places(self, properties: Tensor) -> Tensor:
+        """The places (..., 2) of properties (..., 4): linear, 0 and 1 at the class means."""
+        red, _, blue, radius = properties.unbind(-1)
+        color = ((blue - red) / self.signal + 1) / 2
+        return torch.stack([color, (RADIUS[0] - radius) / (RADIUS[0] - RADIUS[1])], -1)
+
+    def properties(self, places: Tensor, generator: torch.Generator) -> Tensor:
+        """Properties (B, 4) drawn about places (B, 2)."""
+        means = self.means(places)
+        width = means.new_tensor([*[COLOR_JITTER * self.signal] * 3, RADIUS_JITTER])
+        return means + self.jitter * width * _uniform(means.shape, -1, 1, generator)
+
+    def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Fresh training pictures (count, 3, 32, 32), all three compositions alike, and properties.
+
+        Drawn on the generator's device.
+        """
+        corners = torch.tensor([COMPOSITIONS[name] for name in TRAINING], device=generator.device)
+        index = torch.randint(len(corners), (count,), generator=generator, device=generator.device)
+        properties = self.properties(corners[index], generator)
+        return draw(properties, generator), properties
+
+
+def place_of(name: str) -> tuple[float, float]:
+    """The place of a composition.
+
+    Raises:
+        ValueError: There is no such composition.
+    """
+    if name not in COMPOSITIONS:
+        raise ValueError(f"a composition is one of {list(COMPOSITIONS)}, not {name!r}")
+    return COMPOSITIONS[name]
+
+
+def draw(properties: Tensor, generator: torch.Generator, size: int = 32) -> Tensor:
+    """Pictures (B, 3, size, size) in [-1, 1] with properties (B, 4), all else at random."""
+    pictures = render(properties, *surroundings(len(properties), generator), size)
+    noise = torch.randn(pictures.shape, generator=generator, device=generator.device)
+    return pictures + 2 * NOISE * noise
+
+
+def surroundings(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Centres (count, 2) and colours of the background (count, 3): what no condition speaks of."""
+    centre = _uniform((count, 2), -CENTRE, CENTRE, generator)
+    return centre, _uniform((count, 3), *BACKGROUND, generator)
+
+
+def coverage(centre: Tensor, radius: Tensor, size: int = 32) -> Tensor:
+    """How far each pixel belongs to the disc: (B, size, size) in [0, 1].
+
+    A disc with centre (B, 2), x right and y down, and radius (B,), its edge smoothed by a Gaussian
+    of one pixel.
+    """
+    pixel = 2 / size
+    middle = (torch.arange(size, device=centre.device) + 0.5) * pixel - 1
+    x, y = middle - centre[:, :1], middle - centre[:, 1:]
+    distance = (y[:, :, None] ** 2 + x[:, None, :] ** 2).sqrt()
+    return torch.special.ndtr((radius[:, None, None] - distance) / pixel)
+
+
+def render(properties: Tensor, centre: Tensor, background: Tensor, size: int = 32) -> Tensor:
+    """Pictures (B, 3, size, size) in [-1, 1], without noise.
+
+    Args:
+        properties: (B, 4), RGB in [0, 1] and radius.
+        centre: (B, 2).
+        background: (B, 3), RGB in [0, 1].
+        size: Pixels a side.
+    """
+    disc = coverage(centre, properties[:, 3], size)[:, None]
+    color, background = (c[..., None, None] for c in (properties[:, :3], background))
+    return 2 * (background + disc * (color - background)) - 1
+
+
+def _uniform(shape, low: float, high: float, generator: torch.Generator) -> Tensor:
+    drawn = torch.rand(shape, generator=generator, device=generator.device)
+    return low + (high - low) * drawn

@@ -1,0 +1,106 @@
+"""The colour-size world: its pictures, its concept space, and what cannot be drawn."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lib.concepts import circles
+from lib.concepts.circles import COMPOSITIONS, HELD_OUT, TRAINING, World
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_places_and_properties_are_inverse_to_each_other():
+    world = World(0.3)
+    places = torch.rand(50, 2, generator=generator()).double() * 3 - 1
+    assert torch.allclose(world.places(world.means(places)), places, atol=1e-12)
+
+
+def test_class_means_are_the_published_ones():
+    world = World(0.4)
+    means = {n: world.means(torch.tensor(p)).tolist() for n, p in COMPOSITIONS.items()}
+    assert means["red big"] == pytest.approx([0.7, 0.3, 0.3, 0.65])
+    assert means["blue big"] == pytest.approx([0.3, 0.3, 0.7, 0.65])
+    assert means["red small"] == pytest.approx([0.7, 0.3, 0.3, 0.25])
+    assert means["blue small"] == pytest.approx([0.3, 0.3, 0.7, 0.25])
+
+
+@pytest.mark.parametrize("jitter", [1.0, 0.5])
+def test_mu_and_sigma_are_those_of_the_conditions(jitter):
+    world = World(0.6, jitter)
+    means = {n: world.means(torch.tensor(p)) for n, p in COMPOSITIONS.items()}
+    ways = [means[n] - means["red big"] for n in ("blue big", "red small")]
+    assert world.mu == pytest.approx([w.norm().item() for w in ways])
+    drawn = world.properties(torch.zeros(40_000, 2), generator())
+    for way, sigma in zip(ways, world.sigma, strict=True):
+        along = (drawn - means["red big"]) @ (way / way.norm())
+        assert along.std().item() == pytest.approx(sigma, rel=0.02)
+        assert abs(along.mean().item()) < 0.02 * sigma
+    limit = jitter * torch.tensor([0.6 / 8] * 3 + [0.15])
+    assert ((drawn - means["red big"]).abs() <= limit + 1e-6).all()
+
+
+def test_training_never_shows_the_held_out_composition():
+    _, properties = World(0.2).batch(3000, generator())
+    color, size = (World(0.2).places(properties) > 0.5).unbind(1)
+    assert not (color & size).any()
+    for kind in (~color & ~size, color & ~size, ~color & size):
+        assert abs(kind.double().mean().item() - 1 / 3) < 0.03
+    assert HELD_OUT not in TRAINING
+
+
+def test_a_disc_covers_its_area_and_has_its_colour():
+    properties = torch.tensor([[0.9, 0.2, 0.3, 0.4]])
+    centre, background = torch.tensor([[0.25, -0.5]]), torch.tensor([[0.8, 0.9, 1.0]])
+    picture = (circles.render(properties, centre, background, 64)[0] + 1) / 2
+    disc = (background[0, :, None, None] - picture) / (background - properties[:, :3]).T[..., None]
+    area = disc.sum((1, 2)) * (2 / 64) ** 2
+    # A blurred edge lets a little more out than in: pi (r^2 + pixel^2).
+    assert area.tolist() == pytest.approx([math.pi * (0.4**2 + (2 / 64) ** 2)] * 3, rel=1e-3)
+    middle = (torch.arange(64) + 0.5) / 32 - 1
+    mass = disc[0] / disc[0].sum()
+    assert (mass.sum(0) @ middle).item() == pytest.approx(0.25, abs=1e-3)
+    assert (mass.sum(1) @ middle).item() == pytest.approx(-0.5, abs=1e-3)
+    assert picture[:, 16, 40].tolist() == pytest.approx([0.9, 0.2, 0.3], abs=1e-3)
+
+
+def test_the_edge_is_a_gaussian_of_one_pixel():
+    from scipy.stats import norm
+
+    disc = circles.coverage(torch.zeros(1, 2), torch.tensor([0.5]), 32)[0]
+    x = (np.arange(32) + 0.5) / 16 - 1
+    row = norm.cdf((0.5 - np.hypot(x, x[16])) * 16)
+    assert np.abs(disc[16].numpy() - row).max() < 1e-5
+
+
+def test_pictures_lie_in_range_and_follow_their_seed():
+    pictures, properties = World(0.8).batch(200, generator(3))
+    assert pictures.shape == (200, 3, 32, 32)
+    assert properties.shape == (200, 4)
+    assert pictures.abs().max() < 1.02
+    again, _ = World(0.8).batch(200, generator(3))
+    assert torch.equal(pictures, again)
+    corners = (pictures[:, :, ::31, ::31] + 1) / 2  # a disc never hides all four
+    brightest = corners.flatten(2).amax(2)
+    assert ((brightest > 0.79) & (brightest < 1.01)).all()
+
+
+@pytest.mark.parametrize("signal", [0, -0.1, 1.01, float("nan")])
+def test_a_signal_outside_is_refused(signal):
+    with pytest.raises(ValueError, match=r"signal must lie in \(0, 1\]"):
+        World(signal)
+
+
+def test_a_jitter_that_makes_a_radius_negative_is_refused():
+    with pytest.raises(ValueError, match=r"jitter must lie in \[0, 1.67\)"):
+        World(0.4, 2.0)
+
+
+def test_a_composition_that_does_not_exist_is_refused():
+    assert circles.place_of("red small") == (0, 1)
+    with pytest.raises(ValueError, match="a composition is one of .*'green small'"):
+        circles.place_of("green small")
