@@ -102,5 +102,5 @@ def test_a_jitter_that_makes_a_radius_negative_is_refused():
 
 def test_a_composition_that_does_not_exist_is_refused():
     assert circles.place_of("red small") == (0, 1)
-    with pytest.raises(ValueError, match="a composition is one of .*'green small'"):
+    with pytest.raises(ValueError, match=r"a composition is one of .*'green small'"):
         circles.place_of("green small")

@@ -1,0 +1,411 @@
+"""Concept learning: a diffusion model's way through concept space while it trains.
+
+A denoiser learns discs of three compositions of colour and size, conditioned on the disc's own
+RGB colour and radius, and is asked for all four, the held-out one included, while it trains.
+
+    python -m lib.experiments concept_learning --classifier
+    python -m lib.experiments concept_learning --signal .4 --seed 0
+    python -m lib.experiments concept_learning --record
+
+A run writes NAME.json, NAME.film.safetensors (pictures on the way) and NAME.safetensors (weights)
+to runs/concept_learning/ and, until it is done, NAME.state.safetensors, from which it resumes.
+"""
+
+import argparse
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lib.book import runtime
+from lib.concepts import circles, classifier, trajectory
+from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
+from lib.diffusion import checkpoint, edm, networks, train
+from lib.sim import bridge, curves
+
+RUNS = runtime.RUNS / "concept_learning"
+SIGMA_DATA = 0.4  # standard deviation of the pictures
+LEVEL = 0.1  # of noise, below which details of pictures are not learned well
+SAMPLER = {"steps": 12, "sigma_min": 0.05, "sigma_max": 20.0}
+FILM = 4  # pictures of the held-out composition that are kept of each evaluation
+SHOWN = 0.25  # least share of readable pictures, from which on a path counts
+SUMMARY = ("place", "spread", "share", "both")
+SIGNALS = tuple(round(0.1 * k, 1) for k in range(1, 9))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What is equal in all runs, fixed at signal .5 with a seed that is not reported.
+
+    Attributes:
+        width: Of the network, channels at a cell of 4x4 pixels.
+        steps: Of training.
+        batch: Pictures a step.
+        evaluations: On the way, spaced evenly in the square root of the step.
+        held_out: Pictures of the held-out composition at each.
+        others: Pictures of each other composition.
+    """
+
+    width: int = 32
+    steps: int = 3000
+    batch: int = 32
+    evaluations: int = 20
+    held_out: int = 128
+    others: int = 32
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run.
+
+    Attributes:
+        signal: Of the colour, in (0, 1].
+        seed: Of weights, data and noise.
+        learning_rate: Of AdamW.
+        average: Decay a step of the averaged weights.
+        jitter: Factor on the scatter of colour and radius about their class means.
+        scale: Factor on the condition as the network sees it.
+    """
+
+    signal: float = 0.4
+    seed: int = 0
+    learning_rate: float = 3e-3
+    average: float = 0.99
+    jitter: float = 1.0
+    scale: float = 1.0
+
+    def __post_init__(self):
+        """Refuses what cannot be run."""
+        _ = self.world
+        if self.seed < 0 or not self.learning_rate > 0 or not self.scale > 0:
+            raise ValueError(
+                "need seed >= 0, learning_rate > 0 and scale > 0, not "
+                f"{self.seed}, {self.learning_rate} and {self.scale}"
+            )
+        if not 0 <= self.average < 1:
+            raise ValueError(f"the average's decay must lie in [0, 1), not be {self.average}")
+
+    @property
+    def world(self) -> World:
+        """Where its pictures come from."""
+        return World(self.signal, self.jitter)
+
+    @property
+    def name(self) -> str:
+        """The signal, what is unusual, and the seed."""
+        usual, parts = Setting(), [f"signal{self.signal:g}"]
+        for field in ("learning_rate", "average", "jitter", "scale"):
+            if getattr(self, field) != getattr(usual, field):
+                parts.append(f"{field}-{getattr(self, field):g}")
+        return ".".join([*parts, f"seed{self.seed}"])
+
+
+class Network(nn.Module):
+    """A small U-Net that need not carry the noise through.
+
+    In the 4x4 pixels of a cell are more numbers than it has channels. Above the noise level `LEVEL`
+    the denoiser is c_out times the U-Net's output, which is as simple as the pictures are; below,
+    it goes over to what `lib.diffusion.edm.Preconditioned` makes of a plain network.
+    """
+
+    def __init__(self, width: int):
+        """A network of `width` channels a cell, on 8x8 cells."""
+        super().__init__()
+        self.inner = networks.UNet("continuous", grid=8, width=width, embedding=2 * width)
+        self.name = f"{self.inner.name}.level{LEVEL}"
+
+    def forward(self, x: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
+        """The raw output, like x (B, 3, 32, 32); noise is ln(sigma) / 4 (B,)."""
+        sigma = (4 * noise).exp()[:, None, None, None]
+        return self.inner(x, noise, conditions) - SIGMA_DATA * sigma / (sigma**2 + LEVEL**2) * x
+
+
+def prepared(setting: Setting, scale: Scale, device: torch.device | str = "cpu") -> train.Training:
+    """A training run at its start."""
+    network = networks.initialise(Network(scale.width), runtime.generator(setting.seed))
+    denoiser = edm.Preconditioned(network, SIGMA_DATA).to(device)
+    settings = train.Settings(
+        scale.steps,
+        setting.seed,
+        setting.learning_rate,
+        average=setting.average,
+        p_mean=0.5,
+        p_std=1.3,
+        precision="float32",
+    )
+
+    def batch(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        pictures, properties = setting.world.batch(scale.batch, generator)
+        return pictures, setting.scale * properties
+
+    return train.Training(denoiser, batch, settings)
+
+
+def milestones(scale: Scale) -> list[int]:
+    """The steps after which a run is looked at: evenly spaced in the square root."""
+    shares = np.arange(1, scale.evaluations + 1) / scale.evaluations
+    return sorted(set((scale.steps * shares**2).round().astype(int).clip(1).tolist()))
+
+
+def drawn(denoiser, setting: Setting, name: str, count: int) -> Tensor:
+    """Pictures (count, 3, 32, 32) that a denoiser draws when asked for a composition's means.
+
+    From the same noise at every call, so that two of them differ by the denoiser alone.
+    """
+    place = torch.tensor(circles.place_of(name)).expand(count, 2)
+    generator = train.stream(1000 + setting.seed, list(COMPOSITIONS).index(name))
+    noise = torch.randn(count, 3, classifier.SIZE, classifier.SIZE, generator=generator)
+    device = next(denoiser.parameters()).device
+    asked = setting.scale * setting.world.means(place)
+    return edm.sample(denoiser, noise.to(device), asked.to(device), **SAMPLER).cpu()
+
+
+def looked_at(denoiser, finder, setting: Setting, scale: Scale) -> tuple[dict, Tensor]:
+    """Where a denoiser's pictures of each composition lie in concept space.
+
+    Returns:
+        By composition `readable`, the share of pictures that show a disc; of these `place` and
+        `spread`, mean and standard deviation of the coordinates colour and size, `share`, how many
+        are blue and how many small, and `both`, how many are blue and small: None for fewer than
+        two. And `FILM` pictures (FILM, 3, 32, 32) of the held-out composition.
+    """
+    result, film = {}, None
+    for name in COMPOSITIONS:
+        count = scale.held_out if name == HELD_OUT else scale.others
+        pictures = drawn(denoiser, setting, name, count)
+        reading = classifier.read(finder, pictures)
+        places = setting.world.places(reading.properties)[reading.readable].double()
+        result[name] = {"readable": _rounded(reading.readable.double().mean())}
+        result[name] |= _summary(places) if len(places) > 1 else dict.fromkeys(SUMMARY)
+        film = pictures[:FILM] if name == HELD_OUT else film
+    return result, film
+
+
+def _summary(places: Tensor) -> dict:
+    beyond = (places > 0.5).double()
+    values = places.mean(0), places.std(0), beyond.mean(0), beyond.prod(1).mean()
+    return dict(zip(SUMMARY, map(_rounded, values), strict=True))
+
+
+def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
+    """Trains one setting and looks at it on the way, or does what is still missing of it.
+
+    Args:
+        setting: What is run.
+        scale: How large and how long.
+        folder: Where files go.
+
+    Returns:
+        What is in NAME.json.
+
+    Raises:
+        ValueError: There is a run of that name with another scale, a damaged file, or the
+            classifier is not accurate enough.
+        FileNotFoundError: The classifier has not been trained.
+    """
+    device = runtime.device()
+    stem = folder / setting.name
+    state, film_path = (stem.with_name(f"{stem.name}.{e}.safetensors") for e in ("state", "film"))
+    finder = classifier.trained()
+    training = prepared(setting, scale, device)
+    result = _begun(_json(stem), setting, scale, training)
+    if "seconds" in result:
+        return result
+    result["accuracy"] = classifier.checked(finder, setting.world, runtime.generator(0))
+    film = checkpoint.load(film_path)[0] if film_path.exists() else {}
+    if state.exists():
+        training.restore(state)
+    start, due = time.process_time(), milestones(scale)
+
+    def watch() -> None:
+        step = str(training.step)
+        if training.step not in due or step in result["evaluations"]:
+            return
+        seen = {}
+        for name, denoiser in (("averaged", training.averaged), ("raw", training.denoiser)):
+            seen[name], pictures = looked_at(denoiser, finder, setting, scale)
+            if name == "averaged":
+                film[step] = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        result["evaluations"][step] = seen
+        checkpoint.save(film_path, film, {"setting": asdict(setting)})
+        runtime.write_json(_json(stem), result)
+
+    bar = runtime.progress(training.run(state), setting.name, scale.steps - training.step)
+    for record in bar:
+        bar.set_postfix(step=record["step"], loss=f"{record['loss']:.3f}", refresh=False)
+        if record["step"] % max(scale.steps // 50, 1) == 0:
+            result["losses"][str(record["step"])] = round(record["loss"], 5)
+        watch()
+    header = {
+        "seconds": round(training.seconds, 1),
+        "cpu_seconds": round(time.process_time() - start, 1),
+        "precision": training.precision,
+        "provenance": runtime.provenance(),
+    }
+    weights = stem.with_name(stem.name + ".safetensors")
+    train.save_weights(weights, training.averaged, header | {"setting": asdict(setting)})
+    result |= header
+    runtime.write_json(_json(stem), result)
+    state.unlink(missing_ok=True)
+    return result
+
+
+def _json(stem: Path) -> Path:
+    return stem.with_name(stem.name + ".json")
+
+
+def _rounded(values: Tensor) -> list | float:
+    return np.round(values.double().tolist(), 4).tolist()
+
+
+def _begun(path: Path, setting: Setting, scale: Scale, training: train.Training) -> dict:
+    """The results so far of the same run, or none."""
+    own = {
+        "setting": asdict(setting),
+        "scale": asdict(scale),
+        "network": training.denoiser.network.name,
+        "parameters": networks.parameters(training.denoiser),
+    }
+    if not path.exists():
+        return own | {"evaluations": {}, "losses": {}}
+    result = runtime.read_json(path)
+    for name, value in own.items():
+        if result.get(name) != value:
+            raise ValueError(
+                f"{path} is of {name} {result.get(name)}, not {value}: move it elsewhere first"
+            )
+    return result
+
+
+def path(result: dict, weights: str = "averaged") -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Steps (T,) and places (T, 2) of each composition, from where its pictures show something.
+
+    That is the first evaluation at which, with averaged weights, at least `SHOWN` of the pictures
+    of every composition are readable; whatever comes later counts.
+
+    Raises:
+        ValueError: There is no such evaluation.
+    """
+    looks = sorted(result["evaluations"].items(), key=lambda item: int(item[0]))
+    shown = [min(seen["readable"] for seen in look["averaged"].values()) for _, look in looks]
+    if max(shown) < SHOWN:
+        raise ValueError(f"no evaluation of {result['setting']} has pictures that show a disc")
+    looks = looks[int(np.argmax(np.array(shown) >= SHOWN)) :]
+    steps = np.array([int(step) for step, _ in looks])
+    nowhere = [np.nan, np.nan]
+    places = {
+        name: np.array([look[weights][name]["place"] or nowhere for _, look in looks])
+        for name in COMPOSITIONS
+    }
+    return steps, places
+
+
+def measured(result: dict, weights: str = "averaged") -> dict:
+    """What one run says: numbers of the held-out path, and its swing beside that of the others."""
+    steps, places = path(result, weights)
+    held_out = places[HELD_OUT]
+    error = trajectory.error(held_out)
+    others = [((places[n] - COMPOSITIONS[n]) ** 2).sum(-1) for n in circles.TRAINING]
+    return {
+        "order": int(trajectory.order(held_out, steps)),
+        "passing": trajectory.first_passing(held_out, steps).tolist(),
+        "bend": float(trajectory.bend(held_out)),
+        "swing": float(curves.swing(error)),
+        "jitter": float(curves.jitter(error)),
+        "swings": bool(curves.swings(error, noisy=True)),
+        "others_swing": [bool(curves.swings(e / error[0], noisy=True)) for e in others],
+        "decay": trajectory.decay(*trajectory.speed(held_out, steps)),
+        "end": held_out[-1].tolist(),
+    }
+
+
+def foretold(results: list[dict], weights: str = "averaged") -> dict:
+    """SIM's prediction of the held-out paths of one seed, beside its rivals.
+
+    Places are taken relative to those of (red, big), the origin. Fitted to the two other training
+    compositions over all the signals.
+
+    Args:
+        results: One a signal.
+        weights: `averaged` or `raw`.
+
+    Returns:
+        `fit` and `exponentials`, as `lib.sim.bridge.Fit`; `errors`, the root mean square distance
+        over signals and evaluations, by name: `sim`, `exponentials` (one layer from zero, fitted
+        likewise), `line` (both concepts at the mean pace of the two compositions) and `sum` (the
+        sum of the two compositions' measured ways: what any linear map would do); `by_signal`,
+        the same for each; and `steps`, `measured` and `sim` paths (S, T, 2).
+    """
+    worlds = [Setting(**r["setting"]).world for r in results]
+    mu, sigma = ([getattr(w, name) for w in worlds] for name in ("mu", "sigma"))
+    steps = np.array(sorted({int(step) for r in results for step in r["evaluations"]}))
+    ways = {n: np.full((len(results), len(steps), 2), np.nan) for n in COMPOSITIONS}
+    for i, result in enumerate(results):
+        own, places = path(result, weights)
+        at = np.searchsorted(steps, own)
+        for name in COMPOSITIONS:
+            ways[name][i, at] = places[name] - places["red big"]
+    single = {COMPOSITIONS[n]: ways[n] for n in ("blue big", "red small")}
+    fit = bridge.fitted(steps, single, mu, sigma)
+    alone = bridge.fitted(steps, single, mu, sigma, one_layer=True)
+    pace = (ways["blue big"][..., :1] + ways["red small"][..., 1:]) / 2
+    paths = {
+        "sim": bridge.path(fit, mu, sigma, steps, bridge.HELD_OUT),
+        "exponentials": bridge.path(alone, mu, sigma, steps, bridge.HELD_OUT),
+        "line": np.repeat(pace, 2, -1),
+        "sum": ways["blue big"] + ways["red small"],
+    }
+    truth = ways[HELD_OUT]
+    return {
+        "fit": asdict(fit),
+        "exponentials": asdict(alone),
+        "errors": {n: bridge.distance(p, truth) for n, p in paths.items()},
+        "by_signal": {
+            n: [bridge.distance(*pair) for pair in zip(p, truth, strict=True)]
+            for n, p in paths.items()
+        },
+        "steps": steps.tolist(),
+        "measured": truth.tolist(),
+        "sim": paths["sim"].tolist(),
+    }
+
+
+def train_classifier(path: Path = classifier.WEIGHTS, steps: int = 3000) -> None:
+    """Trains the classifier, stores it in float16, and prints its accuracy as stored.
+
+    Raises:
+        ValueError: It is not accurate enough at some signal.
+    """
+    generator = runtime.generator(0)
+    finder = networks.initialise(classifier.Finder(), generator)
+    classifier.fit(finder, generator, steps)
+    header = {"network": finder.name, "steps": steps, "provenance": runtime.provenance()}
+    weights = {name: p.to(torch.float16) for name, p in finder.named_parameters()}
+    checkpoint.save(path, weights, header)
+    finder = classifier.trained(path)
+    for signal in SIGNALS:
+        shares = classifier.checked(finder, World(signal), runtime.generator(1))
+        print(f"signal {signal:g}:", " ".join(f"{n} {s:.3f}" for n, s in shares.items()))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line: runs one setting, or trains the classifier."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.experiments concept_learning", description=__doc__.split("\n")[0]
+    )
+    setting, scale = Setting(), Scale()
+    for name, value in asdict(setting).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    parser.add_argument("--width", type=int, default=scale.width, help="of the network")
+    parser.add_argument("--steps", type=int, default=scale.steps)
+    parser.add_argument("--folder", type=Path, default=RUNS)
+    parser.add_argument("--classifier", action="store_true", help="trains the classifier")
+    options = parser.parse_args(argv)
+    if options.classifier:
+        train_classifier()
+        return
+    setting = Setting(**{name: getattr(options, name) for name in asdict(setting)})
+    run(setting, replace(scale, width=options.width, steps=options.steps), options.folder)

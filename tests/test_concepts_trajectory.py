@@ -1,0 +1,82 @@
+"""Order, bend, speed and decay of paths whose answers are known."""
+
+import numpy as np
+import pytest
+
+from lib.concepts import trajectory
+
+STEPS = np.linspace(1, 55, 40) ** 2
+
+
+def exponentials(color: float, size: float) -> np.ndarray:
+    return 1 - np.exp(-np.outer(STEPS, [color, size]))
+
+
+def test_the_error_is_the_squared_distance_from_blue_and_small():
+    path = [[0, 0], [1, 0], [0.5, 1], [1, 1]]
+    assert trajectory.error(path).tolist() == [2, 1, 0.25, 0]
+
+
+def test_the_faster_concept_comes_first_and_when_it_should():
+    fine = np.linspace(0.1, 55, 4000) ** 2
+    path = 1 - np.exp(-np.outer(fine, [0.01, 0.002]))
+    passing = trajectory.first_passing(path, fine)
+    assert passing == pytest.approx(np.log(4) / np.array([0.01, 0.002]), rel=1e-3)
+    both = np.stack([exponentials(0.01, 0.002), exponentials(0.002, 0.01)])
+    assert trajectory.order(both, STEPS).tolist() == [1, -1]
+    assert trajectory.order(exponentials(0.01, 0.01), STEPS) == 0
+
+
+def test_a_concept_that_never_comes_is_last_and_none_is_a_tie():
+    path = np.stack([np.linspace(0, 0.5, 40), np.linspace(0, 1, 40)], 1)
+    color, size = trajectory.first_passing(path, STEPS)
+    assert np.isinf(color)
+    assert np.isfinite(size)
+    assert trajectory.order(path, STEPS) == -1
+    assert trajectory.order(path / 2, STEPS) == 0
+    assert trajectory.first_passing(path + 1, STEPS).tolist() == [1, 1]
+
+
+def test_a_first_passing_counts_though_the_path_turns_back():
+    path = np.array([[0.2, 0.2], [0.9, 0.3], [0.5, 0.9], [1, 1]])
+    color, size = trajectory.first_passing(path, [1, 4, 9, 16])
+    assert color == pytest.approx((1 + 0.55 / 0.7) ** 2)
+    assert size == pytest.approx((2 + 0.45 / 0.6) ** 2)
+
+
+def test_the_bend_is_one_through_a_corner_and_none_on_the_diagonal():
+    assert trajectory.bend([[0, 0], [1, 0], [1, 1]]) == 1
+    assert trajectory.bend([[0, 0], [0, 1], [1, 1]]) == -1
+    assert trajectory.bend([[0.3, 0.3], [1, 1]]) == 0
+    peak = trajectory.bend(exponentials(0.02, 0.005))
+    fine = np.linspace(0, 500, 100_000)
+    assert peak == pytest.approx((np.exp(-0.005 * fine) - np.exp(-0.02 * fine)).max(), abs=0.01)
+
+
+def test_speed_is_way_over_steps():
+    middle, speeds = trajectory.speed([[0, 0], [0.3, 0.4], [0.3, 0.4]], [10, 20, 40])
+    assert middle.tolist() == [15, 30]
+    assert speeds.tolist() == pytest.approx([0.05, trajectory.STILL / 20])
+
+
+@pytest.mark.parametrize("kind", ["exponential", "power"])
+def test_a_decay_is_told_by_its_form(kind):
+    generator = np.random.default_rng(0)
+    noise = np.exp(0.1 * generator.normal(size=40))
+    rising = np.array([1e-9, 1e-8])
+    steps = np.concatenate([[0.1, 0.5], STEPS])
+    law = np.exp(-0.002 * STEPS) if kind == "exponential" else STEPS**-1.5
+    found = trajectory.decay(steps, np.concatenate([rising, law * noise]))
+    other = {"exponential": "power", "power": "exponential"}[kind]
+    assert found[f"{kind}_left"] < 0.1 * found[f"{other}_left"]
+    value, name = (0.002, "rate") if kind == "exponential" else (1.5, "power")
+    assert found[name] == pytest.approx(value, rel=0.05)
+
+
+def test_what_is_no_path_is_refused():
+    with pytest.raises(ValueError, match=r"a path has shape \(..., T, 2\), not \(3,\)"):
+        trajectory.bend([0, 1, 2])
+    with pytest.raises(ValueError, match="as many steps"):
+        trajectory.order(np.zeros((4, 2)), [1, 2, 3])
+    with pytest.raises(ValueError, match="4 speeds or more"):
+        trajectory.decay([1, 2, 3, 4], [1, 2, 3, 1])
