@@ -33,7 +33,9 @@ SAMPLER = {"steps": 12, "sigma_min": 0.05, "sigma_max": 20.0}
 FILM = 4  # pictures of the held-out composition that are kept of each evaluation
 SHOWN = 0.25  # least share of readable pictures, from which on a path counts
 SUMMARY = ("place", "spread", "share", "both")
+ROWS = ("order", "bend", "swing", "speed", "prediction")  # of the ledger, after `concept.`
 SIGNALS = tuple(round(0.1 * k, 1) for k in range(1, 9))
+WEAK, STRONG = SIGNALS[:3], SIGNALS[-3:]
 
 
 @dataclass(frozen=True)
@@ -371,6 +373,36 @@ def foretold(results: list[dict], weights: str = "averaged") -> dict:
         "measured": truth.tolist(),
         "sim": paths["sim"].tolist(),
     }
+
+
+def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
+    """What the ledger's rows are decided by, one number a seed, with averaged weights.
+
+    `concept.order`: of the weak signals (`WEAK`) the share that learns size first, of the strong
+    ones the share that learns colour first, whichever is less. `concept.bend`: mean over signals of
+    |bend|. `concept.swing`: share of signals that swing. `concept.speed`: share at which an
+    exponential leaves less than a power law. `concept.prediction`: SIM's error over that of its
+    better rival, line or exponentials.
+
+    Args:
+        seeds: By seed the results of all `SIGNALS`, in order.
+    """
+    samples: dict[str, list[float]] = {f"concept.{name}": [] for name in ROWS}
+    for results in seeds.values():
+        found = [measured(result) for result in results]
+        order = np.array([f["order"] for f in found])
+        weak, strong = np.isin(SIGNALS, WEAK), np.isin(SIGNALS, STRONG)
+        decays, errors = [f["decay"] for f in found], foretold(results)["errors"]
+        values = (
+            min((order[weak] == -1).mean(), (order[strong] == 1).mean()),
+            np.mean([abs(f["bend"]) for f in found]),
+            np.mean([f["swings"] for f in found]),
+            np.mean([d["exponential_left"] < d["power_left"] for d in decays]),
+            errors["sim"] / min(errors["line"], errors["exponentials"]),
+        )
+        for name, value in zip(ROWS, values, strict=True):
+            samples[f"concept.{name}"].append(float(value))
+    return samples
 
 
 def train_classifier(path: Path = classifier.WEIGHTS, steps: int = 3000) -> None:
