@@ -11,6 +11,11 @@ Two kinds of studies. The settings of the paper's figures, as its public code ru
 again number by number, so that its place in the ensemble shows. And variations of one small base
 setting: depth, width, dimension, initial scale, correlation, and maps over the ratio of the
 concepts' signals and the initial scale.
+
+What is committed is a copy in `lib/results/nonlinear_sim/`. The ledger's rows are recorded from the
+files, without training:
+
+    python -m lib.experiments nonlinear_sim --record --folder lib/results/nonlinear_sim
 """
 
 import argparse
@@ -23,14 +28,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lib.book import runtime
-from lib.sim import curves, mlp, ood_loss, two_layer
+from lib.book import claims, runtime
+from lib.sim import curves, mlp, ood_loss, two_layer, untied
 from lib.sim.mlp import Setting
 
 EVERY = 10  # steps between evaluations
 SHOWN = 40  # evaluations kept in the bands
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the bands
 PUBLISHED_SEED = 2333  # of the official code
+COMMITTED = runtime.RESULTS / "nonlinear_sim"
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def figure_studies() -> list[Study]:
     studies += [
         Study(
             "four_layers_d64", "figures 2c and 3, d = 64",
-            (official((2, 4), layers=4),), published=True, detail=2,
+            (official((2, 4), layers=4),), 200, published=True, detail=2,
         ),
         Study(
             "four_layers_d2", "figures 2c and 3, d = 2",
@@ -156,10 +162,11 @@ def variation_studies() -> list[Study]:
 
 
 def main(argv: list[str]) -> None:
-    """Run the studies that are not done yet.
+    """Run the studies that are not done yet, or record the ledger's rows from those that are.
 
     Raises:
         ValueError: an unknown study, fewer than one seed, a training that diverges.
+        FileNotFoundError: rows to record from a study that is not in the folder.
     """
     studies = {study.name: study for study in figure_studies() + variation_studies()}
     parser = argparse.ArgumentParser(
@@ -168,7 +175,14 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--only", nargs="+", metavar="STUDY", help=", ".join(studies))
     parser.add_argument("--seeds", type=int, help="runs a setting, instead of each study's own")
     parser.add_argument("--folder", type=Path, default=runtime.RUNS / "nonlinear_sim")
+    parser.add_argument(
+        "--record", action="store_true", help="train nothing: record the ledger's rows"
+    )
     options = parser.parse_args(argv)
+    if options.record:
+        for id, samples in claimed(options.folder).items():
+            claims.record(id, samples)
+        return
     unknown = set(options.only or ()) - set(studies)
     if unknown:
         raise ValueError(f"unknown studies {sorted(unknown)}: choose from {', '.join(studies)}")
@@ -306,13 +320,105 @@ def rounded(values: torch.Tensor) -> list:
     return float(f"{values.item():.4g}")
 
 
-def predicted(setting: Setting, seeds, step: torch.Tensor) -> torch.Tensor:
-    """Swing (K,) of the two-layer flow from the start of each run, with its data's A."""
+def predicted(setting: Setting, seeds, step: torch.Tensor, tied: bool = True) -> torch.Tensor:
+    """Swing (K,) that a flow predicts from the start of each run, with the A of its data.
+
+    Args:
+        setting: two linear layers without biases.
+        seeds: K seeds.
+        step: steps at which the loss is evaluated.
+        tied: whether the flow is the theory's, from U U^T with U the second layer, or that of two
+            layers with weights of their own.
+    """
     runs = [mlp.draw(setting, seed) for seed in seeds]
-    u = torch.stack([run.basis.T @ run.weights[1] for run in runs])
+    w2 = torch.stack([run.basis.T @ run.weights[1] for run in runs])
     a = torch.stack([(run.points**2).mean(-1) for run in runs])
-    w = two_layer.flow(u @ u.mT, a, setting.rate * step)
+    t = setting.rate * step
+    if tied:
+        w = two_layer.flow(w2 @ w2.mT, a, t)
+    else:
+        w = untied.flow(torch.stack([run.weights[0] @ run.basis for run in runs]), w2, a, t)
     return curves.swing(ood_loss(w, replace(setting.task, d=len(setting.mu))))
+
+
+def read(name: str, folder: Path = COMMITTED) -> dict:
+    """A study's file, its settings as `Setting`.
+
+    Raises:
+        FileNotFoundError: the study is not in the folder.
+    """
+    stored = runtime.read_json(folder / f"{name}.json")
+    return stored | {"settings": [Setting(**fields) for fields in stored["settings"]]}
+
+
+def swings(row: dict, threshold: float = 0.01) -> np.ndarray:
+    """Whether each run of a row of measurements swings by more than `threshold`: bool (K,).
+
+    As `lib.sim.curves.swings` with `noisy`.
+    """
+    swing = np.array(row["swing"])
+    return (swing > threshold) & (swing > 3 * np.array(row["jitter"]))
+
+
+def claimed(folder: Path = COMMITTED) -> dict[str, np.ndarray]:
+    """The samples of each row of the ledger that this experiment decides, by the row's id.
+
+    Raises:
+        FileNotFoundError: a study is not in the folder.
+    """
+
+    def runs(name):
+        return read(name, folder)["runs"]
+
+    def gained(name, more, less):
+        """Of each seed: 1 where only the first of two settings swings, -1 where the second."""
+        rows = runs(name)
+        return swings(rows[more]).astype(int) - swings(rows[less])
+
+    def agreement(name):
+        return np.concatenate(
+            [swings(row) == (np.array(row["theory"]) > 0.01) for row in runs(name)]
+        )
+
+    plane, published = (read("four_layers_d2", folder)[key][0] for key in ("runs", "published"))
+    small = runs("three_layers_d3")
+    found = {
+        "mlp.share.d2": swings(plane),
+        "mlp.share.d3.weak": swings(small[0]),
+        "mlp.share.d3.strong": swings(small[1]),
+        "mlp.share.d64": swings(runs("four_layers_d64")[0]),
+        "mlp.published.seed": np.array(plane["swing"]) < published["swing"][0],
+        "mlp.depth": gained("depth", 3, 0),
+        "mlp.width": gained("width", 0, 5),
+        "mlp.scale": gained("scale", 5, 0),
+        "mlp.correlation": gained("correlation_linear", -1, 0),
+        "mlp.relu": gained("width", 7, 1),
+        "mlp.tied.correlation": agreement("correlation_linear"),
+        "mlp.tied.map": agreement("map_tied"),
+    }
+    for network in ("one_layer", "two_linear_layers", "two_relu_layers"):
+        weak, _, strong = runs(f"order_by_mu_{network}")
+        by_mu = [in_order(weak["learnt"], (1, 0)), in_order(strong["learnt"], (0, 1))]
+        found[f"mlp.order.mu.{network}"] = np.concatenate(by_mu)
+        varied = runs(f"order_by_sigma_{network}")[-1]
+        found[f"mlp.order.sigma.{network}"] = in_order(varied["learnt"], (0, 1))
+    singles = (0, 1, 3, 7)  # the corners 0001, 0010, 0100 and 1000: the strongest concept first
+    for network in ("one_layer", "two_relu_layers"):
+        row = runs(f"hierarchy_{network}")[0]
+        found[f"mlp.hierarchy.{network}"] = in_order(row["corner_learnt"], singles)
+    return found
+
+
+def in_order(learnt: list, order: tuple[int, ...]) -> np.ndarray:
+    """Whether each run learnt things one after the other in this order: bool (K,).
+
+    Args:
+        learnt: for each run the steps at which it learnt each thing, None if never.
+        order: indices of the things.
+    """
+    steps = np.array(learnt, float)[:, order]  # None becomes NaN
+    steps = np.where(np.isnan(steps), np.inf, steps)
+    return (steps[:, :-1] < steps[:, 1:]).all(-1)
 
 
 def published_draw(setting: Setting, seed: int) -> mlp.Run:
