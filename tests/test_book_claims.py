@@ -193,6 +193,19 @@ def test_live_rows_need_every_record_of_the_chapter(book):
         claims.live_rows("01_one")
 
 
+def test_committed_rows_are_those_of_the_recorder(book, monkeypatch):
+    claims.record("a.mean", [1.0, 2.0, 3.0])
+    claims.record("a.exact", 2.0, tolerance=0.01)
+    commit(book)
+    other = claims.Row("b", "other", "us", "experiments/b", claims.above(0.0))
+    monkeypatch.setattr(ledger, "ROWS", [*ledger.ROWS, other])
+    found = {row["id"]: row["verdict"] for row in claims.committed_rows("01_one")}
+    untested = {"a.open": "not tested", "a.later": "not tested"}
+    assert found == {"a.mean": "does not hold", "a.exact": "holds"} | untested
+    with pytest.raises(ValueError, match="no committed record of b by experiments/b"):
+        claims.committed_rows("experiments/b")
+
+
 def test_a_sampled_value_needs_its_whole_interval_within(book):
     rule = claims.within(1.0, 0.05)
     assert rule(1.0, 0.9, 1.1, True) == "does not hold"

@@ -54,6 +54,10 @@ class Chapter:
         """Shows the chapter's rows of the claims ledger, with what this run measured."""
         display(Markdown(claims.markdown(claims.live_rows(self.name))))
 
+    def experiment(self, name: str) -> None:
+        """Shows the rows of the ledger that an experiment measured, from its committed records."""
+        display(Markdown(claims.markdown(claims.committed_rows(f"experiments/{name}"))))
+
 
 def start(name: str) -> Chapter:
     """Begins a chapter: sets the figure style, forgets its old records, shows budget and time."""

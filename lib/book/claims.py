@@ -313,6 +313,21 @@ def live_rows(recorder: str) -> list[dict]:
     return [evaluated(row, records.get(row.id)) for row in own]
 
 
+def committed_rows(recorder: str) -> list[dict]:
+    """One recorder's rows, from its committed records.
+
+    Raises:
+        ValueError: a row has no record and is not declared not tested.
+    """
+    from lib.book.ledger import ROWS
+
+    own, records = [row for row in ROWS if row.recorder == recorder], committed()
+    missing = [row.id for row in own if not row.untested and row.id not in records]
+    if missing:
+        raise ValueError(f"There is no committed record of {', '.join(missing)} by {recorder}.")
+    return [evaluated(row, records.get(row.id)) for row in own]
+
+
 def evaluated(row: Row, stored: dict | None) -> dict:
     """A row with its value, interval and verdict, computed from raw numbers."""
     out = {"id": row.id, "source": row.source, "claim": row.claim, "paper": row.paper}

@@ -99,6 +99,10 @@ def figure_studies() -> list[Study]:
             (official((2, 4), **plane),), 200, published=True, detail=2,
         ),
         Study(
+            "four_layers_width", "figures 2c and 3 with the widths exchanged: d = 2, then d = 64",
+            (official((2, 4), **plane | {"hidden": 64}), official((2, 4), layers=4, hidden=4)), 100,
+        ),
+        Study(
             "three_layers_d3", "figures 13 to 16, as far as the code runs them",
             tuple(official(mu, **small) for mu in ((1, 2), (2, 4))), 200, published=True, detail=2,
         ),
