@@ -41,6 +41,12 @@ def test_ink_is_the_page_s_text_colour_and_ids_are_unique():
     assert used <= set(ids)
 
 
+def test_what_a_player_may_replace_defines_nothing_that_others_use():
+    text = figures.svg(drawn())
+    head = text[: text.index("<g ")]
+    assert head.count("<defs>") == text.count("<defs>") > 1
+
+
 def test_the_same_figure_twice_is_the_same_but_for_its_prefix():
     one, two = (re.sub(r"\bf\d+-", "", figures.svg(drawn())) for _ in range(2))
     assert one == two

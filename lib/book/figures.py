@@ -80,6 +80,10 @@ def svg(figure: Figure) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
+    # Glyphs are defined where they first occur, which may be a text that a player replaces.
+    defined = "".join(re.findall(r"<defs>.*?</defs>", text, re.S))
+    text = re.sub(r"<defs>.*?</defs>", "", text, flags=re.S)
+    text = re.sub(r"(<svg[^>]*>)", lambda match: match[1] + defined, text, count=1)
     prefix = f"f{next(_counter)}-"
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", text)
