@@ -18,6 +18,7 @@ TERMS = {
     "diversity": "01_sim_task",
     "terminal slowing": "02_linear_closed_form",
     "cross-talk": "03_swing_by",
+    "origin cluster": "04_nonlinear_sim",
 }
 
 

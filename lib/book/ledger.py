@@ -392,8 +392,8 @@ ROWS += [
         )
         for network, name in (
             ("one_layer", "Figure 2a, one layer"),
-            ("two_linear_layers", "Figure 11, two linear layers"),
-            ("two_relu_layers", "Figure 12, two layers with ReLU"),
+            ("two_linear_layers", "Figures 11 and 12, two linear layers"),
+            ("two_relu_layers", "Figures 11 and 12, two layers with ReLU"),
         )
     ),
     *(
@@ -407,8 +407,8 @@ ROWS += [
         )
         for network, name in (
             ("one_layer", "Figure 2b, one layer"),
-            ("two_linear_layers", "Figure 11, two linear layers"),
-            ("two_relu_layers", "Figure 12, two layers with ReLU"),
+            ("two_linear_layers", "Figures 11 and 12, two linear layers"),
+            ("two_relu_layers", "Figures 11 and 12, two layers with ReLU"),
         )
     ),
     Row(
