@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from lib.book import ledger
 from lib.experiments import nonlinear_sim
 from lib.experiments.nonlinear_sim import Study
 from lib.sim import curves, mlp
@@ -147,3 +148,62 @@ def test_published_draw_is_what_global_seeds_give(origin):
     for w, b, layer in zip(run.weights, run.biases, layers, strict=True):
         assert (w - layer.weight).abs().max() < 1e-6
         assert (b[:, 0] - layer.bias).abs().max() < 1e-6
+
+
+def test_rows_of_the_ledger_come_from_the_files(monkeypatch, tmp_path):
+    """Shares counted here by hand, from the committed measurements."""
+    found = nonlinear_sim.claimed()
+    ours = {row.id for row in ledger.ROWS if row.recorder == "experiments/nonlinear_sim"}
+    assert set(found) == ours
+    plane = json.loads((nonlinear_sim.COMMITTED / "four_layers_d2.json").read_text())
+    row, published = plane["runs"][0], plane["published"][0]
+    pairs = list(zip(row["swing"], row["jitter"], strict=True))
+    assert found["mlp.share.d2"].tolist() == [s > 0.01 and s > 3 * j for s, j in pairs]
+    assert found["mlp.published.seed"].sum() == sum(s < published["swing"][0] for s, _ in pairs)
+    depth = json.loads((nonlinear_sim.COMMITTED / "depth.json").read_text())
+    four, one = (
+        next(
+            np.array(run["swing"]) > 0.01
+            for setting, run in zip(depth["settings"], depth["runs"], strict=True)
+            if setting["activation"] == "linear" and setting["layers"] == layers
+        )
+        for layers in (4, 1)
+    )
+    assert found["mlp.depth"].mean() == pytest.approx(four.mean() - one.mean())
+    recorded = {}
+    monkeypatch.setattr(nonlinear_sim.claims, "record", recorded.setdefault)
+    monkeypatch.setattr(mlp, "train", None)  # any training would fail
+    nonlinear_sim.main(["--record", "--folder", str(nonlinear_sim.COMMITTED)])
+    assert set(recorded) == ours
+    with pytest.raises(FileNotFoundError):
+        nonlinear_sim.main(["--record", "--folder", str(tmp_path)])
+
+
+def test_order_of_what_was_learnt():
+    learnt = [[10, 20, None], [20, 10, 30], [10, 10, 20], [None, None, 5]]
+    assert nonlinear_sim.in_order(learnt, (0, 1)).tolist() == [True, False, False, False]
+    assert nonlinear_sim.in_order(learnt, (0, 1, 2)).tolist() == [True, False, False, False]
+    assert nonlinear_sim.in_order(learnt, (2, 0)).tolist() == [False, False, False, True]
+
+
+def test_jitter_bars_a_noisy_run():
+    row = {"swing": [0.02, 0.02, 0.002], "jitter": [0.001, 0.01, 0.0]}
+    assert nonlinear_sim.swings(row).tolist() == [True, False, False]
+    assert nonlinear_sim.swings(row, 0.001).tolist() == [True, False, True]
+
+
+def test_the_committed_studies_are_those_of_the_experiment():
+    studies = nonlinear_sim.figure_studies() + nonlinear_sim.variation_studies()
+    assert all(nonlinear_sim.done(study, nonlinear_sim.COMMITTED) for study in studies)
+    assert {study.name for study in studies} == {
+        path.stem for path in nonlinear_sim.COMMITTED.glob("*.json")
+    }
+
+
+def test_prediction_of_layers_with_their_own_weights():
+    setting = replace(TOY, n=200, batch=400, rate=0.02, epochs=600, hidden=2, scale=0.5)
+    found = mlp.collect(mlp.train([setting], range(12), nonlinear_sim.EVERY))
+    predicted = nonlinear_sim.predicted(setting, range(12), found["step"], tied=False)
+    measured = curves.swing(found["ood_loss"][0])
+    assert predicted.max() > 0.01
+    assert (predicted - measured).abs().max() < 0.02

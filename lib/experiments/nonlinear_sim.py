@@ -345,13 +345,17 @@ def predicted(setting: Setting, seeds, step: torch.Tensor, tied: bool = True) ->
     return curves.swing(ood_loss(w, replace(setting.task, d=len(setting.mu))))
 
 
-def read(name: str, folder: Path = COMMITTED) -> dict:
+def read(name: str, folder: Path | None = None) -> dict:
     """A study's file, its settings as `Setting`.
+
+    Args:
+        name: of the study.
+        folder: where it lies, `COMMITTED` if not given.
 
     Raises:
         FileNotFoundError: the study is not in the folder.
     """
-    stored = runtime.read_json(folder / f"{name}.json")
+    stored = runtime.read_json((folder or COMMITTED) / f"{name}.json")
     return stored | {"settings": [Setting(**fields) for fields in stored["settings"]]}
 
 
@@ -364,7 +368,7 @@ def swings(row: dict, threshold: float = 0.01) -> np.ndarray:
     return (swing > threshold) & (swing > 3 * np.array(row["jitter"]))
 
 
-def claimed(folder: Path = COMMITTED) -> dict[str, np.ndarray]:
+def claimed(folder: Path | None = None) -> dict[str, np.ndarray]:
     """The samples of each row of the ledger that this experiment decides, by the row's id.
 
     Raises:
