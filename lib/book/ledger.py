@@ -950,3 +950,129 @@ ROWS += [
         untested="The published data condition on colour and radius, and so does this book's model",
     ),
 ]
+
+ROWS += [
+    Row(
+        "cpc.forward",
+        "CPC gives local scores (relative difference of block scores to the enumerated joint's)",
+        LOCAL,
+        "06_cpc_lcs_lemma",
+        within(0.0, 1e-12),
+    ),
+    Row(
+        "cpc.equivalence",
+        "With a factorised background CPC and LCS are equivalent "
+        "(departure from separable and consistent)",
+        LOCAL,
+        "06_cpc_lcs_lemma",
+        within(0.0, 1e-11),
+    ),
+    Row(
+        "cpc.value",
+        "In a CPC the value of $c_1$ does not move the score outside $M_1$ (change at pixel 2)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        within(0.0, 0.0),
+    ),
+    Row(
+        "cpc.removal",
+        "In a CPC without factorised background removing $c_1$ does (change at pixel 2)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        within(1.578, 5e-4),
+    ),
+    Row(
+        "cpc.chain",
+        "Overlapping neighbourhoods: a chain with a local score is not a product "
+        "(correlation of its ends)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        above(0.1),
+    ),
+    Row(
+        "cpc.support",
+        r"Support in pieces: the score is local where the data are, at noise 0.05, though pixels "
+        r"share $\ln 2$ (largest $\partial s_1/\partial x_2$)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        within(0.0, 1e-12),
+    ),
+    Row(
+        "cpc.inconsistent",
+        "Locality for each $J$ by itself does not make a CPC (error of composing singles)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        within(1.6, 1e-12),
+    ),
+    Row(
+        "cpc.fc.composed",
+        "Adding up single conditions is exact for factorised conditionals (largest relative error)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        within(0.0, 1e-12),
+    ),
+    Row(
+        "cpc.only.composed",
+        "It is not for a CPC whose background is in one piece (largest relative error)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        above(0.1),
+    ),
+    Row(
+        "cpc.corollary",
+        "Scores for none and one condition draw 1 to 16 (share of draws with every block right)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        above(0.97),
+    ),
+    Row(
+        "cpc.decouple",
+        "The flow decouples by block (pixels of other blocks that change by a bit)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        within(0.0, 0.0),
+    ),
+    Row(
+        "cpc.sites.local",
+        "Trained on 1 to 3 objects and one label, local scores fill 1 to 16 asked sites "
+        "(share of draws with all filled)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        above(0.97),
+    ),
+    Row(
+        "cpc.sites.composed",
+        "Exact global scores, added up, do not (the same share at $K = 8$)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        below(0.2),
+    ),
+    Row(
+        "cpc.sites.extras",
+        "Local scores leave extras at the training rate (relative to $(16-K)/15$)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        within(1.0, 0.2),
+    ),
+    Row(
+        "cpc.window.narrow",
+        "A one-pixel window draws no wide objects (share of draws with all six and no more)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        below(0.2),
+    ),
+    Row(
+        "cpc.window.right",
+        "A window of radius 4 draws six after 1 to 3 (the same share)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        above(0.8),
+    ),
+    Row(
+        "cpc.window.wide",
+        "A window as long as the row does not (the same share)",
+        BOOK,
+        "06_cpc_lcs_lemma",
+        below(0.2),
+    ),
+]
