@@ -10,7 +10,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests.conftest import ROOT
-from tools import build, install, results, stamp
+from tools import build, install, results, sphinx_book, stamp
 
 
 @pytest.fixture
@@ -167,3 +167,9 @@ def test_torch_comes_from_the_right_index(monkeypatch, system, gpu, reached, ind
 
 def test_what_does_not_answer_is_not_waited_for():
     assert not install.answers("http://127.0.0.1:9/")
+
+
+def test_formulas_in_docstrings_are_formulas():
+    lines = ["At $x_0$ and", "$a", "b$: costs `$1`."]
+    sphinx_book.dollar_formulas(None, "function", "f", None, None, lines)
+    assert lines == ["At :math:`x_0` and", ":math:`a", "b`: costs `$1`."]

@@ -1,4 +1,4 @@
-"""The book's Sphinx extension: the ledger page, MathJax from the own site, no dead scripts."""
+"""The book's Sphinx extension: ledger, formulas in docstrings, own MathJax, no dead scripts."""
 
 import re
 import shutil
@@ -50,9 +50,15 @@ def mend_page(app, pagename, templatename, context, doctree) -> None:
         context["script_files"] = [s for s in context["script_files"] if "thebe" not in str(s)]
 
 
+def dollar_formulas(app, what, name, obj, options, lines) -> None:
+    """A `$...$` in a docstring is a formula, as it is in the chapters."""
+    lines[:] = re.sub(r"\$([^$]+)\$", r":math:`\1`", "\n".join(lines)).split("\n")
+
+
 def setup(app) -> dict:
     """Registers the extension."""
     app.add_directive("claims-ledger", ClaimsLedger)
+    app.connect("autodoc-process-docstring", dollar_formulas)
     app.connect("build-finished", copy_mathjax)
     app.connect("html-page-context", mend_page, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -28,7 +28,7 @@ def probability_flow(score, noise, sigmas, conditions=None):
         conditions: handed to `score` as they are.
 
     Returns:
-        The path (T, *noise.shape); its last entry is the sample.
+        The path, (T, ...) with the shape of `noise` behind; its last entry is the sample.
     """
     sigmas = torch.as_tensor(sigmas, dtype=torch.float64)
     if sigmas.ndim != 1 or len(sigmas) < 2 or (sigmas.diff() >= 0).any() or sigmas[-1] < 0:
