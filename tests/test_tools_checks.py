@@ -103,9 +103,13 @@ def test_dead_links(tmp_path, link, faults):
     assert len(checks.dead_links(site(tmp_path, f'<a href="{link}">x</a>'))) == faults
 
 
-def test_modules_behind_re_exports_are_found():
+def test_modules_behind_re_exports_are_found(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters/api.md").write_text("")
     found = checks.published_modules(ROOT, ["from lib.sim import swing, linear\nx = 1"])
     assert {"lib.sim.curves", "lib.sim.linear"} <= set(found)
+    lines = "from lib.exact.discs import (\n    draw,\n    find,\n)"
+    assert "lib.exact.discs" in checks.published_modules(tmp_path, [lines])
 
 
 def test_the_table_of_contents_is_read_as_yaml(tmp_path):

@@ -40,9 +40,9 @@ def published_modules(root: Path, cells: list[str]) -> list[str]:
     api = (root / "chapters/api.md").read_text(encoding="utf-8")
     found = set(re.findall(r"automodule:: (\S+)", api))
     for package, names in re.findall(
-        r"^from (lib[\w.]*) import ([\w, ]+)$", "\n".join(cells), re.M
+        r"^from (lib[\w.]*) import (\([^)]*\)|[\w, ]+)$", "\n".join(cells), re.M
     ):
-        for name in names.split(", "):
+        for name in re.findall(r"\w+", names):
             module = importlib.import_module(package)
             value = getattr(module, name, None) or importlib.import_module(f"{package}.{name}")
             found.add(value.__name__ if inspect.ismodule(value) else value.__module__)
