@@ -17,7 +17,7 @@ CHUNK = 8192  # numbers integrated as one system, which then fits the cache
 
 
 def field(w, m1, m2, a) -> torch.Tensor:
-    """Velocity W' = (I - W) A M1 + M2 (I - W) A of the whole map. :eq:`eq-untied-field`
+    """Velocity W' = R M1 + M2 R of the whole map, R = (I - W) A. :eq:`eq-untied-field`
 
     Args:
         w: maps W2 W1 (..., d, d). m1: W1^T W1 and m2: W2 W2^T, each (..., d, d).
