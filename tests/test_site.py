@@ -21,6 +21,7 @@ TERMS = {
     "origin cluster": "04_nonlinear_sim",
     "length generalisation": "06_cpc_lcs_lemma",
     "de Bruijn": "07_noise_and_locality",
+    "whitening": "08_feature_space",
 }
 
 

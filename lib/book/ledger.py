@@ -684,7 +684,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(0.0, 1e-13),
-        untested=SOON,
     ),
     Row(
         "feature.orthogonal",
@@ -693,7 +692,6 @@ ROWS += [
         LOCAL,
         "08_feature_space",
         within(0.0, 1e-13),
-        untested=SOON,
     ),
     Row(
         "feature.shear.table",
@@ -702,7 +700,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(0.0, 0.02),
-        untested=SOON,
     ),
     Row(
         "feature.shear.reverses",
@@ -711,7 +708,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         above(0.0),
-        untested=SOON,
     ),
     Row(
         "feature.shear.limit",
@@ -719,7 +715,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(1.0, 0.01),
-        untested=SOON,
     ),
     Row(
         "feature.shear.low",
@@ -727,7 +722,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(2.0, 0.02),
-        untested=SOON,
     ),
     Row(
         "feature.shear.high",
@@ -735,7 +729,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(-2.0, 0.02),
-        untested=SOON,
     ),
     Row(
         "feature.composed.orthogonal",
@@ -744,7 +737,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(0.0, 1e-12),
-        untested=SOON,
     ),
     Row(
         "feature.composed.shear",
@@ -752,7 +744,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         above(0.05),
-        untested=SOON,
     ),
     Row(
         "feature.nonlinear.clean",
@@ -761,7 +752,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(0.0, 1e-12),
-        untested=SOON,
     ),
     Row(
         "feature.nonlinear.noise",
@@ -769,7 +759,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         above(0.01),
-        untested=SOON,
     ),
     Row(
         "feature.nonlinear.blockwise",
@@ -778,7 +767,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(0.0, 1e-9),
-        untested=SOON,
     ),
     Row(
         "feature.orthogonality.necessary",
@@ -786,7 +774,6 @@ ROWS += [
         LOCAL,
         "08_feature_space",
         within(0.0, 1e-14),
-        untested=SOON,
     ),
     Row(
         "feature.orthogonality.shear",
@@ -794,7 +781,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(0.0, 1e-14),
-        untested=SOON,
     ),
     Row(
         "feature.orthogonality.rotation",
@@ -802,7 +788,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(0.0, 1e-13),
-        untested=SOON,
     ),
     Row(
         "feature.orthogonality.fooled",
@@ -811,7 +796,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         above(0.05),
-        untested=SOON,
     ),
     Row(
         "feature.orthogonality.silent",
@@ -819,7 +803,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(0.0, 1e-12),
-        untested=SOON,
     ),
     Row(
         "feature.recovery.jacobians",
@@ -828,7 +811,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         below(1e-3),
-        untested=SOON,
     ),
     Row(
         "feature.recovery.covariances",
@@ -837,7 +819,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         below(0.1),
-        untested=SOON,
     ),
     Row(
         "feature.recovery.rate",
@@ -845,7 +826,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(-0.5, 0.1),
-        untested=SOON,
     ),
     Row(
         "feature.recovery.many",
@@ -854,7 +834,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         below(0.1),
-        untested=SOON,
     ),
     Row(
         "feature.recovery.many.rate",
@@ -862,7 +841,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         within(-0.5, 0.1),
-        untested=SOON,
     ),
     Row(
         "feature.recovery.random",
@@ -870,7 +848,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         above(0.5),
-        untested=SOON,
     ),
     Row(
         "feature.recovery.gaussian",
@@ -878,7 +855,6 @@ ROWS += [
         BOOK,
         "08_feature_space",
         above(0.5),
-        untested=SOON,
     ),
 ]
 
