@@ -110,6 +110,11 @@ def test_modules_behind_re_exports_are_found(tmp_path):
     assert {"lib.sim.curves", "lib.sim.linear"} <= set(found)
     lines = "from lib.exact.discs import (\n    draw,\n    find,\n)"
     assert "lib.exact.discs" in checks.published_modules(tmp_path, [lines])
+    renamed = "from lib.diffusion import edm as e, train"
+    assert checks.published_modules(tmp_path, [renamed]) == [
+        "lib.diffusion.edm",
+        "lib.diffusion.train",
+    ]
 
 
 def test_the_table_of_contents_is_read_as_yaml(tmp_path):

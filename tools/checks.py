@@ -42,7 +42,7 @@ def published_modules(root: Path, cells: list[str]) -> list[str]:
     for package, names in re.findall(
         r"^from (lib[\w.]*) import (\([^)]*\)|[\w, ]+)$", "\n".join(cells), re.M
     ):
-        for name in re.findall(r"\w+", names):
+        for name in re.findall(r"(\w+)(?: as \w+)?\s*(?:,|\)|$)", names):
             module = importlib.import_module(package)
             value = getattr(module, name, None) or importlib.import_module(f"{package}.{name}")
             found.add(value.__name__ if inspect.ismodule(value) else value.__module__)
