@@ -37,7 +37,7 @@ def toy(replace_):
     replace_(train, "fastest_precision", lambda *_: "float32")
     replace_(length, "observed", lambda *a: plain[0](*a, samples=2))
     replace_(length, "localities", lambda *a: plain[1](*a, count=2, scenes=2))
-    replace_(train.Training.run, "__defaults__", (None, 2))  # saves every other step
+    replace_(length, "SAVE_EVERY", 2)
     return network
 
 
@@ -148,6 +148,7 @@ def test_a_run_watches_stores_and_resumes(finder, tmp_path, monkeypatch):
         length.run(setting, replace(TINY, steps=7), samples=2, folder=tmp_path / "cut")
 
 
+LAUNCHED = []
 SCRIPT = """
 import sys
 from tests.test_experiments_length import *
@@ -165,9 +166,22 @@ def launch(folder, *options, processes=0):
     command = [sys.executable, *(torchrun if processes else []), str(script)]
     command += ["--parameters", "250000", "--batch", "2", "--samples", "2", "--folder", str(folder)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [*command, *options], stdout=subprocess.DEVNULL, env=environment, cwd=folder
+    LAUNCHED.append(
+        subprocess.Popen(
+            [*command, *options], stdout=subprocess.DEVNULL, env=environment, cwd=folder
+        )
     )
+    return LAUNCHED[-1]
+
+
+@pytest.fixture(autouse=True)
+def no_stragglers():
+    """A test that fails leaves no process behind."""
+    yield
+    for process in LAUNCHED:
+        process.kill()
+        process.wait()
+    LAUNCHED.clear()
 
 
 def outcome(folder, name):

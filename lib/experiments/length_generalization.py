@@ -37,6 +37,7 @@ SAMPLER = {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
 TRACED = (1, 3, 6)  # numbers of objects asked for while it trains
 LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, at which locality is measured
 DATA = ("plain", "one_colour", "three")
+SAVE_EVERY = 500  # steps
 
 
 @dataclass(frozen=True)
@@ -293,13 +294,18 @@ def run(
 
     watch()
     bar = runtime.progress(
-        training.run(state), f"{setting.name} {setting.seed}", scale.steps - training.step
+        training.run(), f"{setting.name} {setting.seed}", scale.steps - training.step
     )
     for record in bar:
         bar.set_postfix(step=record["step"], loss=f"{record['loss']:.3f}", refresh=False)
         if record["step"] % max(scale.steps // 100, 1) == 0:
             result["losses"][str(record["step"])] = record["loss"]
         watch()
+        if record["step"] % SAVE_EVERY == 0 or record["step"] == scale.steps:
+            # What was measured first: a kill in between repeats steps, and loses none.
+            if not rank:
+                runtime.write_json(_json(stem), result)
+            training.save(state)
     return None if rank else _finished(stem, setting, training, finder, result, samples)
 
 
