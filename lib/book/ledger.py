@@ -638,7 +638,8 @@ ROWS += [
     Row(
         "length.causal",
         "Locality is the cause: of networks that differ in their windows only, the local one "
-        "composes six objects better than the one that sees everything (difference of skill)",
+        "composes six objects better than the one that sees everything (difference of skill; it "
+        "counts only if the latter fails, see `length.label_one.full_all`)",
         LOCAL,
         LENGTH,
         BETTER,
