@@ -875,7 +875,7 @@ ROWS += [
 ]
 
 ROWS += [
-    Row(f"length.measure.{painter}", claim, BOOK, CHAPTER_9, rule, "none", "" if MEASURED else SOON)
+    Row(f"length.measure.{painter}", claim, BOOK, CHAPTER_9, rule, untested=SOON)
     for painter, claim, rule in (
         (
             "perfect",
