@@ -2,7 +2,7 @@
 
 A denoiser is trained on scenes of 1 to 3 objects and asked for 0 to 10 locations. Settings differ
 in the labels (all locations or one), in how conditions get into the network, and, in the causal
-test, in the windows through which it sees pixels and conditions.
+test, in the windows through which it sees pixels and conditions. Run it as one of::
 
     python -m lib.experiments length_generalization --setting label_one --pixel local \\
         --conditions local --seed 0

@@ -1,5 +1,7 @@
 """What the runs of `length_generalization` measured, as the book keeps it.
 
+The command ::
+
     python -m lib.experiments length_results
 
 takes the finished runs out of runs/length_generalization/ and writes to
