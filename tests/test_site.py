@@ -84,7 +84,7 @@ def check_player(player) -> None:
         assert svg.evaluate("e => e.innerHTML") != before, "the picture did not follow its slider"
     for choice in player.locator("select").all():
         before = svg.evaluate("e => e.innerHTML")
-        choice.select_option(index=1)
+        choice.select_option(index=0 if choice.evaluate("e => e.selectedIndex") else 1)
         assert svg.evaluate("e => e.innerHTML") != before, "the picture did not follow its list"
     assert "{" not in svg.get_attribute("aria-label")
     for button in player.locator("button").all():
