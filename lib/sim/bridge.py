@@ -46,23 +46,27 @@ def second_moments(mu, sigma, gain: float = 1.0) -> np.ndarray:
     return np.array([gain**2, 1.0]) * (sigma**2 + mu**2 / 3)
 
 
-def path(fit: Fit, mu, sigma, steps, v) -> np.ndarray:
-    """Places of a composition in each setting: (S, T, 2).
+def maps(fit: Fit, mu, sigma, steps) -> np.ndarray:
+    """What each setting makes of places, at each step: (S, T, 2, 2), so that v lies at `map @ v`.
 
     Args:
         fit: The numbers shared by all settings.
         mu: (S, 2), of the condition.
         sigma: (S, 2).
         steps: (T,) of training.
-        v: The composition, (2,) of 0 and 1.
     """
-    v, t = np.asarray(v, float), fit.rate * np.asarray(steps, float)
+    t = fit.rate * np.asarray(steps, float)
     a = second_moments(mu, sigma, fit.gain)
     if fit.w0 is None:
-        return v * -np.expm1(-a[:, None, :] * t[:, None])
-    seen = np.asarray(mu, float) * [fit.gain, 1.0]
+        return -np.expm1(-a[:, None, :] * t[:, None])[..., None] * np.eye(2)
+    seen = (np.asarray(mu, float) * [fit.gain, 1.0])[:, None]  # (S, 1, 2)
     w = two_layer.flow(fit.w0, torch.from_numpy(a), torch.from_numpy(t)).numpy()
-    return (w @ (v * seen)[:, None, :, None])[..., 0] / seen[:, None, :]
+    return w * seen[..., None, :] / seen[..., :, None]
+
+
+def path(fit: Fit, mu, sigma, steps, v) -> np.ndarray:
+    """Places (S, T, 2) of the composition `v`, 0 and 1; the rest as in `maps`."""
+    return maps(fit, mu, sigma, steps) @ np.asarray(v, float)
 
 
 def fitted(steps, measured: dict, mu, sigma, one_layer: bool = False) -> Fit:
@@ -81,9 +85,11 @@ def fitted(steps, measured: dict, mu, sigma, one_layer: bool = False) -> Fit:
     if set(measured) != set(SINGLE) or not all(np.isfinite(m).any() for m in measured.values()):
         raise ValueError(f"need measured places of each of {SINGLE}, and have {set(measured)}")
 
+    truth = np.stack([measured[v] for v in SINGLE], -1)  # (S, T, 2, 2)
+
     def residual(x: np.ndarray) -> np.ndarray:
-        off = [path(_unpacked(x, one_layer), mu, sigma, steps, v) - measured[v] for v in SINGLE]
-        return np.nan_to_num(np.stack(off)).ravel()
+        columns = maps(_unpacked(x, one_layer), mu, sigma, steps)
+        return np.nan_to_num(columns - truth).ravel()
 
     rate = 1 / (np.median(second_moments(mu, sigma)) * np.median(steps))
     rates = [np.log(rate * factor) for factor in (0.5, 2.0)]
@@ -92,8 +98,9 @@ def fitted(steps, measured: dict, mu, sigma, one_layer: bool = False) -> Fit:
         starts = [[r, 0.0, *np.log([s, s]), np.arctanh(c)] for r in rates for s, c in STARTS]
     lower = [-np.inf, -3.0] + ([] if one_layer else [-12.0, -12.0, -4.0])
     upper = [np.inf, 3.0] + ([] if one_layer else [0.0, 0.0, 4.0])
+    starts = sorted(starts, key=lambda x: np.square(residual(np.array(x))).sum())[:3]
     best = min(
-        (least_squares(residual, x, bounds=(lower, upper), max_nfev=40) for x in starts),
+        (least_squares(residual, x, bounds=(lower, upper), max_nfev=30) for x in starts),
         key=lambda solution: solution.cost,
     )
     count = sum(np.isfinite(m).all(-1).sum() for m in measured.values())
@@ -104,8 +111,8 @@ def fitted(steps, measured: dict, mu, sigma, one_layer: bool = False) -> Fit:
 def _unpacked(x: np.ndarray, one_layer: bool) -> Fit:
     if one_layer:
         return Fit(float(np.exp(x[0])), float(np.exp(x[1])), None)
-    first, second = np.exp(x[2:4])
-    off = np.tanh(x[4]) * np.sqrt(first * second)
+    first, second = np.exp(x[2:4]).tolist()
+    off = float(np.tanh(x[4]) * np.sqrt(first * second))
     return Fit(float(np.exp(x[0])), float(np.exp(x[1])), ((first, off), (off, second)))
 
 
