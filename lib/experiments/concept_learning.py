@@ -5,6 +5,7 @@ RGB colour and radius, and is asked for all four, the held-out one included, whi
 
     python -m lib.experiments concept_learning --classifier
     python -m lib.experiments concept_learning --signal .4 --seed 0
+    python -m lib.experiments concept_learning --store
     python -m lib.experiments concept_learning --record
 
 A run writes NAME.json, NAME.film.safetensors (pictures on the way) and NAME.safetensors (weights)
@@ -16,11 +17,12 @@ import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lib.book import runtime
+from lib.book import claims, runtime
 from lib.concepts import circles, classifier, trajectory
 from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
 from lib.diffusion import checkpoint, edm, networks, train
@@ -36,6 +38,9 @@ SUMMARY = ("place", "spread", "share", "both")
 ROWS = ("order", "bend", "swing", "speed", "prediction")  # of the ledger, after `concept.`
 SIGNALS = tuple(round(0.1 * k, 1) for k in range(1, 9))
 WEAK, STRONG = SIGNALS[:3], SIGNALS[-3:]
+BASE = tuple(f"signal{signal:g}" for signal in SIGNALS)  # names of the settings
+WEIGHTED = (0.2, 0.4, 0.7)  # signals whose weights are stored with the book
+STORED = runtime.RESULTS / "concept_learning"
 
 
 @dataclass(frozen=True)
@@ -282,8 +287,89 @@ def _begun(path: Path, setting: Setting, scale: Scale, training: train.Training)
     return result
 
 
-def path(result: dict, weights: str = "averaged") -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Steps (T,) and places (T, 2) of each composition, from where its pictures show something.
+def table(result: dict) -> dict:
+    """A run's evaluations as arrays, in the order of `COMPOSITIONS`, and what else it holds.
+
+    Returns:
+        `steps` (T,), and for each of `averaged` and `raw` `readable` and `both` (T, 4) and `place`,
+        `spread` and `share` (T, 4, 2), as lists; None where nothing was readable.
+    """
+    looks = sorted(result["evaluations"].items(), key=lambda item: int(item[0]))
+    kept = {name: value for name, value in result.items() if name != "evaluations"}
+    kept["steps"] = [int(step) for step, _ in looks]
+    for weights in ("averaged", "raw"):
+        kept[weights] = {
+            field: [[_filled(look[weights][n], field) for n in COMPOSITIONS] for _, look in looks]
+            for field in ("readable", *SUMMARY)
+        }
+    return kept
+
+
+def _filled(seen: dict, field: str):
+    nothing = None if field == "both" else [None, None]
+    return nothing if seen[field] is None else seen[field]
+
+
+def tables(folder: Path = STORED) -> dict[str, list[dict]]:
+    """The finished runs in a folder, by setting, seeds in order; see `table`.
+
+    Args:
+        folder: `runs/concept_learning`, or what the book has stored of it.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    found: dict[str, list[dict]] = {}
+    for file in sorted(folder.glob("signal*.json")):
+        stored = runtime.read_json(file)
+        for run_ in stored.get("runs") or ([table(stored)] if "seconds" in stored else []):
+            name = Setting(**run_["setting"]).name.rpartition(".seed")[0]
+            found.setdefault(name, []).append(run_)
+    if not found:
+        raise FileNotFoundError(f"no finished run in {folder}: see `--help` for how to make one")
+    return {n: sorted(runs, key=lambda r: r["setting"]["seed"]) for n, runs in found.items()}
+
+
+def store(folder: Path = RUNS, target: Path = STORED) -> None:
+    """Stores finished runs with the book: a file a setting, and films and weights of seed 0."""
+    for name, runs in tables(folder).items():
+        runtime.write_json(target / f"{name}.json", {"runs": runs})
+        stem = folder / f"{name}.seed0"
+        if "seed0" not in [f"seed{r['setting']['seed']}" for r in runs] or name not in BASE:
+            continue
+        film, _ = checkpoint.load(stem.with_name(f"{stem.name}.film.safetensors"))
+        rows = torch.stack([film[str(step)] for step in runs[0]["steps"]], 1)  # (FILM, T, 3, ...)
+        sheet = rows.permute(0, 3, 1, 4, 2).reshape(FILM * 32, -1, 3).numpy()
+        matplotlib.image.imsave(target / f"{name}.film.png", sheet)
+        if runs[0]["setting"]["signal"] in WEIGHTED:
+            weights = (stem.with_name(f"{stem.name}.safetensors")).read_bytes()
+            checkpoint.write_atomically(target / f"{name}.safetensors", weights)
+
+
+def film(signal: float, folder: Path = STORED) -> np.ndarray:
+    """Pictures (T, FILM, 32, 32, 3) in [0, 1] of the held-out composition, seed 0, on the way.
+
+    Raises:
+        FileNotFoundError: There are none of this signal.
+    """
+    file = folder / f"signal{signal:g}.film.png"
+    if not file.exists():
+        raise FileNotFoundError(f"no film of signal {signal:g} in {folder}; there is of {SIGNALS}")
+    sheet = matplotlib.image.imread(file)[..., :3]
+    return sheet.reshape(FILM, 32, -1, 32, 3).transpose(2, 0, 1, 3, 4)
+
+
+def denoiser(signal: float, folder: Path = STORED) -> edm.Preconditioned:
+    """The trained denoiser of a signal, seed 0, averaged weights as stored.
+
+    Raises:
+        FileNotFoundError: There is none of this signal.
+    """
+    return train.load_weights(folder / f"signal{signal:g}.safetensors", Network(Scale().width))[0]
+
+
+def path(run_: dict, weights: str = "averaged") -> tuple[np.ndarray, np.ndarray]:
+    """Steps (T,) and places (T, 4, 2) of a run, from where its pictures show something.
 
     That is the first evaluation at which, with averaged weights, at least `SHOWN` of the pictures
     of every composition are readable; whatever comes later counts.
@@ -291,26 +377,20 @@ def path(result: dict, weights: str = "averaged") -> tuple[np.ndarray, dict[str,
     Raises:
         ValueError: There is no such evaluation.
     """
-    looks = sorted(result["evaluations"].items(), key=lambda item: int(item[0]))
-    shown = [min(seen["readable"] for seen in look["averaged"].values()) for _, look in looks]
-    if max(shown) < SHOWN:
-        raise ValueError(f"no evaluation of {result['setting']} has pictures that show a disc")
-    looks = looks[int(np.argmax(np.array(shown) >= SHOWN)) :]
-    steps = np.array([int(step) for step, _ in looks])
-    nowhere = [np.nan, np.nan]
-    places = {
-        name: np.array([look[weights][name]["place"] or nowhere for _, look in looks])
-        for name in COMPOSITIONS
-    }
-    return steps, places
+    shown = np.min(run_["averaged"]["readable"], 1) >= SHOWN
+    if not shown.any():
+        raise ValueError(f"no evaluation of {run_['setting']} has pictures that show a disc")
+    first = int(np.argmax(shown))
+    return np.array(run_["steps"][first:]), np.array(run_[weights]["place"][first:], float)
 
 
-def measured(result: dict, weights: str = "averaged") -> dict:
+def measured(run_: dict, weights: str = "averaged") -> dict:
     """What one run says: numbers of the held-out path, and its swing beside that of the others."""
-    steps, places = path(result, weights)
-    held_out = places[HELD_OUT]
-    error = trajectory.error(held_out)
-    others = [((places[n] - COMPOSITIONS[n]) ** 2).sum(-1) for n in circles.TRAINING]
+    steps, places = path(run_, weights)
+    keep = np.isfinite(places).all((1, 2))  # raw weights may draw nothing readable at one step
+    steps, places = steps[keep], places[keep]
+    held_out, error = places[:, -1], trajectory.error(places[:, -1])
+    others = ((places[:, :-1] - np.array(list(COMPOSITIONS.values()))[:-1]) ** 2).sum(-1).T
     return {
         "order": int(trajectory.order(held_out, steps)),
         "passing": trajectory.first_passing(held_out, steps).tolist(),
@@ -318,20 +398,20 @@ def measured(result: dict, weights: str = "averaged") -> dict:
         "swing": float(curves.swing(error)),
         "jitter": float(curves.jitter(error)),
         "swings": bool(curves.swings(error, noisy=True)),
-        "others_swing": [bool(curves.swings(e / error[0], noisy=True)) for e in others],
+        "others_swing": curves.swings(others, noisy=True).tolist(),
         "decay": trajectory.decay(*trajectory.speed(held_out, steps)),
         "end": held_out[-1].tolist(),
     }
 
 
-def foretold(results: list[dict], weights: str = "averaged") -> dict:
+def foretold(runs: list[dict], weights: str = "averaged") -> dict:
     """SIM's prediction of the held-out paths of one seed, beside its rivals.
 
     Places are taken relative to those of (red, big), the origin. Fitted to the two other training
     compositions over all the signals.
 
     Args:
-        results: One a signal.
+        runs: One a signal; see `table`.
         weights: `averaged` or `raw`.
 
     Returns:
@@ -339,40 +419,48 @@ def foretold(results: list[dict], weights: str = "averaged") -> dict:
         over signals and evaluations, by name: `sim`, `exponentials` (one layer from zero, fitted
         likewise), `line` (both concepts at the mean pace of the two compositions) and `sum` (the
         sum of the two compositions' measured ways: what any linear map would do); `by_signal`,
-        the same for each; and `steps`, `measured` and `sim` paths (S, T, 2).
+        the same for each; `steps` (T,), and `measured` and the four kinds of paths (S, T, 2).
     """
-    worlds = [Setting(**r["setting"]).world for r in results]
+    worlds = [Setting(**r["setting"]).world for r in runs]
     mu, sigma = ([getattr(w, name) for w in worlds] for name in ("mu", "sigma"))
-    steps = np.array(sorted({int(step) for r in results for step in r["evaluations"]}))
-    ways = {n: np.full((len(results), len(steps), 2), np.nan) for n in COMPOSITIONS}
-    for i, result in enumerate(results):
-        own, places = path(result, weights)
-        at = np.searchsorted(steps, own)
-        for name in COMPOSITIONS:
-            ways[name][i, at] = places[name] - places["red big"]
-    single = {COMPOSITIONS[n]: ways[n] for n in ("blue big", "red small")}
+    steps = np.array(sorted({step for r in runs for step in r["steps"]}))
+    ways = np.full((len(runs), len(steps), 4, 2), np.nan)
+    for i, run_ in enumerate(runs):
+        own, places = path(run_, weights)
+        ways[i, np.searchsorted(steps, own)] = places - places[:, :1]
+    names = list(COMPOSITIONS)
+    blue, small = (ways[:, :, names.index(n)] for n in ("blue big", "red small"))
+    truth, single = ways[:, :, -1], {(1, 0): blue, (0, 1): small}
     fit = bridge.fitted(steps, single, mu, sigma)
     alone = bridge.fitted(steps, single, mu, sigma, one_layer=True)
-    pace = (ways["blue big"][..., :1] + ways["red small"][..., 1:]) / 2
     paths = {
         "sim": bridge.path(fit, mu, sigma, steps, bridge.HELD_OUT),
         "exponentials": bridge.path(alone, mu, sigma, steps, bridge.HELD_OUT),
-        "line": np.repeat(pace, 2, -1),
-        "sum": ways["blue big"] + ways["red small"],
+        "line": np.repeat((blue[..., :1] + small[..., 1:]) / 2, 2, -1),
+        "sum": blue + small,
     }
-    truth = ways[HELD_OUT]
+    by_signal = {
+        name: [bridge.distance(*pair) for pair in zip(p, truth, strict=True)]
+        for name, p in paths.items()
+    }
     return {
-        "fit": asdict(fit),
-        "exponentials": asdict(alone),
-        "errors": {n: bridge.distance(p, truth) for n, p in paths.items()},
-        "by_signal": {
-            n: [bridge.distance(*pair) for pair in zip(p, truth, strict=True)]
-            for n, p in paths.items()
-        },
-        "steps": steps.tolist(),
-        "measured": truth.tolist(),
-        "sim": paths["sim"].tolist(),
+        "fit": fit,
+        "exponentials": alone,
+        "errors": {name: bridge.distance(p, truth) for name, p in paths.items()},
+        "by_signal": by_signal,
+        "steps": steps,
+        "measured": truth,
+        "paths": paths,
     }
+
+
+def by_seed(stored: dict[str, list[dict]]) -> dict[int, list[dict]]:
+    """The seeds with a finished run at each of `SIGNALS`, and these runs in order."""
+    seeds = {r["setting"]["seed"]: {} for name in BASE for r in stored.get(name, [])}
+    for name in BASE:
+        for run_ in stored.get(name, []):
+            seeds[run_["setting"]["seed"]][name] = run_
+    return {s: [r[n] for n in BASE] for s, r in sorted(seeds.items()) if len(r) == len(BASE)}
 
 
 def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
@@ -385,14 +473,14 @@ def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
     better rival, line or exponentials.
 
     Args:
-        seeds: By seed the results of all `SIGNALS`, in order.
+        seeds: Of `by_seed`.
     """
     samples: dict[str, list[float]] = {f"concept.{name}": [] for name in ROWS}
-    for results in seeds.values():
-        found = [measured(result) for result in results]
+    for runs in seeds.values():
+        found = [measured(run_) for run_ in runs]
         order = np.array([f["order"] for f in found])
         weak, strong = np.isin(SIGNALS, WEAK), np.isin(SIGNALS, STRONG)
-        decays, errors = [f["decay"] for f in found], foretold(results)["errors"]
+        decays, errors = [f["decay"] for f in found], foretold(runs)["errors"]
         values = (
             min((order[weak] == -1).mean(), (order[strong] == 1).mean()),
             np.mean([abs(f["bend"]) for f in found]),
@@ -424,7 +512,7 @@ def train_classifier(path: Path = classifier.WEIGHTS, steps: int = 3000) -> None
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Command line: runs one setting, or trains the classifier."""
+    """Command line: runs one setting, trains the classifier, stores runs, or records the ledger."""
     parser = argparse.ArgumentParser(
         prog="python -m lib.experiments concept_learning", description=__doc__.split("\n")[0]
     )
@@ -435,7 +523,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=scale.steps)
     parser.add_argument("--folder", type=Path, default=RUNS)
     parser.add_argument("--classifier", action="store_true", help="trains the classifier")
+    parser.add_argument("--store", action="store_true", help="stores finished runs with the book")
+    parser.add_argument("--record", action="store_true", help="the ledger's rows, as stored")
     options = parser.parse_args(argv)
+    if options.store:
+        store(options.folder)
+        return
+    if options.record:
+        for id, samples in verdict_samples(by_seed(tables())).items():
+            claims.record(id, samples)
+        return
     if options.classifier:
         train_classifier()
         return
