@@ -80,7 +80,7 @@ def read(finder: Finder, pictures: Tensor) -> Reading:
     left = (pixels - basis @ colors).square().mean((1, 2))
     variance = (pixels - pixels.mean(1, keepdim=True)).square().mean((1, 2))
     properties = torch.cat([(colors[:, 0] + 1) / 2, radius[:, None]], 1)
-    return Reading(properties, 1 - left / variance.clamp(min=1e-8))
+    return Reading(properties, (variance - left) / (variance + 1e-6))  # 0 for one colour
 
 
 def accuracy(finder: Finder, world: World, samples: int, generator: torch.Generator) -> dict:

@@ -40,6 +40,7 @@ SIGNALS = tuple(round(0.1 * k, 1) for k in range(1, 9))
 WEAK, STRONG = SIGNALS[:3], SIGNALS[-3:]
 BASE = tuple(f"signal{signal:g}" for signal in SIGNALS)  # names of the settings
 WEIGHTED = (0.2, 0.4, 0.7)  # signals whose weights are stored with the book
+BLUE_BIG, RED_SMALL = (list(COMPOSITIONS).index(name) for name in ("blue big", "red small"))
 STORED = runtime.RESULTS / "concept_learning"
 
 
@@ -331,7 +332,10 @@ def tables(folder: Path = STORED) -> dict[str, list[dict]]:
 
 
 def store(folder: Path = RUNS, target: Path = STORED) -> None:
-    """Stores finished runs with the book: a file a setting, and films and weights of seed 0."""
+    """Stores finished runs with the book: a file a setting, films and weights of seed 0, fits."""
+    complete = by_seed(tables(folder))
+    fitted = {seed: [asdict(fit) for fit in fits(runs)] for seed, runs in complete.items()}
+    runtime.write_json(target / "fits.json", fitted)
     for name, runs in tables(folder).items():
         runtime.write_json(target / f"{name}.json", {"runs": runs})
         stem = folder / f"{name}.seed0"
@@ -385,7 +389,11 @@ def path(run_: dict, weights: str = "averaged") -> tuple[np.ndarray, np.ndarray]
 
 
 def measured(run_: dict, weights: str = "averaged") -> dict:
-    """What one run says: numbers of the held-out path, and its swing beside that of the others."""
+    """What one run says: numbers of the held-out path, and how the others' errors rise.
+
+    `others_swing` is the same rule for each training composition, `others_rise` its largest rise
+    over the held-out error's start, so that it compares with `swing`.
+    """
     steps, places = path(run_, weights)
     keep = np.isfinite(places).all((1, 2))  # raw weights may draw nothing readable at one step
     steps, places = steps[keep], places[keep]
@@ -399,59 +407,83 @@ def measured(run_: dict, weights: str = "averaged") -> dict:
         "jitter": float(curves.jitter(error)),
         "swings": bool(curves.swings(error, noisy=True)),
         "others_swing": curves.swings(others, noisy=True).tolist(),
+        "others_rise": (curves.swing(others).numpy() * others[:, 0] / error[0]).tolist(),
         "decay": trajectory.decay(*trajectory.speed(held_out, steps)),
         "end": held_out[-1].tolist(),
     }
 
 
-def foretold(runs: list[dict], weights: str = "averaged") -> dict:
-    """SIM's prediction of the held-out paths of one seed, beside its rivals.
-
-    Places are taken relative to those of (red, big), the origin. Fitted to the two other training
-    compositions over all the signals.
+def ways(runs: list[dict], weights: str = "averaged") -> tuple[np.ndarray, np.ndarray]:
+    """Steps (T,) and places (S, T, 4, 2) relative to those of (red, big); NaN where none counts.
 
     Args:
         runs: One a signal; see `table`.
         weights: `averaged` or `raw`.
-
-    Returns:
-        `fit` and `exponentials`, as `lib.sim.bridge.Fit`; `errors`, the root mean square distance
-        over signals and evaluations, by name: `sim`, `exponentials` (one layer from zero, fitted
-        likewise), `line` (both concepts at the mean pace of the two compositions) and `sum` (the
-        sum of the two compositions' measured ways: what any linear map would do); `by_signal`,
-        the same for each; `steps` (T,), and `measured` and the four kinds of paths (S, T, 2).
     """
-    worlds = [Setting(**r["setting"]).world for r in runs]
-    mu, sigma = ([getattr(w, name) for w in worlds] for name in ("mu", "sigma"))
     steps = np.array(sorted({step for r in runs for step in r["steps"]}))
-    ways = np.full((len(runs), len(steps), 4, 2), np.nan)
+    found = np.full((len(runs), len(steps), 4, 2), np.nan)
     for i, run_ in enumerate(runs):
         own, places = path(run_, weights)
-        ways[i, np.searchsorted(steps, own)] = places - places[:, :1]
-    names = list(COMPOSITIONS)
-    blue, small = (ways[:, :, names.index(n)] for n in ("blue big", "red small"))
-    truth, single = ways[:, :, -1], {(1, 0): blue, (0, 1): small}
-    fit = bridge.fitted(steps, single, mu, sigma)
-    alone = bridge.fitted(steps, single, mu, sigma, one_layer=True)
-    paths = {
-        "sim": bridge.path(fit, mu, sigma, steps, bridge.HELD_OUT),
-        "exponentials": bridge.path(alone, mu, sigma, steps, bridge.HELD_OUT),
-        "line": np.repeat((blue[..., :1] + small[..., 1:]) / 2, 2, -1),
-        "sum": blue + small,
-    }
+        found[i, np.searchsorted(steps, own)] = places - places[:, :1]
+    return steps, found
+
+
+def fits(runs: list[dict], weights: str = "averaged") -> tuple[bridge.Fit, bridge.Fit]:
+    """SIM, and one layer from zero, fitted to (blue, big) and (red, small) at all signals."""
+    steps, found = ways(runs, weights)
+    single = {(1, 0): found[:, :, BLUE_BIG], (0, 1): found[:, :, RED_SMALL]}
+    mu, sigma = mu_and_sigma(runs)
+    return tuple(bridge.fitted(steps, single, mu, sigma, alone) for alone in (False, True))
+
+
+def mu_and_sigma(runs: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """SIM's numbers of each run's world, (S, 2) each, in units of the condition."""
+    worlds = [Setting(**r["setting"]).world for r in runs]
+    return np.array([w.mu for w in worlds]), np.array([w.sigma for w in worlds])
+
+
+def foretold(
+    runs: list[dict], fitted: tuple[bridge.Fit, bridge.Fit], weights: str = "averaged"
+) -> dict:
+    """SIM's prediction of the held-out paths of one seed, beside its rivals.
+
+    Places are taken relative to those of (red, big), the origin.
+
+    Args:
+        runs: One a signal; see `table`.
+        fitted: Of `fits`.
+        weights: `averaged` or `raw`.
+
+    Returns:
+        `errors`, the root mean square distance over signals and evaluations, by name: `sim`,
+        `exponentials` (one layer from zero, fitted likewise), `line` (both concepts at the mean
+        pace of the two compositions) and `sum` (the sum of the two compositions' measured ways:
+        what any linear map would do); `by_signal`, the same for each; `steps` (T,), and `measured`
+        and the four kinds of `paths` (S, T, 2).
+    """
+    steps, found = ways(runs, weights)
+    blue, small, truth = (found[:, :, k] for k in (BLUE_BIG, RED_SMALL, -1))
+    mu, sigma = mu_and_sigma(runs)
+    sim, alone = (bridge.path(fit, mu, sigma, steps, bridge.HELD_OUT) for fit in fitted)
+    line = np.repeat((blue[..., :1] + small[..., 1:]) / 2, 2, -1)
+    paths = {"sim": sim, "exponentials": alone, "line": line, "sum": blue + small}
     by_signal = {
         name: [bridge.distance(*pair) for pair in zip(p, truth, strict=True)]
         for name, p in paths.items()
     }
     return {
-        "fit": fit,
-        "exponentials": alone,
         "errors": {name: bridge.distance(p, truth) for name, p in paths.items()},
         "by_signal": by_signal,
         "steps": steps,
         "measured": truth,
         "paths": paths,
     }
+
+
+def stored_fits(folder: Path = STORED) -> dict[int, tuple[bridge.Fit, bridge.Fit]]:
+    """`fits` of each complete seed, as stored with the book."""
+    stored = runtime.read_json(folder / "fits.json")
+    return {int(seed): tuple(bridge.Fit(**f) for f in pair) for seed, pair in stored.items()}
 
 
 def by_seed(stored: dict[str, list[dict]]) -> dict[int, list[dict]]:
@@ -480,7 +512,8 @@ def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
         found = [measured(run_) for run_ in runs]
         order = np.array([f["order"] for f in found])
         weak, strong = np.isin(SIGNALS, WEAK), np.isin(SIGNALS, STRONG)
-        decays, errors = [f["decay"] for f in found], foretold(runs)["errors"]
+        decays = [f["decay"] for f in found]
+        errors = foretold(runs, fits(runs))["errors"]
         values = (
             min((order[weak] == -1).mean(), (order[strong] == 1).mean()),
             np.mean([abs(f["bend"]) for f in found]),

@@ -1,0 +1,207 @@
+"""The concept-learning experiment at toy size: runs, resumes, stores, and says what it should."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lib.book import runtime
+from lib.concepts import classifier
+from lib.concepts.circles import COMPOSITIONS
+from lib.experiments import concept_learning as experiment
+from lib.experiments.concept_learning import Scale, Setting
+from lib.sim import bridge
+
+TINY = Scale(width=4, steps=4, batch=2, evaluations=2, held_out=4, others=3)
+TRUE = bridge.Fit(0.02, 0.8, ((0.1, 0.07), (0.07, 0.1)))
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(experiment, "SAMPLER", experiment.SAMPLER | {"steps": 2})
+
+
+def imagined(signal: float, seed: int, noise: float = 0.0) -> dict:
+    """A stored run that follows the theory from (1/3, 1/3) on."""
+    setting = Setting(signal=signal, seed=seed)
+    steps = experiment.milestones(Scale())
+    mu, sigma = [setting.world.mu], [setting.world.sigma]
+    generator = np.random.default_rng(seed)
+    ways = [bridge.path(TRUE, mu, sigma, steps, v)[0] for v in COMPOSITIONS.values()]
+    place = np.stack(ways, 1) + noise * generator.normal(size=(len(steps), 4, 2))
+    readable = np.ones((len(steps), 4))
+    readable[:2] = 0.1
+    look = {"place": place.tolist(), "readable": readable.tolist()}
+    return {"setting": setting.__dict__, "steps": steps, "averaged": look, "raw": look}
+
+
+@pytest.fixture(scope="module")
+def seeds() -> dict[int, list[dict]]:
+    return {s: [imagined(x, s, 1e-3) for x in experiment.SIGNALS] for s in (0, 1)}
+
+
+def test_evaluations_are_even_in_the_square_root_of_the_step():
+    steps = experiment.milestones(Scale())
+    assert len(steps) == 20
+    assert steps[-1] == 3000
+    assert np.ptp(np.diff(np.sqrt(steps))) < 0.3
+    assert steps[0] < 10
+
+
+def test_a_run_looks_stores_and_resumes(tmp_path, monkeypatch):
+    setting = Setting(signal=0.4, seed=3)
+    whole = experiment.run(setting, TINY, tmp_path / "whole")
+    assert sorted(p.name for p in (tmp_path / "whole").iterdir()) == [
+        "signal0.4.seed3.film.safetensors",
+        "signal0.4.seed3.json",
+        "signal0.4.seed3.safetensors",
+    ]
+    assert list(whole["evaluations"]) == ["1", "4"]
+    look = whole["evaluations"]["4"]["averaged"]
+    assert list(look) == list(COMPOSITIONS)
+    assert look["blue small"]["readable"] == 0
+    assert look["blue small"]["place"] is None
+    assert experiment.run(setting, TINY, tmp_path / "whole") == whole
+
+    plain, calls = experiment.looked_at, []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(experiment, "looked_at", killed)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run(setting, TINY, tmp_path / "cut")
+    monkeypatch.setattr(experiment, "looked_at", plain)
+    resumed = experiment.run(setting, TINY, tmp_path / "cut")
+    for name in ("evaluations", "losses", "parameters", "setting", "accuracy"):
+        assert resumed[name] == whole[name]
+    with pytest.raises(ValueError, match=r"is of scale .* move it elsewhere"):
+        experiment.run(setting, replace(TINY, steps=7), tmp_path / "cut")
+
+
+def test_a_bad_classifier_stops_the_run(tmp_path, monkeypatch):
+    bad = classifier.Finder()
+    monkeypatch.setattr(classifier, "trained", lambda: bad)
+    with pytest.raises(ValueError, match="each must be at least"):
+        experiment.run(Setting(), TINY, tmp_path)
+
+
+def test_pictures_differ_by_the_denoiser_alone():
+    setting = Setting(signal=0.4)
+    training = experiment.prepared(setting, TINY)
+    once, twice = (experiment.drawn(training.averaged, setting, "red big", 3) for _ in range(2))
+    assert torch.equal(once, twice)
+    assert once.shape == (3, 3, 32, 32)
+    with pytest.raises(ValueError, match="a composition is one of"):
+        experiment.drawn(training.averaged, setting, "red huge", 3)
+
+
+def test_the_network_predicts_the_picture_above_its_level():
+    training = experiment.prepared(Setting(), TINY)
+    x = torch.randn(2, 3, 32, 32, generator=runtime.generator(0))
+    network, sigma = training.denoiser.network, 5.0
+    asked = torch.zeros(2, 4)
+    inner = network.inner(x / 25.016**0.5, torch.full((2,), np.log(sigma) / 4), asked)
+    total = (sigma**2 + experiment.SIGMA_DATA**2) ** 0.5
+    inner = network.inner(x / total, torch.full((2,), float(np.log(sigma) / 4)), asked)
+    expected = sigma * experiment.SIGMA_DATA / total * inner
+    found = training.denoiser(x, sigma, asked)
+    assert (found - expected).norm() < 1e-3 * x.norm()
+
+
+def test_a_path_counts_from_where_pictures_show_something():
+    run_ = imagined(0.4, 0)
+    steps, places = experiment.path(run_)
+    assert steps[0] == run_["steps"][2]
+    assert places.shape == (18, 4, 2)
+    blind = imagined(0.4, 0)
+    blind["averaged"]["readable"] = np.zeros((20, 4)).tolist()
+    with pytest.raises(ValueError, match=r"no evaluation of .* show a disc"):
+        experiment.path(blind)
+
+
+def test_the_theorys_own_paths_are_foretold(seeds):
+    fitted = experiment.fits(seeds[0])
+    told = experiment.foretold(seeds[0], fitted)
+    assert told["errors"]["sim"] < 0.01
+    assert told["errors"]["sum"] < 0.01  # it is linear
+    assert min(told["errors"][n] for n in ("line", "exponentials")) > 10 * told["errors"]["sim"]
+    assert len(told["by_signal"]["sim"]) == 8
+
+
+def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds, monkeypatch):
+    monkeypatch.setattr(experiment, "fits", lambda runs: (TRUE, bridge.Fit(0.02, 0.8, None)))
+    samples = experiment.verdict_samples(seeds)
+    assert sorted(samples) == sorted(f"concept.{name}" for name in experiment.ROWS)
+    orders = [[experiment.measured(r)["order"] for r in runs] for runs in seeds.values()]
+    assert orders[0][0] == -1  # a weak colour comes last
+    assert orders[0][-1] == 1
+    assert samples["concept.order"] == [1, 1]
+    assert max(samples["concept.prediction"]) < 0.2
+    for bend, runs in zip(samples["concept.bend"], seeds.values(), strict=True):
+        each = [abs(experiment.measured(r)["bend"]) for r in runs]
+        assert bend == pytest.approx(np.mean(each))
+
+
+def test_what_is_stored_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "BASE", ("signal0.4",))
+    monkeypatch.setattr(experiment, "SIGNALS", (0.4,))
+    fit = bridge.Fit(0.1, 1.0, ((0.1, 0.0), (0.0, 0.1)))
+    monkeypatch.setattr(experiment, "fits", lambda runs: (fit, bridge.Fit(0.1, 1.0, None)))
+    monkeypatch.setattr(experiment, "Scale", lambda: TINY)
+    for seed in (1, 0):
+        experiment.run(Setting(seed=seed), TINY, tmp_path / "runs")
+    experiment.store(tmp_path / "runs", tmp_path / "book")
+    runs = experiment.tables(tmp_path / "book")["signal0.4"]
+    assert [r["setting"]["seed"] for r in runs] == [0, 1]
+    assert runs == json.loads(json.dumps(experiment.tables(tmp_path / "runs")["signal0.4"]))
+    assert experiment.film(0.4, tmp_path / "book").shape == (2, experiment.FILM, 32, 32, 3)
+    assert experiment.stored_fits(tmp_path / "book")[1][0] == replace(fit, w0=[[0.1, 0], [0, 0.1]])
+    assert experiment.denoiser(0.4, tmp_path / "book").network.name.startswith("unet.continuous")
+    with pytest.raises(FileNotFoundError, match=r"no film of signal 0.7"):
+        experiment.film(0.7, tmp_path / "book")
+    with pytest.raises(FileNotFoundError, match="no finished run"):
+        experiment.tables(tmp_path)
+
+
+def test_the_film_is_what_was_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "BASE", ("signal0.4",))
+    monkeypatch.setattr(experiment, "by_seed", lambda stored: {})
+    experiment.run(Setting(), TINY, tmp_path / "runs")
+    experiment.store(tmp_path / "runs", tmp_path / "book")
+    stored, _ = experiment.checkpoint.load(tmp_path / "runs/signal0.4.seed0.film.safetensors")
+    film = experiment.film(0.4, tmp_path / "book")
+    for k, step in enumerate(("1", "4")):
+        expected = stored[step].permute(0, 2, 3, 1).numpy() / 255
+        assert np.abs(film[k] - expected).max() < 1e-6
+
+
+def test_the_command_line_runs_a_setting(monkeypatch):
+    made = []
+    monkeypatch.setattr(experiment, "run", lambda *arguments: made.append(arguments))
+    experiment.main(["--signal", ".4", "--seed", "2", "--learning-rate", "1e-3", "--steps", "9"])
+    ((setting, scale, _),) = made
+    assert setting == Setting(0.4, 2, learning_rate=1e-3)
+    assert setting.name == "signal0.4.learning_rate-0.001.seed2"
+    assert scale.steps == 9
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"signal": 0}, r"signal must lie in \(0, 1\]"),
+        ({"signal": 1.5}, r"signal must lie in \(0, 1\]"),
+        ({"jitter": 3}, "jitter must lie in"),
+        ({"seed": -1}, "need seed >= 0"),
+        ({"scale": 0}, "scale > 0"),
+        ({"average": 1}, "decay must lie in"),
+    ],
+)
+def test_unknown_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Setting(**settings)
