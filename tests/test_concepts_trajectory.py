@@ -53,6 +53,12 @@ def test_the_bend_is_one_through_a_corner_and_none_on_the_diagonal():
     assert peak == pytest.approx((np.exp(-0.005 * fine) - np.exp(-0.02 * fine)).max(), abs=0.01)
 
 
+def test_a_retreat_is_the_way_of_the_largest_rise():
+    path = [[0, 0], [0.8, 0.5], [0.7, 0.5], [1, 0.6], [0.5, 0.9], [1, 1]]
+    assert trajectory.retreat(path) == pytest.approx([-0.5, 0.3])
+    assert trajectory.retreat([[0, 0], [0.5, 0.6], [1, 1]]).tolist() == [0, 0]
+
+
 def test_speed_is_way_over_steps():
     middle, speeds = trajectory.speed([[0, 0], [0.3, 0.4], [0.3, 0.4]], [10, 20, 40])
     assert middle.tolist() == [15, 30]

@@ -19,6 +19,7 @@ TERMS = {
     "terminal slowing": "02_linear_closed_form",
     "cross-talk": "03_swing_by",
     "origin cluster": "04_nonlinear_sim",
+    "colour signal": "05_concept_diffusion",
     "length generalisation": "06_cpc_lcs_lemma",
     "de Bruijn": "07_noise_and_locality",
     "whitening": "08_feature_space",

@@ -53,6 +53,14 @@ def bend(path) -> np.ndarray:
     return np.take_along_axis(lead, np.abs(lead).argmax(-1)[..., None], -1)[..., 0]
 
 
+def retreat(path) -> np.ndarray:
+    """The way from the minimum to the maximum of the error's largest rise: (T, 2) -> (2,)."""
+    path = _checked(path)
+    off = error(path)
+    top = int((off - np.minimum.accumulate(off)).argmax())
+    return path[top] - path[int(off[: top + 1].argmin())]
+
+
 def speed(path, steps) -> tuple[np.ndarray, np.ndarray]:
     """Middle steps (T - 1,) and way a step between evaluations, (..., T, 2) -> (..., T - 1).
 

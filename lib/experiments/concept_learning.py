@@ -32,6 +32,7 @@ RUNS = runtime.RUNS / "concept_learning"
 SIGMA_DATA = 0.4  # standard deviation of the pictures
 LEVEL = 0.1  # of noise, below which details of pictures are not learned well
 SAMPLER = {"steps": 12, "sigma_min": 0.05, "sigma_max": 20.0}
+SAVE_EVERY = 500  # steps
 FILM = 4  # pictures of the held-out composition that are kept of each evaluation
 SHOWN = 0.25  # least share of readable pictures, from which on a path counts
 SUMMARY = ("place", "spread", "share", "both")
@@ -241,12 +242,16 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         checkpoint.save(film_path, film, {"setting": asdict(setting)})
         runtime.write_json(_json(stem), result)
 
-    bar = runtime.progress(training.run(state), setting.name, scale.steps - training.step)
+    bar = runtime.progress(training.run(), setting.name, scale.steps - training.step)
     for record in bar:
         bar.set_postfix(step=record["step"], loss=f"{record['loss']:.3f}", refresh=False)
         if record["step"] % max(scale.steps // 50, 1) == 0:
             result["losses"][str(record["step"])] = round(record["loss"], 5)
         watch()
+        if record["step"] % SAVE_EVERY == 0 or record["step"] == scale.steps:
+            # What was measured first: a kill in between repeats steps, and loses none.
+            runtime.write_json(_json(stem), result)
+            training.save(state)
     header = {
         "seconds": round(training.seconds, 1),
         "cpu_seconds": round(time.process_time() - start, 1),
@@ -392,7 +397,8 @@ def measured(run_: dict, weights: str = "averaged") -> dict:
     """What one run says: numbers of the held-out path, and how the others' errors rise.
 
     `others_swing` is the same rule for each training composition, `others_rise` its largest rise
-    over the held-out error's start, so that it compares with `swing`.
+    over the held-out error's start, so that it compares with `swing`. `retreat` is the way (colour,
+    size) that the held-out place goes during its largest rise.
     """
     steps, places = path(run_, weights)
     keep = np.isfinite(places).all((1, 2))  # raw weights may draw nothing readable at one step
@@ -406,6 +412,7 @@ def measured(run_: dict, weights: str = "averaged") -> dict:
         "swing": float(curves.swing(error)),
         "jitter": float(curves.jitter(error)),
         "swings": bool(curves.swings(error, noisy=True)),
+        "retreat": trajectory.retreat(held_out).tolist(),
         "others_swing": curves.swings(others, noisy=True).tolist(),
         "others_rise": (curves.swing(others).numpy() * others[:, 0] / error[0]).tolist(),
         "decay": trajectory.decay(*trajectory.speed(held_out, steps)),
