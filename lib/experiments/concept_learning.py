@@ -507,9 +507,9 @@ def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
 
     `concept.order`: of the weak signals (`WEAK`) the share that learns size first, of the strong
     ones the share that learns colour first, whichever is less. `concept.bend`: mean over signals of
-    |bend|. `concept.swing`: share of signals that swing. `concept.speed`: share at which an
-    exponential leaves less than a power law. `concept.prediction`: SIM's error over that of its
-    better rival, line or exponentials.
+    the size of the bend. `concept.swing`: share of signals that swing. `concept.speed`: share at
+    which an exponential leaves less than a power law. `concept.prediction`: SIM's error over that
+    of its better rival, line or exponentials.
 
     Args:
         seeds: Of `by_seed`.
