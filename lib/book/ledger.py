@@ -919,8 +919,8 @@ ROWS += [
     ),
     Row(
         "concept.bend",
-        "Its held-out path bends towards a training corner (largest $|$colour $-$ size$|$, mean "
-        "over signals; 1 is the corner)",
+        "Its held-out path bends towards a training corner (largest difference of colour and "
+        "size, mean over signals; 1 is the corner)",
         SWING_BY,
         "experiments/concept_learning",
         above(0.25, "holds at our scale"),
