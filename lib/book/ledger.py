@@ -905,8 +905,6 @@ ROWS += [
     ),
 ]
 
-CONCEPTS = SOON  # empty once five seeds of every signal are stored
-
 ROWS += [
     Row(
         "concept.order",
@@ -915,7 +913,6 @@ ROWS += [
         SWING_BY,
         "experiments/concept_learning",
         above(0.5, "holds at our scale"),
-        untested=CONCEPTS,
     ),
     Row(
         "concept.bend",
@@ -924,7 +921,6 @@ ROWS += [
         SWING_BY,
         "experiments/concept_learning",
         above(0.25, "holds at our scale"),
-        untested=CONCEPTS,
     ),
     Row(
         "concept.swing",
@@ -933,7 +929,6 @@ ROWS += [
         SWING_BY,
         "experiments/concept_learning",
         above(0.5, "holds at our scale"),
-        untested=CONCEPTS,
     ),
     Row(
         "concept.speed",
@@ -942,7 +937,6 @@ ROWS += [
         SWING_BY,
         "experiments/concept_learning",
         above(0.5, "holds at our scale"),
-        untested=CONCEPTS,
     ),
     Row(
         "concept.prediction",
@@ -951,7 +945,6 @@ ROWS += [
         BOOK,
         "experiments/concept_learning",
         below(1.0, "holds at our scale"),
-        untested=CONCEPTS,
     ),
     Row(
         "concept.text",
