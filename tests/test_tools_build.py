@@ -143,7 +143,8 @@ def test_only_laptop_records_and_experiments_are_committed(tmp_path):
     committed.mkdir()
     (committed / "05_gone.json").write_text("{}")
     (runs / "long/claims.json").write_text("{}")
-    results.copy_claims(live, runs, committed)
+    results.copy_claims(live, committed)
+    results.copy_experiments(runs, committed)
     found = sorted(str(p.relative_to(committed)) for p in committed.rglob("*.json"))
     assert found == ["01_one.json", "experiments/long.json"]
 

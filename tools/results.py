@@ -23,6 +23,7 @@ def main(root: Path = build.ROOT) -> int:
     """Command line; 1 where a chapter failed."""
     times: dict[str, dict] = {}
     shutil.rmtree(claims.LIVE, ignore_errors=True)  # records of chapters that are gone
+    copy_experiments(runtime.RUNS, claims.COMMITTED)  # chapters show them
     os.environ["BOOK_NEW_RESULTS"] = "1"  # what is committed is not what these are held against
     try:
         for budget in ("laptop", "smoke"):
@@ -30,7 +31,7 @@ def main(root: Path = build.ROOT) -> int:
             for path in checks.toc_notebooks(root, copy):
                 times.setdefault(path.stem, {})[budget] = measured(path)
             if budget == "laptop":
-                copy_claims(claims.LIVE, runtime.RUNS, claims.COMMITTED)
+                copy_claims(claims.LIVE, claims.COMMITTED)
     except build.BuildError as error:
         print(error, file=sys.stderr)
         return 1
@@ -61,14 +62,18 @@ def processor() -> str:
     return found.group(1).strip() if found else platform.processor() or platform.machine()
 
 
-def copy_claims(live: Path, runs: Path, committed: Path) -> None:
-    """Copies the records of laptop runs, never of smoke runs, and of experiments."""
+def copy_claims(live: Path, committed: Path) -> None:
+    """Copies the records of laptop runs, never of smoke runs."""
     for path in committed.glob("*.json"):
         path.unlink()
     for path in sorted(live.glob("*.laptop.json")):
         target = committed / f"{path.name.removesuffix('.laptop.json')}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
+
+
+def copy_experiments(runs: Path, committed: Path) -> None:
+    """Copies the records of experiments."""
     for path in sorted(runs.glob("*/claims.json")):
         target = committed / "experiments" / f"{path.parent.name}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
