@@ -152,7 +152,6 @@ def trained(path: str | Path = WEIGHTS) -> Finder:
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or holds another network.
     """
-    weights, _ = checkpoint.load(path, Finder.name)
     finder = Finder()
-    finder.load_state_dict({name: weight.float() for name, weight in weights.items()})
-    return finder.requires_grad_(False).eval()
+    checkpoint.load_into(path, finder)
+    return finder

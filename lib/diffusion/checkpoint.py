@@ -12,7 +12,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 FORMAT = "compositional-diffusion-book/1"
 
@@ -98,6 +98,29 @@ def load(path: str | Path, network: str | None = None) -> tuple[dict[str, Tensor
             f"{path} is a checkpoint of the network {header.get('network')!r}, not of {network!r}"
         )
     return tensors, header
+
+
+def load_into(path: str | Path, network: nn.Module) -> dict:
+    """Puts stored weights into a network, in float32, for use and not for training.
+
+    Args:
+        path: The file.
+        network: Changed in place; with the `name` of the stored one.
+
+    Returns:
+        The header.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, or of another network.
+    """
+    weights, header = load(path, network.name)
+    try:
+        network.load_state_dict({name: weight.float() for name, weight in weights.items()})
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit the network {network.name!r}: {error}") from error
+    network.requires_grad_(False).eval()
+    return header
 
 
 def _metadata(path: Path, raw: bytes) -> dict[str, str]:

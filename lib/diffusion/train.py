@@ -286,11 +286,7 @@ def load_weights(path: str | Path, network: nn.Module) -> tuple[edm.Precondition
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or of another network.
     """
-    weights, header = checkpoint.load(path, network.name)
-    try:
-        network.load_state_dict({n: w.float() for n, w in weights.items()})
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not fit the network {network.name!r}: {error}") from error
+    header = checkpoint.load_into(path, network)
     denoiser = edm.Preconditioned(network, header["sigma_data"])
     return denoiser.requires_grad_(False).eval(), header
 

@@ -137,7 +137,6 @@ def trained(path: str | Path = WEIGHTS) -> Detector:
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or holds another network.
     """
-    weights, _ = checkpoint.load(path, Detector.name)
     network = Detector()
-    network.load_state_dict({name: weight.float() for name, weight in weights.items()})
-    return network.requires_grad_(False).eval()
+    checkpoint.load_into(path, network)
+    return network
