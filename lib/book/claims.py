@@ -302,15 +302,9 @@ def rows() -> list[dict]:
 
 def live_rows(recorder: str) -> list[dict]:
     """One recorder's rows, from what it recorded in this run."""
-    from lib.book.ledger import ROWS
-
     path = live_path(recorder)
     records = runtime.read_json(path)["records"] if path.exists() else {}
-    own = [row for row in ROWS if row.recorder == recorder]
-    missing = [row.id for row in own if not row.untested and row.id not in records]
-    if missing:
-        raise ValueError(f"{recorder} has not recorded {', '.join(missing)} in this run.")
-    return [evaluated(row, records.get(row.id)) for row in own]
+    return _rows(recorder, records, f"{recorder} has not recorded {{}} in this run.")
 
 
 def committed_rows(recorder: str) -> list[dict]:
@@ -319,12 +313,17 @@ def committed_rows(recorder: str) -> list[dict]:
     Raises:
         ValueError: a row has no record and is not declared not tested.
     """
+    return _rows(recorder, committed(), f"There is no committed record of {{}} by {recorder}.")
+
+
+def _rows(recorder: str, records: dict[str, dict], complaint: str) -> list[dict]:
+    """One recorder's rows from these records; the complaint is about those that are missing."""
     from lib.book.ledger import ROWS
 
-    own, records = [row for row in ROWS if row.recorder == recorder], committed()
+    own = [row for row in ROWS if row.recorder == recorder]
     missing = [row.id for row in own if not row.untested and row.id not in records]
     if missing:
-        raise ValueError(f"There is no committed record of {', '.join(missing)} by {recorder}.")
+        raise ValueError(complaint.format(", ".join(missing)))
     return [evaluated(row, records.get(row.id)) for row in own]
 
 
