@@ -140,3 +140,25 @@ def read_json(path: Path) -> Any:
         raise FileNotFoundError(f"{path} does not exist.") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is not JSON: {error}.") from None
+
+
+def begun(path: Path, own: dict, **nothing: Any) -> dict:
+    """The results so far of a run that can be taken up again.
+
+    Args:
+        path: where they are kept as JSON, if there are any.
+        own: what makes it this run; kept with the results.
+        nothing: what results begin with.
+
+    Raises:
+        ValueError: the file is of another run, or is not JSON.
+    """
+    if not path.exists():
+        return own | nothing
+    result = read_json(path)
+    for name, value in own.items():
+        if result.get(name) != value:
+            raise ValueError(
+                f"{path} is of {name} {result.get(name)}, not {value}: move it elsewhere first"
+            )
+    return result

@@ -282,15 +282,7 @@ def _begun(path: Path, setting: Setting, scale: Scale, training: train.Training)
         "network": training.denoiser.network.name,
         "parameters": networks.parameters(training.denoiser),
     }
-    if not path.exists():
-        return own | {"evaluations": {}, "losses": {}}
-    result = runtime.read_json(path)
-    for name, value in own.items():
-        if result.get(name) != value:
-            raise ValueError(
-                f"{path} is of {name} {result.get(name)}, not {value}: move it elsewhere first"
-            )
-    return result
+    return runtime.begun(path, own, evaluations={}, losses={})
 
 
 def table(result: dict) -> dict:
@@ -338,13 +330,13 @@ def tables(folder: Path = STORED) -> dict[str, list[dict]]:
 
 def store(folder: Path = RUNS, target: Path = STORED) -> None:
     """Stores finished runs with the book: a file a setting, films and weights of seed 0, fits."""
-    complete = by_seed(tables(folder))
-    fitted = {seed: [asdict(fit) for fit in fits(runs)] for seed, runs in complete.items()}
+    finished = tables(folder)
+    fitted = {s: [asdict(fit) for fit in fits(runs)] for s, runs in by_seed(finished).items()}
     runtime.write_json(target / "fits.json", fitted)
-    for name, runs in tables(folder).items():
+    for name, runs in finished.items():
         runtime.write_json(target / f"{name}.json", {"runs": runs})
         stem = folder / f"{name}.seed0"
-        if "seed0" not in [f"seed{r['setting']['seed']}" for r in runs] or name not in BASE:
+        if runs[0]["setting"]["seed"] or name not in BASE:
             continue
         film, _ = checkpoint.load(stem.with_name(f"{stem.name}.film.safetensors"))
         rows = torch.stack([film[str(step)] for step in runs[0]["steps"]], 1)  # (FILM, T, 3, ...)

@@ -321,15 +321,7 @@ def _begun(path: Path, setting: Setting, scale: Scale, training: train.Training)
         "network": training.denoiser.network.name,
         "parameters": networks.parameters(training.denoiser),
     }
-    if not path.exists():
-        return own | {"training": {}, "losses": {}}
-    result = runtime.read_json(path)
-    for name, value in own.items():
-        if result.get(name) != value:
-            raise ValueError(
-                f"{path} is of {name} {result.get(name)}, not {value}: move it elsewhere first"
-            )
-    return result
+    return runtime.begun(path, own, training={}, losses={})
 
 
 def _finished(stem, setting, training, finder, result, samples) -> dict:

@@ -388,7 +388,8 @@ def claimed(folder: Path | None = None) -> dict[str, np.ndarray]:
             [swings(row) == (np.array(row["theory"]) > 0.01) for row in runs(name)]
         )
 
-    plane, published = (read("four_layers_d2", folder)[key][0] for key in ("runs", "published"))
+    study = read("four_layers_d2", folder)
+    plane, published = study["runs"][0], study["published"][0]
     small = runs("three_layers_d3")
     found = {
         "mlp.share.d2": swings(plane),
