@@ -99,10 +99,12 @@ def fitted(steps, measured: dict, mu, sigma, one_layer: bool = False) -> Fit:
     lower = [-np.inf, -3.0] + ([] if one_layer else [-12.0, -12.0, -4.0])
     upper = [np.inf, 3.0] + ([] if one_layer else [0.0, 0.0, 4.0])
     starts = sorted(starts, key=lambda x: np.square(residual(np.array(x))).sum())[:3]
+    bounds = (lower, upper)
     best = min(
-        (least_squares(residual, x, bounds=(lower, upper), max_nfev=30) for x in starts),
+        (least_squares(residual, x, bounds=bounds, max_nfev=30) for x in starts),
         key=lambda solution: solution.cost,
     )
+    best = least_squares(residual, best.x, bounds=bounds)  # the best of the tries, to the end
     count = sum(np.isfinite(m).all(-1).sum() for m in measured.values())
     fit = _unpacked(best.x, one_layer)
     return Fit(fit.rate, fit.gain, fit.w0, float(np.sqrt(2 * best.cost / count)))
