@@ -213,8 +213,8 @@ ROWS += [
     ),
     Row(
         "swing.set.practical",
-        r"In practice not yet: at $r = .5$ the smallest $c$ that swings rises from $\omega = 0.1$ "
-        "to $0.01$ (by)",
+        r"At small starts the limit is not reached: at $r = .5$ the smallest $c$ that swings still "
+        r"rises from $\omega = 0.1$ to $0.01$ (by)",
         BOOK,
         "03_swing_by",
         above(0.0),
@@ -637,9 +637,10 @@ ROWS += [
     ),
     Row(
         "length.causal",
-        "Locality is the cause: of networks that differ in their windows only, the local one "
-        "composes six objects better than the one that sees everything (difference of skill; it "
-        "counts only if the latter fails, see `length.label_one.full_all`)",
+        "Locality is the cause: of networks with the same head and encoder whose windows differ, "
+        "and with the pixel window the trunk, the local one composes six objects better than the "
+        "one that sees everything (difference of skill; it counts only if the latter fails, see "
+        "`length.label_one.full_all`)",
         LOCAL,
         LENGTH,
         BETTER,
