@@ -1,5 +1,6 @@
 """What several tests share: one thread a worker, a browser where there is one, a served site."""
 
+import contextlib
 import functools
 import http.server
 import os
@@ -63,3 +64,25 @@ def site():
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """A context in which the n-th call of a module's function is an interruption by the user."""
+
+    @contextlib.contextmanager
+    def context(module, name: str, n: int):
+        plain, calls = getattr(module, name), []
+
+        def killed(*arguments):
+            calls.append(arguments)
+            if len(calls) == n:
+                raise KeyboardInterrupt
+            return plain(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, killed)
+            with pytest.raises(KeyboardInterrupt):
+                yield
+
+    return context

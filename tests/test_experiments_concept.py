@@ -50,7 +50,7 @@ def test_evaluations_are_even_in_the_square_root_of_the_step():
     assert steps[0] < 10
 
 
-def test_a_run_looks_stores_and_resumes(tmp_path, monkeypatch):
+def test_a_run_looks_stores_and_resumes(tmp_path, interrupted):
     setting = Setting(signal=0.4, seed=3)
     whole = experiment.run(setting, TINY, tmp_path / "whole")
     assert sorted(p.name for p in (tmp_path / "whole").iterdir()) == [
@@ -65,18 +65,8 @@ def test_a_run_looks_stores_and_resumes(tmp_path, monkeypatch):
     assert look["blue small"]["place"] is None
     assert experiment.run(setting, TINY, tmp_path / "whole") == whole
 
-    plain, calls = experiment.looked_at, []
-
-    def killed(*arguments):
-        calls.append(arguments)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return plain(*arguments)
-
-    monkeypatch.setattr(experiment, "looked_at", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted(experiment, "looked_at", 4):
         experiment.run(setting, TINY, tmp_path / "cut")
-    monkeypatch.setattr(experiment, "looked_at", plain)
     resumed = experiment.run(setting, TINY, tmp_path / "cut")
     for name in ("evaluations", "losses", "parameters", "setting", "accuracy"):
         assert resumed[name] == whole[name]

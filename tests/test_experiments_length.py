@@ -108,7 +108,7 @@ def test_locality_is_what_the_windows_say(finder):
         assert (max(found["removed"]) == 0) == (conditions == "local")
 
 
-def test_a_run_watches_stores_and_resumes(finder, tmp_path, monkeypatch):
+def test_a_run_watches_stores_and_resumes(finder, tmp_path, interrupted):
     setting = Setting("label_all", seed=3)
     whole = length.run(setting, TINY, samples=2, folder=tmp_path / "whole")
     stem = tmp_path / "whole" / "label_all.vector.seed3"
@@ -129,18 +129,8 @@ def test_a_run_watches_stores_and_resumes(finder, tmp_path, monkeypatch):
     again = length.run(setting, TINY, samples=2, folder=tmp_path / "whole")
     assert again == whole  # nothing is left to do
 
-    plain, calls = length.observed, []
-
-    def killed(*arguments):
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return plain(*arguments)
-
-    monkeypatch.setattr(length, "observed", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted(length, "observed", 2):
         length.run(setting, TINY, samples=2, folder=tmp_path / "cut")
-    monkeypatch.setattr(length, "observed", plain)
     resumed = length.run(setting, TINY, samples=2, folder=tmp_path / "cut")
     for name in ("counts", "losses", "training", "parameters", "setting"):
         assert resumed[name] == whole[name]
