@@ -5,7 +5,7 @@ training loop and sampler. Then each library's own default network at equal para
 time to the same validation loss on the same scenes. Last, local windows in one pass beside cell by
 cell. Times are of the processor on a CPU and of the clock on a GPU.
 
-    python -m benchmarks.diffusion [--steps 60] [--seconds 60] [--batch 64]
+    python -m benchmarks.diffusion [--steps 5] [--seconds 60] [--batch 64]
 
 needs smalldiffusion, denoising-diffusion-pytorch and diffusers; what is not installed is skipped.
 """
@@ -16,9 +16,12 @@ import copy
 import importlib.util
 import io
 import itertools
+import math
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
+from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +32,7 @@ from lib.scenes import render, sample_scenes
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SIZE, SIGMA_DATA, RATE, CALLS = 32, 0.2, 1e-3, 35
+ROUNDS = 9  # of training and sampling, in turn
 SIGMAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -278,37 +282,42 @@ def same_network(pictures: Tensor, held_out: Tensor, batch: int, steps: int) -> 
     """Equal network, batch, precision and number of calls: seconds a step and a sample."""
     network = networks.UNet(size=SIZE)
     print(f"\nthe same network ({networks.parameters(network):,} parameters), batch {batch}")
-    print(f"{'':28}{'s / step':>10}{f'loss at {3 * steps}':>14}{'s / sample':>12}")
+    print(f"{'':28}{'s / step':>10}{f'loss at {ROUNDS * steps}':>14}{'s / sample':>12}")
     runs = [library(copy.deepcopy(network), pictures, batch) for library in (Ours, *installed())]
-    pace, draw = {}, {}
-    for run in runs * 3:  # in turn, so that all meet the same disturbances
-        name = type(run).needs
-        pace[name] = min(pace.get(name, 1e9), seconds(lambda run=run: run.train(steps)) / steps)
-        draw[name] = min(draw.get(name, 1e9), seconds(lambda run=run: run.sample(batch)) / batch)
-    limit = forward_backward(network, batch, steps)
+    passes = forward_backward(runs[0].training.denoiser.network, batch, steps)
+    pace, draw = defaultdict(list), defaultdict(list)
+    for _ in range(ROUNDS):  # in turn, so that all meet the same disturbances
+        for run in runs:
+            pace[type(run).needs].append(seconds(lambda run=run: run.train(steps)) / steps)
+            draw[type(run).needs].append(seconds(lambda run=run: run.sample(batch)) / batch)
+        pace["limit"].append(seconds(passes) / steps)
     for run in runs:
         name = type(run).needs
         loss = validation_loss(run.denoise, held_out)
         label = "ours" if name == "torch" else name
-        print(f"{label:28}{pace[name]:10.3f}{loss:14.3f}{draw[name]:12.4f}")
-    print(f"{'forward and backward alone':28}{limit:10.3f}")
+        print(f"{label:28}{median(pace[name]):10.3f}{loss:14.3f}{median(draw[name]):12.4f}")
+    print(f"{'forward and backward alone':28}{median(pace['limit']):10.3f}")
     ours = pace.pop("torch"), draw.pop("torch")
-    ratios = {f"train.{name}": pace[name] / ours[0] for name in pace}
-    ratios |= {f"sample.{name}": draw[name] / ours[1] for name in draw}
-    return ratios | {"train.limit": limit / ours[0]}
+    ratios = {f"train.{name}": ratio(pace[name], ours[0]) for name in pace}
+    return ratios | {f"sample.{name}": ratio(draw[name], ours[1]) for name in draw}
 
 
-def forward_backward(network: nn.Module, batch: int, steps: int) -> float:
-    """Seconds of the network's own forward and backward pass, the best of three."""
-    network = copy.deepcopy(network).to(DEVICE, memory_format=torch.channels_last)
+def ratio(theirs: list[float], ours: list[float]) -> float:
+    """The median over rounds of one time as a multiple of ours in the same round."""
+    return median(a / b for a, b in zip(theirs, ours, strict=True))
+
+
+def forward_backward(network: nn.Module, batch: int, steps: int) -> Callable[[], None]:
+    """The network's own forward and backward pass, `steps` times: what no loop can do without."""
+    network = copy.deepcopy(network)
     x = torch.randn(batch, 3, SIZE, SIZE, device=DEVICE).to(memory_format=torch.channels_last)
     noise = torch.zeros(batch, device=DEVICE)
 
-    def passes():
+    def passes() -> None:
         for _ in range(steps):
             network(x, noise, None).square().mean().backward()
 
-    return min(seconds(passes) for _ in range(3)) / steps
+    return passes
 
 
 def own_networks(pictures: Tensor, held_out: Tensor, batch: int, limit: float) -> dict[str, float]:
@@ -320,7 +329,7 @@ def own_networks(pictures: Tensor, held_out: Tensor, batch: int, limit: float) -
     for library in installed():
         (*_, (spent, loss)), size = curve(library, pictures, held_out, batch, limit)
         assert abs(size / own - 1) < 0.1, (library.needs, size, own)
-        reached = next((t for t, value in ours if value <= loss), float("inf"))
+        reached = next((t for t, value in ours if value <= loss), math.inf)
         print(
             f"{library.needs:28}{size:>10,} parameters, loss {loss:.3f} after {spent:.0f} s; "
             f"ours after {reached:.0f} s"
@@ -357,7 +366,7 @@ def local_windows(batch: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--steps", type=int, default=20, help="a round, of three")
+    parser.add_argument("--steps", type=int, default=5, help="a round")
     parser.add_argument("--seconds", type=float, default=60, help="a run of an own network")
     parser.add_argument("--batch", type=int, default=64)
     options = parser.parse_args()
