@@ -147,3 +147,14 @@ def test_what_was_run_must_be_what_the_ledger_says(runs, book):
     more = results | {"label_one.map": results["label_one.full_all"]}
     with pytest.raises(ValueError, match=r"declared not tested: \['length.label_one.map'"):
         length_results.record(more)
+
+
+def test_how_much_farther_a_network_looks_is_taken_seed_by_seed_at_the_end():
+    def looks(share, seed):
+        at = {s: {"locality": {"pixel": [0, 0, x, 1, 1]}} for s, x in (("4", 0.9), ("40", share))}
+        setting = asdict(Setting("label_all", seed=seed))
+        return {"setting": setting, "scale": {"steps": 40}, "training": at}
+
+    plain = [looks(0.1, 0), looks(0.3, 1)]
+    found = length_results.farther([looks(0.6, 1), looks(0.2, 0)], plain, "pixel")
+    assert np.allclose(found, [0.3, 0.1])

@@ -122,6 +122,18 @@ def cases(results: Sequence[dict], count: int) -> list[list[tuple[int, int]]]:
     ]
 
 
+def outside(result: dict, sense: str) -> float:
+    """What lies outside the windows at sigma = 1 at the end of a run: `pixel` or `moved`."""
+    last = str(result["scale"]["steps"])
+    return result["training"][last]["locality"][sense][length.LEVELS.index(1.0)]
+
+
+def farther(seeds: Sequence[dict], plain: Sequence[dict], sense: str) -> list[float]:
+    """How much more lies outside the windows than in the runs of plain data, seed by seed."""
+    usual = {result["setting"]["seed"]: outside(result, sense) for result in plain}
+    return [outside(r, sense) - usual[r["setting"]["seed"]] for r in seeds]
+
+
 def record(results: dict[str, list[dict]]) -> dict[str, claims.Estimate]:
     """Records every claim that the ledger does not declare untested.
 
@@ -138,6 +150,8 @@ def record(results: dict[str, list[dict]]) -> dict[str, claims.Estimate]:
     for id, name, other in (
         ("length.causal", "label_one.local_local", "label_one.full_all"),
         ("length.labels", "label_all.vector", "label_one.vector"),
+        ("length.table.one", "label_one.local_local.objects-1", "label_one.vector.objects-1"),
+        ("length.table.five", "label_one.local_local.objects-5", "label_one.vector.objects-5"),
     ):
         if {name, other} <= set(results):
             ratios[id] = cases(results[name], 6), cases(results[other], 6)
@@ -151,16 +165,25 @@ def record(results: dict[str, list[dict]]) -> dict[str, claims.Estimate]:
         f"length.{name}.kmax": length.summary(seeds)["k_max"]["0.8"]
         for name, seeds in results.items()
     }
+    senses = {
+        f"length.{name}.{sense}": farther(seeds, results["label_all.vector"], sense)
+        for name, seeds in results.items()
+        if ".data-" in name and "label_all.vector" in results
+        for sense in ("pixel", "moved")
+    }
     own = {row.id for row in ROWS if row.recorder == "experiments/length_generalization"}
     due = {row.id for row in ROWS if row.id in own and not row.untested}
-    measured = (set(ratios) | set(numbers)) & own
+    measured = (set(ratios) | set(numbers) | set(senses)) & own
     if due != measured:
         raise ValueError(
             f"measured, but declared not tested: {sorted(measured - due)}; declared tested, but "
             f"not measured: {sorted(due - measured)}; mend lib/book/ledger.py"
         )
     found = {id: claims.record_ratio(id, *ratios[id]) for id in sorted(due & set(ratios))}
-    return found | {id: claims.record(id, numbers[id], 0.0) for id in sorted(due & set(numbers))}
+    found |= {id: claims.record(id, numbers[id], 0.0) for id in sorted(due & set(numbers))}
+    for id in sorted(due & set(senses)):  # one seed alone gives no interval
+        found[id] = claims.record(id, senses[id], None if len(senses[id]) > 1 else 0.0)
+    return found
 
 
 def main(argv: list[str] | None = None) -> None:
