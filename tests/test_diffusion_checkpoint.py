@@ -82,6 +82,19 @@ def test_a_checksum_that_does_not_match_is_named(file):
         checkpoint.load(file)
 
 
+def test_headers_of_every_length_are_read(tmp_path):
+    path = tmp_path / "net.safetensors"
+
+    def length(note):
+        checkpoint.save(path, {"w": torch.ones(1)}, {"network": "unet", "note": note * "x"})
+        assert checkpoint.load(path)[1]["note"] == note * "x"
+        return int.from_bytes(path.read_bytes()[:8], "little")
+
+    shortest = length(0)
+    assert {length(n) % 256 for n in range(0, 256, 8)} == set(range(0, 256, 8))
+    assert length(0x4B50 - shortest) == 0x4B50  # begins with "PK", as a zip archive does
+
+
 class Bomb:
     def __reduce__(self):
         return (os.abort, ())

@@ -125,7 +125,8 @@ def load_into(path: str | Path, network: nn.Module) -> dict:
 
 def _metadata(path: Path, raw: bytes) -> dict[str, str]:
     """The metadata of a safetensors file: a length in 8 bytes, that much JSON, then the data."""
-    if raw[:2] == b"PK" or raw[:1] == b"\x80":
+    # A header's length may begin with the same bytes, but then comes its JSON.
+    if raw[8:9] != b"{" and (raw[:2] == b"PK" or raw[:1] == b"\x80"):
         raise ValueError(f"{path} is a pickle, which is never loaded; save it as safetensors")
     size = int.from_bytes(raw[:8], "little")
     if len(raw) < 8 + size:
