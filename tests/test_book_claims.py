@@ -152,6 +152,31 @@ def test_an_unknown_or_untested_row_takes_no_record(book):
         claims.record("a.later", [1.0, 2.0])
 
 
+def test_a_row_that_needs_another_holds_only_if_that_does(book, monkeypatch):
+    row = claims.Row("a.both", "both", "us", "01_one", claims.above(0.0), needs="a.exact")
+    monkeypatch.setattr(ledger, "ROWS", [row, *ledger.ROWS])
+    verdicts = {}
+    for samples in ([1.0, 1.1], [-1.0, 1.0]):
+        for exact in (2.0, 3.0):
+            claims.record("a.both", samples)
+            claims.record("a.mean", [1.0, 1.1])
+            claims.record("a.exact", exact, tolerance=0.0)
+            found = {row["id"]: row for row in claims.live_rows("01_one")}
+            verdicts[samples[0], exact] = found["a.both"]["verdict"]
+            assert found["a.mean"]["verdict"] == "holds"
+    assert verdicts.pop((1.0, 2.0)) == "holds"
+    assert set(verdicts.values()) == {"does not hold"}
+    assert found["a.both"]["rule"] == "interval above 0, and `a.exact` holds"
+    other = claims.Row("b", "b", "us", "02_two", claims.above(0.0), needs="a.exact")
+    nothing = claims.Row("c", "c", "us", "02_two", claims.above(0.0), needs="c.none")
+    records = {id: {"recorder": "02_two"} for id in ("b", "c")}
+    faults = claims.mismatches([*ledger.ROWS, other, nothing], records)
+    assert [f for f in faults if "needs" in f] == [
+        "b: needs a.exact, which 02_two does not record",
+        "c: needs c.none, which 02_two does not record",
+    ]
+
+
 def test_each_mismatch_is_found(book):
     records = {
         "a.mean": {"recorder": "02_two"},

@@ -140,6 +140,25 @@ def test_claims_are_the_measure_s_numbers(runs, book):
     assert len(stored["records"]["length.causal"]["less"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("full", "local", "verdict"),
+    [(0.2, 0.8, "holds at our scale"), (0.5, 0.8, "does not hold"), (0.2, 0.2, "does not hold")],
+)
+def test_locality_is_the_cause_only_if_what_sees_everything_fails(book, full, local, verdict):
+    results = {
+        f"label_one.{windows}": [
+            run(Setting("label_one", "window", *windows.split("_"), seed=seed), hits)
+            for seed in (0, 1)
+        ]
+        for windows, hits in (("full_all", full), ("local_local", local))
+    }
+    found = length_results.record(results)
+    assert (found["length.label_one.full_all"].high < 0.2) == (full == 0.2)
+    assert (found["length.causal"].low > 0) == (local > full)
+    rows = {row["id"]: row for row in claims.live_rows("experiments/length_generalization")}
+    assert rows["length.causal"]["verdict"] == verdict
+
+
 def test_what_was_run_must_be_what_the_ledger_says(runs, book):
     results = length.finished(runs / "runs")
     with pytest.raises(ValueError, match=r"but not measured: \['length.causal'"):

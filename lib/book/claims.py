@@ -56,6 +56,7 @@ class Row:
         rule: decides on the verdict; None where none was fixed.
         paper: the paper's value, or "unknown"; "none" where the claim gives no number.
         untested: why the claim is not tested, or not yet: a rule may be fixed before the run.
+        needs: the identifier of a row of the same recorder without which this one does not hold.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Row:
     rule: "Rule | None"
     paper: str = "none"
     untested: str = ""
+    needs: str = ""
 
     def __post_init__(self):
         """Holds that a row has a rule or says why not."""
@@ -297,7 +299,7 @@ def rows() -> list[dict]:
     records = committed()
     if faults := mismatches(ROWS, records):
         raise ValueError("The claims ledger does not fit its records:\n" + "\n".join(faults))
-    return [evaluated(row, records.get(row.id)) for row in ROWS]
+    return [evaluated(row, records) for row in ROWS]
 
 
 def live_rows(recorder: str) -> list[dict]:
@@ -324,13 +326,15 @@ def _rows(recorder: str, records: dict[str, dict], complaint: str) -> list[dict]
     missing = [row.id for row in own if not row.untested and row.id not in records]
     if missing:
         raise ValueError(complaint.format(", ".join(missing)))
-    return [evaluated(row, records.get(row.id)) for row in own]
+    return [evaluated(row, records) for row in own]
 
 
-def evaluated(row: Row, stored: dict | None) -> dict:
-    """A row with its value, interval and verdict, computed from raw numbers."""
+def evaluated(row: Row, records: dict[str, dict]) -> dict:
+    """A row with its value, interval and verdict, computed from the raw numbers in the records."""
+    stored = records.get(row.id)
     out = {"id": row.id, "source": row.source, "claim": row.claim, "paper": row.paper}
-    out |= {"recorder": row.recorder, "rule": row.rule.text if row.rule else ""}
+    rule = row.rule.text if row.rule else ""
+    out |= {"recorder": row.recorder, "rule": rule + f", and `{row.needs}` holds" * bool(row.needs)}
     if stored is None:
         none = dict.fromkeys(("value", "low", "high"))
         return out | none | {"verdict": "not tested", "why": row.untested, "samples": 0}
@@ -338,6 +342,8 @@ def evaluated(row: Row, stored: dict | None) -> dict:
     numbers = {"value": e.value, "low": e.low, "high": e.high}
     sampled = stored["tolerance"] is None
     verdict = row.rule(e.value, e.low, e.high, sampled)
+    if row.needs and not evaluated(_row(row.needs), records)["verdict"].startswith("holds"):
+        verdict = "does not hold"
     samples = len(stored["samples"]) if sampled else 1
     return out | numbers | {"verdict": verdict, "why": "", "samples": samples, "sampled": sampled}
 
@@ -352,6 +358,9 @@ def mismatches(ledger: Sequence[Row], records: dict[str, dict]) -> list[str]:
             faults.append(f"{id}: declared not tested, but has a record")
         if not row.untested and id not in records:
             faults.append(f"{id}: no record; run {row.recorder}, then `make results`")
+        other = by_id.get(row.needs)
+        if row.needs and (not other or other.recorder != row.recorder):
+            faults.append(f"{id}: needs {row.needs}, which {row.recorder} does not record")
     for id, entry in records.items():
         if id not in by_id:
             faults.append(f"{id}: recorded by {entry['recorder']}, but the ledger has no such row")

@@ -635,6 +635,7 @@ ROWS += [
         LENGTH,
         BETTER,
         "unknown",
+        needs="length.label_one.full_all",
     ),
     Row(
         "length.labels",
