@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -16,6 +16,7 @@ from lib.experiments.length_generalization import Scale, Setting
 from lib.scenes import detector, measure
 from tests.conftest import ROOT
 
+OBSERVED = length.observed  # as it is: `toy` puts a smaller one in its place
 TINY = Scale(parameters=250_000, steps=3, batch=2)
 FOUR = [
     Setting(pathway="window", pixels=pixels, conditions=conditions)
@@ -136,6 +137,68 @@ def test_a_run_watches_stores_and_resumes(finder, tmp_path, interrupted):
         assert resumed[name] == whole[name]
     with pytest.raises(ValueError, match=r"is of scale .* move it elsewhere"):
         length.run(setting, replace(TINY, steps=7), samples=2, folder=tmp_path / "cut")
+
+
+def test_what_is_measured_is_what_was_said_before_any_run():
+    assert length.TRACED == (1, 3, 6)
+    assert length.LEVELS == (0.1, 0.3, 1.0, 3.0, 10.0)
+    assert measure.MEASURE.counts == tuple(range(11))
+    assert measure.MEASURE.samples == 256
+
+
+@pytest.fixture
+def parted(finder, monkeypatch):
+    """A run whose averaged weights are not the raw ones, and a record of what is judged."""
+    training = length.prepared(Setting(seed=3), TINY)
+    generator = torch.Generator().manual_seed(1)
+    for p in training.averaged.parameters():
+        p.data += 0.2 * torch.randn(p.shape, generator=generator)
+    seen = []
+
+    def judged(denoiser, finder, count, samples, size, seed):
+        seen.append((flat(denoiser), count, samples, size, seed))
+        return {"count": count}
+
+    monkeypatch.setattr(length, "judged", judged)
+    return training, seen
+
+
+def flat(module):
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def test_the_averaged_weights_are_stored_and_judged_as_they_are_stored(parted, tmp_path):
+    training, seen = parted
+    exact = flat(training.averaged)
+    kept = exact.bfloat16().float()
+    assert not torch.equal(kept, exact)
+    setting, stem = Setting(seed=3), tmp_path / "run"
+    begun = length._begun(length._json(stem), setting, TINY, training)
+    result = length._finished(stem, setting, training, None, begun, 5)
+    path = tmp_path / "run.safetensors"
+    loaded, header = train.load_weights(path, length.network(setting, TINY))
+    assert torch.equal(flat(loaded), kept)
+    assert {t.dtype for t in checkpoint.load(path)[0].values()} == {torch.bfloat16}
+    assert [numbers[1:] for numbers in seen] == [(K, 5, 32, 1003) for K in (0, 1, 2)]
+    assert all(torch.equal(weights, kept) for weights, *_ in seen)
+    assert list(result["counts"]) == ["0", "1", "2"]
+    assert json.loads(length._json(stem).read_text()) == result
+    assert header["setting"] == asdict(setting)
+    assert header["scale"] == asdict(TINY)
+    assert header["provenance"] == result["provenance"]
+
+
+def test_the_averaged_network_is_watched_with_64_samples(parted, monkeypatch):
+    training, seen = parted
+    monkeypatch.setattr(length, "localities", lambda denoiser, *a: [flat(denoiser), *a])
+    found = OBSERVED(training, None, Setting(seed=3))
+    averaged = flat(training.averaged)
+    assert [numbers[1:] for numbers in seen] == [(K, 64, 32, 3) for K in (1, 2)]
+    assert all(torch.equal(weights, averaged) for weights, *_ in seen)
+    assert found["counts"] == {"1": {"count": 1}, "2": {"count": 2}}
+    weights, *rest = found["locality"]
+    assert torch.equal(weights, averaged)
+    assert rest == [32, 3]
 
 
 LAUNCHED = []

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from lib.book import claims, ledger
-from lib.diffusion import edm, train
+from lib.book import claims, ledger, runtime
+from lib.diffusion import checkpoint, edm, networks, train
 from lib.experiments import length_generalization as length
 from lib.experiments import length_results
 from lib.experiments.length_generalization import Scale, Setting
@@ -97,6 +97,53 @@ def test_runs_of_another_scale_and_foreign_weights_are_refused(runs):
     path.write_text(json.dumps(result | {"scale": asdict(replace(SCALE, steps=5))}))
     with pytest.raises(ValueError, match="differ in scale"):
         length_results.store(runs / "runs", runs / "search", runs / "kept")
+
+
+def test_the_book_keeps_all_that_the_first_settings_measured():
+    kept = length.finished(length_results.FOLDER)
+    assert set(length_results.FIRST) <= set(kept)
+    for name, results in kept.items():
+        first = length_results.FIRST.get(name)
+        seeds = [result["setting"]["seed"] for result in results]
+        assert len(set(seeds)) == len(seeds)
+        assert first is None or {0, 1, 2} <= set(seeds)
+        for result in results:
+            assert result["scale"] == asdict(Scale())
+            assert set(result["counts"]) == set(map(str, range(11)))
+            assert set(map(len_of, result["counts"].values())) == {256}
+            assert set(result["training"]) == set(map(str, length.milestones(Scale().steps)))
+            for watched in result["training"].values():
+                assert set(watched["counts"]) == {"1", "3", "6"}
+                assert set(map(len_of, watched["counts"].values())) == {64}
+                assert {len(v) for v in watched["locality"].values()} == {5}
+                assert set(watched["locality"]) == {"pixel", "moved", "removed"}
+            assert result["provenance"]["commit"]
+
+
+def len_of(scores):
+    """For how many pictures there are scores, the same for each of them."""
+    (n,) = {len(values) for key, values in scores.items() if key != "count"}
+    return n
+
+
+@pytest.mark.parametrize("name", length_results.FIRST)
+def test_the_book_s_weights_are_bfloat16_and_say_where_they_come_from(name):
+    denoiser = length_results.denoiser(name)
+    assert abs(networks.parameters(denoiser.requires_grad_()) / Scale().parameters - 1) < 0.1
+    path = length_results.FOLDER / f"{name}.seed0.safetensors"
+    tensors, header = checkpoint.load(path)
+    assert {t.dtype for t in tensors.values()} == {torch.bfloat16}
+    assert header["setting"] == asdict(length_results.FIRST[name])
+    assert header["steps"] == Scale().steps
+    assert header["provenance"]["commit"]
+    measured = json.loads(path.with_suffix(".json").read_text())
+    assert header["provenance"] == measured["provenance"]
+
+
+def test_the_book_s_weights_are_small():
+    sizes = [path.stat().st_size for path in runtime.RESULTS.rglob("*.safetensors")]
+    assert len(sizes) >= len(length_results.FIRST)
+    assert sum(sizes) <= 16e6
 
 
 @pytest.fixture

@@ -329,6 +329,7 @@ def _finished(stem, setting, training, finder, result, samples) -> dict:
     weights = stem.with_name(stem.name + ".safetensors")
     header = {
         "setting": asdict(setting),
+        "scale": result["scale"],
         "steps": training.step,
         "seconds": round(training.seconds, 1),
         "precision": training.precision,
