@@ -5,6 +5,8 @@ import torch
 
 from lib.diffusion import networks, patch
 from lib.diffusion.patch import WindowNetwork
+from lib.experiments import length_generalization as length
+from lib.experiments.length_generalization import Scale, Setting
 from tests.test_diffusion_networks import randomised
 
 FOUR = list(itertools.product(("local", "full"), ("local", "all")))
@@ -105,6 +107,54 @@ def test_the_four_networks_share_encoder_and_head():
     assert all(torch.equal(encoder.table, encoders[0].table) for encoder in encoders)
     flat = encoders[0].positions.flatten(1).T
     assert torch.equal(encoders[0].table, flat)
+
+
+def test_at_the_experiment_s_scale_the_trunks_match_and_all_else_is_equal():
+    four = {}
+    for pixels, conditions in FOUR:
+        setting = Setting(pathway="window", pixels=pixels, conditions=conditions)
+        four[pixels, conditions] = length.network(setting, Scale())
+    trunks = [networks.parameters(network.trunk) for network in four.values()]
+    assert max(trunks) / min(trunks) < 1.1
+    for part in ("head", "leave", "encoder"):
+        counts = {networks.parameters(getattr(network, part)) for network in four.values()}
+        assert len(counts) == 1
+        assert counts.pop() > 1000
+    for pixels in ("local", "full"):  # the condition window costs nothing
+        assert len({networks.parameters(four[pixels, window]) for window in ("local", "all")}) == 1
+
+
+@pytest.mark.parametrize("pixels", ["local", "full"])
+def test_padding_is_0_and_one_channel_says_what_is_inside(pixels):
+    network, x = tiny(pixels), pictures()
+    margin = 2 if pixels == "local" else 0
+    inside = torch.zeros(GRID + 2 * margin, GRID + 2 * margin, dtype=torch.bool)
+    inside[margin : margin + GRID, margin : margin + GRID] = True
+    padded = network.padded(x)
+    assert torch.equal(padded[:, -1], inside.float().expand(2, -1, -1))
+    assert not padded[..., ~inside].any()
+    for row, column in ((0, 0), (3, 4), (7, 2)):
+        cell = padded[:, :-1, margin + row, margin + column]
+        assert torch.equal(cell, at(x, row, column).flatten(1))
+    places = network.places()
+    assert torch.equal(places[:, inside], network.positions.flatten(1))
+    assert not places[:, ~inside].any()
+
+
+def test_a_local_trunk_knows_where_a_cell_is():
+    network, seen = tiny(), []
+    network.trunk.register_forward_hook(lambda module, inputs, output: seen.append(output[0]))
+    network(torch.ones(2, 3, 16, 16), NOISE, asked((3, 3)))
+    middle = seen[0][:, 2:-2, 2:-2].flatten(1).T  # whose windows end before the picture does
+    assert torch.cdist(middle, middle)[~torch.eye(16, dtype=torch.bool)].min() > 1e-2
+
+
+def test_a_local_trunk_knows_where_the_picture_ends():
+    network, seen = tiny(), []
+    network.positions.data.zero_()
+    network.trunk.register_forward_hook(lambda module, inputs, output: seen.append(output[0]))
+    network(torch.zeros(2, 3, 16, 16), NOISE, asked((3, 3)))
+    assert torch.linalg.norm(seen[0][:, 0, 0] - seen[0][:, 3, 3]) > 1e-2
 
 
 def test_with_all_conditions_the_sum_is_the_same_everywhere():

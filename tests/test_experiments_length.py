@@ -60,9 +60,13 @@ def test_names_are_the_ledgers():
 
 def test_all_settings_have_equal_parameters_and_the_same_head():
     settings = [Setting(pathway=p) for p in ("vector", "map", "fourier")] + FOUR
-    counts = [networks.parameters(length.network(s, Scale())) for s in settings]
+    made = [length.network(setting, Scale()) for setting in settings]
+    counts = [networks.parameters(network) for network in made]
     assert max(counts) / min(counts) < 1.2
     assert all(abs(count / Scale().parameters - 1) < 0.1 for count in counts)
+    heads = [[t.shape for t in (*n.head.parameters(), *n.leave.parameters())] for n in made[3:]]
+    assert all(head == heads[0] for head in heads)
+    assert len(heads[0]) > 2
 
 
 @pytest.mark.parametrize("labels", ["label_all", "label_one"])
