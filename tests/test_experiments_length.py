@@ -305,10 +305,52 @@ def test_the_command_line_runs_and_reports(finder, tmp_path, capsys, monkeypatch
         ({"labels": "label_two"}, "labels is one of .*'label_two'"),
         ({"pathway": "wire"}, "pathway is one of .*'wire'"),
         ({"data": "lots"}, "data is one of"),
-        ({"size": 33}, "a size that 16 divides"),
+        *(({"size": size}, f"a size that 32 divides, .* {size}") for size in (0, 16, 33, 48)),
         ({"objects": 0}, "objects >= 1"),
+        ({"data": "three", "objects": 5}, "'three' are of 3 objects each, not of up to 5"),
+        ({"data": "three", "objects": 1}, "'three' are of 3 objects each, not of up to 1"),
+        ({"pixels": "full"}, "'vector' takes no pixels 'full'"),
+        ({"pathway": "map", "conditions": "all"}, "'map' takes no .* conditions 'all'"),
+        ({"k": 3}, "'vector' takes no .* k 3"),
+        ({"pathway": "window", "pixels": "full", "conditions": "all", "k": 3}, "no k of 3"),
+        ({"pathway": "window", "k": 16}, "from 0 to 15"),
+        ({"pathway": "window", "k": -1}, "from 0 to 15"),
     ],
 )
 def test_unknown_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Setting(**settings)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--pathway map --pixel local", "of the pathway 'window', not of 'map'"),
+        ("--pathway fourier --conditions local", "not of 'fourier'"),
+        ("--k 3", "'vector' takes no"),
+        ("--size 48", "a size that 32 divides"),
+        ("--steps 0", "steps must be above 0, not 0"),
+        ("--batch 0", "batch must be above 0, not 0"),
+        ("--parameters -1", "parameters must be above 0"),
+        ("--samples 1", "at least 2 samples"),
+    ],
+)
+def test_options_that_say_nothing_are_refused_before_any_work(
+    options, message, monkeypatch, tmp_path
+):
+    def trained():
+        raise AssertionError("work began")
+
+    monkeypatch.setattr(detector, "trained", trained)
+    with pytest.raises(ValueError, match=message):
+        length.main([*options.split(), "--folder", str(tmp_path)])
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_that_the_book_runs_can_be_set():
+    for windows in itertools.product(("local", "full"), ("local", "all")):
+        for k in (1, 2, 15):
+            if windows != ("full", "all") or k == 2:
+                assert Setting("label_one", "window", *windows, k=k).k == k
+    for size in (32, 64, 128):
+        assert Setting("label_all", data="three", size=size).size == size

@@ -56,6 +56,12 @@ class Scale:
     batch: int = 32
     learning_rate: float = 3e-3
 
+    def __post_init__(self):
+        """Refuses what cannot be run."""
+        for name, value in asdict(self).items():
+            if not value > 0:
+                raise ValueError(f"{name} must be above 0, not {value}")
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -69,7 +75,7 @@ class Setting:
         k: Half the local windows, in cells.
         objects: Most objects in a training scene.
         data: `plain`, `one_colour` (shared by the objects of a picture) or `three` (objects).
-        size: Of the pictures, in pixels.
+        size: Of the pictures, in pixels: a multiple of the detector's 32.
         seed: Of weights, data and noise.
     """
 
@@ -95,11 +101,23 @@ class Setting:
         for name, values in known.items():
             if getattr(self, name) not in values:
                 raise ValueError(f"{name} is one of {values}, not {getattr(self, name)!r}")
-        if self.objects < 1 or self.seed < 0 or self.size % GRID or self.size < GRID:
+        if self.objects < 1 or self.seed < 0 or self.size % detector.SIZE or self.size < 1:
             raise ValueError(
-                f"need objects >= 1, seed >= 0 and a size that {GRID} divides, not "
+                f"need objects >= 1, seed >= 0 and a size that {detector.SIZE} divides, not "
                 f"{self.objects}, {self.seed} and {self.size}"
             )
+        if self.data == "three" and self.objects != 3:
+            raise ValueError(f"data 'three' are of 3 objects each, not of up to {self.objects}")
+        windows, usual = (self.pixels, self.conditions, self.k), ("local", "local", 2)
+        if self.pathway != "window" and windows != usual:
+            raise ValueError(
+                f"only the pathway 'window' has windows; {self.pathway!r} takes no pixels "
+                f"{self.pixels!r}, conditions {self.conditions!r} and k {self.k}"
+            )
+        if windows[:2] == ("full", "all") and self.k != 2:
+            raise ValueError(f"k is of local windows; (full, all) has none, so no k of {self.k}")
+        if not 0 <= self.k < GRID:
+            raise ValueError(f"k is from 0 to {GRID - 1} cells, not {self.k}")
 
     @property
     def name(self) -> str:
@@ -131,7 +149,7 @@ def network(setting: Setting, scale: Scale) -> torch.nn.Module:
 def batch(setting: Setting, count: int, generator: torch.Generator) -> tuple[Tensor, tuple]:
     """Fresh training pictures (count, 3, size, size) and their conditions."""
     least = 3 if setting.data == "three" else 1
-    scenes = sample_scenes(count, least, max(least, setting.objects), generator)
+    scenes = sample_scenes(count, least, setting.objects, generator)
     if setting.data == "one_colour":
         scenes = replace(scenes, color=scenes.color[:, :1].expand_as(scenes.color))
     if setting.labels == "label_all":
@@ -271,9 +289,12 @@ def run(
         What is in NAME.json; None in all but the first of several processes.
 
     Raises:
-        ValueError: There is a run of that name with another scale, or a damaged file.
+        ValueError: There is a run of that name with another scale, or a damaged file, or there
+            are too few samples: pictures are scored against each other's requests.
         FileNotFoundError: The detector has not been trained.
     """
+    if samples < 2:
+        raise ValueError(f"need at least 2 samples for each number of objects, not {samples}")
     rank = train.join_processes()
     device = runtime.device()
     stem = folder / f"{setting.name}.seed{setting.seed}"
@@ -401,6 +422,10 @@ def main(argv: list[str] | None = None) -> None:
         print(json.dumps(table, indent=1))
         return
     windows = options.pixel or options.conditions
+    if windows and options.pathway not in (None, "window"):
+        raise ValueError(
+            f"--pixel and --conditions are of the pathway 'window', not of {options.pathway!r}"
+        )
     setting = Setting(
         labels=options.setting,
         pathway=options.pathway or ("window" if windows else "vector"),
