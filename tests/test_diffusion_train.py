@@ -233,13 +233,33 @@ def test_stored_weights_come_back_in_bfloat16_precision(tmp_path):
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "run.safetensors"
     list(Training(denoiser(), batch, replace(SETTINGS, steps=1)).run(path))
-    with pytest.raises(ValueError, match=r"was trained with .*'steps': 1,.* not with"):
+    with pytest.raises(ValueError, match=r"trained with {'steps': 1}, not with {'steps': 12}"):
         next(Training(denoiser(), batch, SETTINGS).run(path))
     with pytest.raises(ValueError, match=r"network 'unet.*width8.*not of 'unet.*width12"):
         next(Training(denoiser(width=12), batch, replace(SETTINGS, steps=1)).run(path))
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="cut short"):
         next(Training(denoiser(), batch, replace(SETTINGS, steps=1)).run(path))
+
+
+def test_a_checkpoint_says_what_makes_a_run_this_run(tmp_path):
+    path, settings, about = tmp_path / "run.safetensors", replace(SETTINGS, steps=1), {"batch": 2}
+    list(Training(denoiser(), batch, settings, about).run(path))
+    assert checkpoint.load(path)[1]["about"] == about
+    assert list(Training(denoiser(), batch, settings, about).run(path)) == []
+    for other in ({"batch": 4}, None, {"batch": 2, "labels": "all"}):
+        with pytest.raises(ValueError, match=r"run\.safetensors was trained with .*, not with {"):
+            Training(denoiser(), batch, settings, other).restore(path)
+    list(Training(denoiser(), batch, settings).run(bare := tmp_path / "bare.safetensors"))
+    with pytest.raises(ValueError, match=r"with {'batch': None}, not with {'batch': 2}"):
+        Training(denoiser(), batch, settings, about).restore(bare)
+    tensors, header = checkpoint.load(bare)
+    del header["about"]  # as it was written before
+    checkpoint.save(bare, tensors, header)
+    Training(denoiser(), batch, settings, about).restore(bare)
+    train.save_weights(bare, denoiser(), {})
+    with pytest.raises(ValueError, match=r"trained with {'steps': None, .*}, not with"):
+        Training(denoiser(), batch, settings, about).restore(bare)
 
 
 def test_a_failing_write_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):

@@ -205,6 +205,26 @@ def test_the_averaged_network_is_watched_with_64_samples(parted, monkeypatch):
     assert rest == [32, 3]
 
 
+@pytest.mark.parametrize(
+    ("other", "scale", "message"),
+    [
+        (Setting("label_all", seed=3), TINY, r"'label_one'}, not with {'labels': 'label_all'}"),
+        (Setting(seed=3), replace(TINY, batch=4), r"{'batch': 2}, not with {'batch': 4}"),
+    ],
+)
+def test_a_state_of_another_run_is_refused_by_name(tmp_path, other, scale, message):
+    path = tmp_path / "run.state.safetensors"
+    training = length.prepared(Setting(seed=3), TINY)
+    training.precision = "float32"
+    next(training.run())
+    training.save(path)
+    with pytest.raises(ValueError, match=message):
+        length.prepared(other, scale).restore(path)
+    again = length.prepared(Setting(seed=3), TINY)
+    again.restore(path)
+    assert again.step == 1
+
+
 LAUNCHED = []
 SCRIPT = """
 import sys

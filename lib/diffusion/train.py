@@ -73,7 +73,13 @@ class Training:
         precision: The one in use; chosen when the first step is about to be made.
     """
 
-    def __init__(self, denoiser: edm.Preconditioned, batch: Batch, settings: Settings):
+    def __init__(
+        self,
+        denoiser: edm.Preconditioned,
+        batch: Batch,
+        settings: Settings,
+        about: dict | None = None,
+    ):
         """A run at its start.
 
         Args:
@@ -81,6 +87,8 @@ class Training:
             batch: Called with a generator on that device; gives pictures (B, C, H, W) and what
                 the denoiser takes as their conditions. B is per shard.
             settings: How to train.
+            about: What else makes it this run, such as the labels: flat JSON data, kept in its
+                checkpoints. It resumes from none that says something else.
 
         Raises:
             ValueError: The precision is unknown, or the shards cannot be shared out evenly.
@@ -92,7 +100,7 @@ class Training:
             raise ValueError(f"{settings.shards} shards cannot be shared by {self.world} processes")
         self.denoiser = denoiser.to(memory_format=torch.channels_last)
         self.averaged = copy.deepcopy(self.denoiser).requires_grad_(False).eval()
-        self.batch, self.settings = batch, settings
+        self.batch, self.settings, self.about = batch, settings, about or {}
         self.device = next(denoiser.parameters()).device
         self.optimizer = torch.optim.AdamW(
             denoiser.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), fused=True
@@ -111,7 +119,7 @@ class Training:
             (of training so far, over all restarts).
 
         Raises:
-            ValueError: The checkpoint is damaged, of another network or of other settings.
+            ValueError: The checkpoint is damaged, of another network or of another run.
             OSError: A checkpoint could not be written; the last good one is still there.
         """
         if path is not None and Path(path).exists():
@@ -190,12 +198,17 @@ class Training:
 
         Raises:
             FileNotFoundError: There is none.
-            ValueError: It is damaged, of another network, or of other settings.
+            ValueError: It is damaged, of another network, or of another run.
         """
         tensors, header = checkpoint.load(path, self.denoiser.network.name)
-        for name, value in self._header().items():
-            if header.get(name) != value:
-                raise ValueError(f"{path} was trained with {header.get(name)}, not with {value}")
+        # A state without `about` was written before there was any, and is taken.
+        header = {"settings": {}, "about": self.about} | header
+        for part in ("settings", "about"):
+            own, stored = self._header()[part], header[part]
+            names = [n for n in own | stored if own.get(n) != stored.get(n)]
+            if names:
+                was, now = ({n: d.get(n) for n in names} for d in (stored, own))
+                raise ValueError(f"{path} was trained with {was}, not with {now}")
         for prefix, module in (("denoiser", self.denoiser), ("averaged", self.averaged)):
             own = {n: tensors[f"{prefix}.{n}"] for n, _ in module.named_parameters()}
             module.load_state_dict(own)
@@ -210,7 +223,11 @@ class Training:
         self.precision = header["precision"]
 
     def _header(self) -> dict:
-        return {"network": self.denoiser.network.name, "settings": asdict(self.settings)}
+        return {
+            "network": self.denoiser.network.name,
+            "settings": asdict(self.settings),
+            "about": self.about,
+        }
 
 
 def stream(

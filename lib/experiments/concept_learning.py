@@ -150,7 +150,7 @@ def prepared(setting: Setting, scale: Scale, device: torch.device | str = "cpu")
         pictures, properties = setting.world.batch(scale.batch, generator)
         return pictures, setting.scale * properties
 
-    return train.Training(denoiser, batch, settings)
+    return train.Training(denoiser, batch, settings, asdict(setting) | asdict(scale))
 
 
 def milestones(scale: Scale) -> list[int]:

@@ -178,7 +178,8 @@ def prepared(
         cooldown=scale.steps // 5,
         shards=shards,
     )
-    return train.Training(denoiser, partial(batch, setting, scale.batch), settings)
+    about = asdict(setting) | asdict(scale)
+    return train.Training(denoiser, partial(batch, setting, scale.batch), settings, about)
 
 
 def drawn(denoiser, scenes: Scenes, size: int, generator: torch.Generator) -> Tensor:
@@ -283,7 +284,8 @@ def run(
         scale: How large and how long.
         samples: Pictures for each number of objects at the end.
         shards: See `lib.diffusion.train.Settings`.
-        folder: Where files go.
+        folder: Where files go. Processes on several machines must share it: each reads the state
+            there, and the first alone writes it.
 
     Returns:
         What is in NAME.json; None in all but the first of several processes.
