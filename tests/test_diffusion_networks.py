@@ -116,6 +116,14 @@ def test_only_what_is_asked_counts(pathway):
     assert torch.linalg.norm(nothing - network(x, NOISE, None)) < 1e-10
 
 
+@pytest.mark.parametrize("pathway", ["vector", "fourier", "map"])
+def test_what_is_masked_is_not_read(pathway):
+    network, x, mask = tiny(pathway), random(1, 3, 16, 16), torch.tensor([[True, False, True]])
+    nowhere = torch.where(mask[..., None], LOCATIONS, float("nan"))
+    expected = network(x, NOISE, (LOCATIONS, mask))
+    assert torch.equal(network(x, NOISE, (nowhere, mask)), expected)
+
+
 @pytest.mark.parametrize("pathway", ["vector", "fourier"])
 def test_embeddings_of_locations_add(pathway):
     condition, x = tiny(pathway).condition, random(1, 3, 16, 16)
@@ -171,6 +179,10 @@ def test_parameters_are_counted():
         ((LOCATIONS * float("nan"), ALL), "outside the picture"),
         ((LOCATIONS.expand(2, 3, 2), ALL.expand(2, 3)), r"conditions are locations \(1, K, 2\)"),
         ((LOCATIONS, ALL[:, :2]), "conditions are locations"),
+        ((LOCATIONS, ALL.double()), r"a boolean mask \(1, K\), not one of torch.float64"),
+        (LOCATIONS, r"conditions are locations .* and a boolean mask .* not a tensor \(1, 3, 2\)"),
+        ((LOCATIONS, ALL, ALL), "conditions are locations .*, not a tuple of 3"),
+        ("red", "conditions are locations .*, not a str"),
         ((torch.rand(1, 4, 2).double(), torch.ones(1, 4).bool()), "at most 3 conditions .* not 4"),
     ],
 )
@@ -190,3 +202,5 @@ def test_bad_settings_are_refused():
         tiny("none")(random(1, 3, 16, 16), NOISE, (LOCATIONS, ALL))
     with pytest.raises(ValueError, match=r"must be \(1, 4\)"):
         tiny("continuous")(random(1, 3, 16, 16), NOISE, random(1, 3))
+    with pytest.raises(ValueError, match=r"must be \(1, 4\), not a tuple of 2"):
+        tiny("continuous")(random(1, 3, 16, 16), NOISE, (LOCATIONS, ALL))

@@ -208,7 +208,18 @@ def test_bad_settings_are_refused(settings, message):
         tiny(**settings)
 
 
+@pytest.mark.parametrize(("pixels", "conditions"), FOUR)
+def test_what_is_masked_is_not_read(pixels, conditions):
+    network, (places, mask) = tiny(pixels, conditions), asked((3, 3), (6, 1))
+    mask[:, 1] = False
+    nowhere = torch.where(mask[..., None], places, float("nan"))
+    before, after = (network(pictures(), NOISE, (p, mask)) for p in (places, nowhere))
+    assert torch.equal(before, after)
+
+
 def test_bad_conditions_are_refused():
+    with pytest.raises(ValueError, match=r"a boolean mask .* not a tensor \(2, 3, 2\)"):
+        tiny()(pictures(), NOISE, asked((0, 0), (1, 1), (2, 2))[0])
     with pytest.raises(ValueError, match="outside the picture"):
         tiny()(pictures(), NOISE, (torch.full((2, 1, 2), 1.2), torch.ones(2, 1).bool()))
     with pytest.raises(ValueError, match="at most 2 conditions"):

@@ -83,6 +83,14 @@ def test_training_learns_what_the_condition_says():
     assert error < 0.1  # blind: 0.29
 
 
+def test_weights_and_pictures_are_channels_last():
+    training = Training(denoiser(), batch, SETTINGS)
+    tensors = [p for p in training.denoiser.parameters() if p.ndim == 4]
+    tensors += [p for p in training.averaged.parameters() if p.ndim == 4]
+    tensors.append(training._batch(0)[0])
+    assert all(t.is_contiguous(memory_format=torch.channels_last) for t in tensors)
+
+
 def test_streams_are_functions_of_seed_step_and_shard():
     def draw(*numbers):
         return torch.rand(4, generator=train.stream(*numbers))
@@ -228,6 +236,13 @@ def test_stored_weights_come_back_in_bfloat16_precision(tmp_path):
     other.name = model.network.name
     with pytest.raises(ValueError, match="does not fit"):
         train.load_weights(tmp_path / "net.safetensors", other)
+
+
+def test_weights_without_sigma_data_are_refused_by_name(tmp_path):
+    path, network = tmp_path / "net.safetensors", denoiser().network
+    checkpoint.save(path, dict(network.named_parameters()), {"network": network.name})
+    with pytest.raises(ValueError, match=r"net\.safetensors does not say its sigma_data"):
+        train.load_weights(path, network)
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):

@@ -54,22 +54,32 @@ def centres(grid: int) -> Tensor:
     return torch.stack([x, y], -1)
 
 
+def described(conditions: object) -> str:
+    """What was given for conditions, in words."""
+    if isinstance(conditions, Tensor):
+        return f"a tensor {tuple(conditions.shape)}"
+    count = f" of {len(conditions)}" if isinstance(conditions, tuple | list) else ""
+    return f"a {type(conditions).__name__}{count}"
+
+
 def checked(conditions: Locations | None, x: Tensor, limit: int) -> Locations:
     """The conditions of a batch x, or none at all for None, if a network can take them.
 
     Raises:
-        ValueError: A shape is off, there are more conditions than `limit` in a picture, or a
-            location lies outside the picture.
+        ValueError: They are of another kind, a shape is off, there are more conditions than `limit`
+            in a picture, or a location lies outside the picture.
     """
     if conditions is None:
         return x.new_zeros(len(x), 0, 2), x.new_zeros(len(x), 0, dtype=torch.bool)
-    locations, mask = conditions
     batch = len(x)
+    kind = f"conditions are locations ({batch}, K, 2) and a boolean mask ({batch}, K)"
+    if not isinstance(conditions, tuple | list) or len(conditions) != 2:
+        raise ValueError(f"{kind}, not {described(conditions)}")
+    locations, mask = conditions
     if locations.shape != (*mask.shape, 2) or len(mask) != batch or mask.ndim != 2:
-        raise ValueError(
-            f"conditions are locations ({batch}, K, 2) and a mask ({batch}, K), "
-            f"not {tuple(locations.shape)} and {tuple(mask.shape)}"
-        )
+        raise ValueError(f"{kind}, not {tuple(locations.shape)} and {tuple(mask.shape)}")
+    if mask.dtype != torch.bool:
+        raise ValueError(f"{kind}, not one of {mask.dtype}")
     if torch.compiler.is_compiling():  # these checks read values, which a compiled graph cannot
         return locations, mask
     if int(mask.sum(1).max()) > limit:
@@ -133,8 +143,8 @@ class FourierPathway(nn.Module):
     def forward(self, conditions: Locations | None, x: Tensor) -> Tensor:
         """The embedding (B, width) of the conditions of a batch x."""
         locations, mask = checked(conditions, x, self.limit)
-        features = fourier(locations, self.linear.in_features) * mask[..., None]
-        return self.linear(features.sum(1))
+        features = fourier(locations, self.linear.in_features)
+        return self.linear(features.masked_fill(~mask[..., None], 0).sum(1))
 
 
 class ContinuousPathway(nn.Module):
@@ -152,9 +162,9 @@ class ContinuousPathway(nn.Module):
         first, last = self.layers[0], self.layers[-1]
         if conditions is None:
             return x.new_zeros(len(x), last.out_features)
-        if conditions.shape != (len(x), first.in_features):
-            expected = (len(x), first.in_features)
-            raise ValueError(f"the condition must be {expected}, not {tuple(conditions.shape)}")
+        expected = (len(x), first.in_features)
+        if not isinstance(conditions, Tensor) or conditions.shape != expected:
+            raise ValueError(f"the condition must be {expected}, not {described(conditions)}")
         return self.layers(conditions)
 
 

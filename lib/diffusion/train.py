@@ -301,9 +301,11 @@ def load_weights(path: str | Path, network: nn.Module) -> tuple[edm.Precondition
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged, or of another network.
+        ValueError: It is damaged, of another network, or does not say its sigma_data.
     """
     header = checkpoint.load_into(path, network)
+    if "sigma_data" not in header:
+        raise ValueError(f"{path} does not say its sigma_data: save it with `save_weights`")
     denoiser = edm.Preconditioned(network, header["sigma_data"])
     return denoiser.requires_grad_(False).eval(), header
 
