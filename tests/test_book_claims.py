@@ -169,11 +169,13 @@ def test_a_row_that_needs_another_holds_only_if_that_does(book, monkeypatch):
     assert found["a.both"]["rule"] == "interval above 0, and `a.exact` holds"
     other = claims.Row("b", "b", "us", "02_two", claims.above(0.0), needs="a.exact")
     nothing = claims.Row("c", "c", "us", "02_two", claims.above(0.0), needs="c.none")
+    later = claims.Row("d", "d", "us", "01_one", claims.above(0.0), needs="a.open")
     records = {id: {"recorder": "02_two"} for id in ("b", "c")}
-    faults = claims.mismatches([*ledger.ROWS, other, nothing], records)
+    faults = claims.mismatches([*ledger.ROWS, other, nothing, later], records)
     assert [f for f in faults if "needs" in f] == [
         "b: needs a.exact, which 02_two does not record",
         "c: needs c.none, which 02_two does not record",
+        "d: needs a.open, which 01_one does not record",
     ]
 
 
