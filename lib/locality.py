@@ -24,6 +24,9 @@ def pixel_locality(score, x, sigma, conditions, pixel):
 
     Returns:
         (d,) or (H, W), in units of the score over those of x.
+
+    Raises:
+        ValueError: x has another number of dimensions, or `pixel` is none of its places.
     """
     is_picture = _is_picture(x)
     at = _index(x, pixel, is_picture)
@@ -51,6 +54,9 @@ def conditional_locality(score, x, sigma, conditions, change):
 
     Returns:
         (J, d) or (J, H, W), in units of the score.
+
+    Raises:
+        ValueError: There are no conditions, or x has another number of dimensions.
     """
     J = _count(conditions)
     if not J:
@@ -84,6 +90,9 @@ def outside_share(maps, inside):
 
     Returns:
         A float: the root of the squares outside over all squares, of all maps together.
+
+    Raises:
+        ValueError: `inside` is not boolean or of another shape than the maps.
     """
     if maps.shape != inside.shape or inside.dtype != torch.bool:
         raise ValueError(
