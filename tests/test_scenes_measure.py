@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lib.scenes.measure import (
     MEASURE,
+    Measure,
     difference,
     implied_extras,
     interval,
@@ -47,6 +48,12 @@ def best_by_trying_all(found, asked, radius):
                 if (distances <= radius).all():
                     best = min(best, (-size, float(distances.sum())))
     return best
+
+
+def test_the_measure_is_the_one_fixed_before_any_result():
+    """A rule: a change here asks for a new measurement of everything, not for a new number."""
+    levels = (0.8, 0.6, 0.9)
+    assert Measure(1 / 20, 0.5, 0.3, 256, tuple(range(11)), levels, 2000) == MEASURE
 
 
 @settings(max_examples=60, deadline=None)
