@@ -148,10 +148,23 @@ FAULTS = {
     "'3d_coords' must be 3 numbers": lambda s: s["objects"][0].update({"3d_coords": [1, 2]}),
     "'rotation' must be 1 numbers": lambda s: s["objects"][0].update(rotation="half"),
     "'pixel_coords' must be 3": lambda s: s["objects"][0].update(pixel_coords=[1, None, 2]),
+    "'rotation' must be .* not '12'": lambda s: s["objects"][0].update(rotation="12"),
+    "'rotation' must be .* not True": lambda s: s["objects"][0].update(rotation=True),
+    r"'3d_coords' must be .* \['1'": lambda s: s["objects"][0].update({"3d_coords": ["1", 2, 1]}),
+    r"'pixel_coords' must be .* \['1'": lambda s: s["objects"][0].update(pixel_coords=["1", 2, 9]),
+    r"'pixel_coords' must be .* \[nan": lambda s: s["objects"][0].update(
+        pixel_coords=[np.nan, 2, 9]
+    ),
+    r"'pixel_coords' must be .* \[1000": lambda s: s["objects"][0].update(
+        pixel_coords=[10**400, 2, 9]
+    ),
+    "object 0: 3d_coords are not before": lambda s: s["objects"][0].update({"3d_coords": EYE}),
     "not above the ground": lambda s: s["objects"][0].update({"3d_coords": [0, 0, -1]}),
     "pixels from where": lambda s: s["objects"][0].update(pixel_coords=[0, 0, 11.0]),
     "'objects' must be a list": lambda s: s.update(objects="none"),
     "is no plain name": lambda s: s.update(image_filename="../../secret.png"),
+    r"split '\.\.' is no plain name": lambda s: s.update(split=".."),
+    "split '' is no plain name": lambda s: s.update(split=""),
 }
 
 
@@ -203,13 +216,33 @@ def test_what_is_not_there_is_named(folder, written):
         save_scenes(path, scenes, torch.zeros(2, 3, 32, 32))
 
 
+@pytest.mark.parametrize("bad", [{"size": 0}, {"size": -3}, {"limit": 0}, {"limit": -1}])
+def test_no_pictures_or_empty_ones_are_no_request(folder, bad):
+    (name, value), *_ = bad.items()
+    with pytest.raises(ValueError, match=f"{name}.* at least 1 .*, got {value}"):
+        load_scenes(folder[0], **bad)
+
+
+@pytest.mark.parametrize("k", range(5))
+@pytest.mark.parametrize(("number", "by"), [(0, 60), (1, -60), (2, 3.0), (2, -16.0)])
+def test_a_wrong_label_is_not_blamed_on_the_camera(k, number, by):
+    """A single object, which an eye that may be anywhere could see at any pixel, at any depth."""
+    alone = copy.deepcopy(OFFICIAL["objects"][k])
+    eye = recover_camera({"objects": [alone]}).eye
+    assert (eye - torch.tensor(EYE)).abs().max() <= 0.52
+    alone["pixel_coords"][number] += by
+    with pytest.raises(ValueError, match="object 0: pixel_coords are"):
+        recover_camera({"objects": [alone]})
+
+
 def test_what_no_camera_can_be_recovered_from():
     with pytest.raises(ValueError, match="has no objects"):
         recover_camera({"image_index": 7, "objects": []})
-    wrong = copy.deepcopy(OFFICIAL)
-    wrong["objects"][1]["pixel_coords"][0] += 60
-    with pytest.raises(ValueError, match="scene 0, object 1: pixel_coords are"):
-        recover_camera(wrong)
+    for number, by in ((0, 60), (2, 0.1)):
+        wrong = copy.deepcopy(OFFICIAL)
+        wrong["objects"][1]["pixel_coords"][number] += by
+        with pytest.raises(ValueError, match="scene 0, object 1: pixel_coords are"):
+            recover_camera(wrong)
     with pytest.raises(ValueError, match="has no 'pixel_coords'"):
         recover_camera({"objects": [{"3d_coords": [0, 0, 1]}]})
     with pytest.raises(ValueError, match="has no 'objects'"):

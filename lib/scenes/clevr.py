@@ -15,7 +15,6 @@ Needs Pillow, which Colab has.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -31,6 +30,7 @@ from lib.scenes.scene import (
     BEHIND,
     COLORS,
     EYE,
+    EYE_JITTER,
     LAMPS,
     MATERIALS,
     RIGHT,
@@ -47,9 +47,11 @@ NAMES = {
     "material": list(MATERIALS),
     "color": list(COLORS),
 }
-NUMBERS = {"rotation": (), "3d_coords": (3,), "pixel_coords": (3,)}  # and their shapes
+NUMBERS = {"rotation": 1, "3d_coords": 3, "pixel_coords": 3}  # and how many they are
+LARGEST = 1e6  # far above the size of any of these
 DEPTH_WEIGHT = 100.0  # pixels that a unit of depth counts as: labels hold it unrounded
-WORST = 3.0  # pixels that a label may be off, rounding included
+WORST = 3.0  # pixels that a label may be off, rounding and depth included
+EYE_REACH = EYE_JITTER + 0.01  # of a camera from EYE, along each axis
 LEFT_OF = 0.2  # farther along a direction than this is a relationship, world units
 DIRECTIONS = {
     "right": (*RIGHT, 0.0),
@@ -85,9 +87,13 @@ def load_scenes(
     Raises:
         FileNotFoundError: The folder, the JSON file or a picture is not there.
         ValueError: The JSON is broken or lacks a key, a name or number in it is none of CLEVR's,
-            labels do not fit together, or a picture is cut short or of another size. The message
-            names the file and the fault.
+            labels do not fit together, or a picture is cut short or of another size: the message
+            names the file and the fault. Or `size` or `limit` is less than 1.
     """
+    if size < 1:
+        raise ValueError(f"a picture needs a size of at least 1 pixel, got {size}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1 scene, or None for all, got {limit}")
     file = _scene_file(Path(path), split)
     entries = _entries(file)[:limit]
     for entry in entries:
@@ -101,8 +107,8 @@ def load_scenes(
 def recover_camera(scene: dict[str, Any]) -> Camera:
     """The camera of an official scene, whose jitter its file does not hold.
 
-    Least squares over the eye's place alone: a pinhole there that looks at the origin must see
-    each object's `3d_coords` at its `pixel_coords`.
+    Least squares over the eye's place alone, within the jitter's range: a pinhole there that looks
+    at the origin must see each object's `3d_coords` at its `pixel_coords`, depth included.
 
     Args:
         scene: One entry of the JSON's `scenes` list, with at least one object.
@@ -119,25 +125,35 @@ def recover_camera(scene: dict[str, Any]) -> Camera:
     if not objects:
         raise ValueError(f"{where} has no objects, so its camera cannot be recovered")
     points, labels = (
-        torch.from_numpy(
-            np.array([_numbers(o, name, f"{where}, object {k}") for k, o in enumerate(objects)])
+        torch.tensor(
+            [_numbers(o, name, f"{where}, object {k}") for k, o in enumerate(objects)],
+            dtype=torch.float64,
         )
         for name in ("3d_coords", "pixel_coords")
     )
     weights = torch.tensor([1.0, 1.0, DEPTH_WEIGHT], dtype=torch.float64)
 
-    def residuals(eye: np.ndarray) -> np.ndarray:
-        seen = project(points, Camera(torch.from_numpy(eye)))
-        return ((seen - labels) * weights).flatten().numpy()
+    def seen(eye: np.ndarray) -> Tensor:
+        return project(points, Camera(torch.from_numpy(eye)))
 
-    camera = Camera(torch.from_numpy(least_squares(residuals, np.array(EYE)).x))
-    off = (project(points, camera) - labels)[:, :2].norm(dim=1)
+    def residuals(eye: np.ndarray) -> np.ndarray:
+        return ((seen(eye) - labels) * weights).flatten().numpy()
+
+    usual = np.array(EYE)
+    depth = seen(usual)[:, 2]
+    if not depth.min() > 0:
+        raise ValueError(
+            f"{where}, object {int(depth.argmin())}: 3d_coords are not before a CLEVR camera, "
+            f"which looks at the origin from near {EYE}"
+        )
+    fit = least_squares(residuals, usual, bounds=(usual - EYE_REACH, usual + EYE_REACH))
+    off = np.linalg.norm(fit.fun.reshape(-1, 3), axis=1)
     if not off.max() <= WORST:
         raise ValueError(
-            f"{where}, object {int(off.argmax())}: pixel_coords are {float(off.max()):.1f} pixels "
-            "from where a CLEVR camera would see its 3d_coords"
+            f"{where}, object {off.argmax()}: pixel_coords are {off.max():.1f} pixels from where "
+            f"any CLEVR camera would see its 3d_coords; {DEPTH_WEIGHT:g} pixels are 1 of depth"
         )
-    return camera
+    return Camera(torch.from_numpy(fit.x))
 
 
 def save_scenes(path: str | Path, scenes: Scenes, pictures: Tensor, split: str = "new") -> Path:
@@ -247,7 +263,7 @@ def _check_scene(entry: dict, file: Path) -> None:
     where = f"{file}: scene {index}"
     for name in ("split", "image_filename"):
         value = _get(entry, name, str, where)
-        if Path(value).name != value:
+        if Path(value).name != value or value in ("", ".."):
             raise ValueError(f"{where}: {name} {value!r} is no plain name")
     for name in ("directions", "relationships"):
         _get(entry, name, dict, where)
@@ -273,19 +289,26 @@ def _get(holder: Any, name: str, kind: type, where: str) -> Any:
     return holder[name]
 
 
-def _numbers(item: Any, name: str, where: str) -> np.ndarray:
-    """A value of a JSON object that must be finite numbers, in the shape that NUMBERS says."""
+def _numbers(item: Any, name: str, where: str) -> list[float]:
+    """A value of a JSON object that must be numbers, as many as NUMBERS says, as a list."""
     if not isinstance(item, dict) or name not in item:
         raise ValueError(f"{where} has no {name!r}")
-    try:
-        values = np.array(item[name], dtype=np.float64)
-    except (TypeError, ValueError):
-        values = np.array(np.nan)
-    if values.shape != NUMBERS[name] or not np.isfinite(values).all():
+    values = [item[name]] if NUMBERS[name] == 1 else item[name]
+    if (
+        not isinstance(values, list)
+        or len(values) != NUMBERS[name]
+        or not all(map(_is_number, values))
+    ):
         raise ValueError(
-            f"{where}: {name!r} must be {math.prod(NUMBERS[name])} numbers, not {item[name]!r:.80}"
+            f"{where}: {name!r} must be {NUMBERS[name]} numbers of size below {LARGEST:.0f}, "
+            f"not {item[name]!r:.80}"
         )
     return values
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a JSON value is a number of sensible size; True, NaN and "12" are not."""
+    return type(value) in (int, float) and -LARGEST < value < LARGEST
 
 
 def _scenes(entries: Sequence[dict], file: Path) -> Scenes:
