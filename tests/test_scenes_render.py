@@ -6,7 +6,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.scenes import SHAPES, labels, locations, render, render_frame, sample_scenes
+from lib.scenes import (
+    Camera,
+    Scenes,
+    labels,
+    locations,
+    project,
+    render,
+    render_frame,
+    sample_scenes,
+)
+from lib.scenes.scene import COLORS, EYE, LAMPS, MATERIALS, SHAPES, SIZES, in_square
 from lib.scenes.trace import Grid, hidden, objects_of, trace
 
 module = importlib.import_module("lib.scenes.render")  # the package's `render` is the function
@@ -35,6 +45,63 @@ def outside(scenes, k, points):
 
 def doubled(scenes):
     return replace(scenes._map(lambda t: t.double() if t.is_floating_point() else t))
+
+
+def built(*objects):
+    """One scene of large objects (shape, material, color, x, y), before the usual camera."""
+    shape, material, color = (
+        torch.tensor([[list(names).index(o[i]) for o in objects]])
+        for i, names in enumerate((SHAPES, MATERIALS, COLORS))
+    )
+    height = [SIZES["large"] / 2**0.5 if o[0] == "cube" else SIZES["large"] for o in objects]
+    return Scenes(
+        shape=shape,
+        size=torch.zeros_like(shape),
+        material=material,
+        color=color,
+        rotation=torch.zeros(shape.shape),
+        coords=torch.tensor([[[*o[3:], z] for o, z in zip(objects, height, strict=True)]]),
+        mask=torch.ones(shape.shape, dtype=torch.bool),
+        camera=Camera(torch.tensor([EYE])),
+        lamps=torch.tensor([LAMPS]),
+    )
+
+
+def only(scenes, *slots):
+    """The scenes without the objects in other slots."""
+    mask = torch.zeros_like(scenes.mask)
+    mask[:, list(slots)] = True
+    return replace(scenes, mask=mask)
+
+
+def light(scenes, size=64):
+    """The linear light (3, size, size) of the only scene's picture."""
+    level = (render(scenes, size)[0] + 1) / 2
+    return torch.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+
+
+def covered(scenes, slot, size=64):
+    """(size, size): the share of each pixel that an object covers, were it alone."""
+    grid = Grid.square(scenes.camera, 4 * size)
+    fine = torch.zeros(grid.rays)
+    fine[trace(objects_of(only(scenes, slot)), scenes.camera, grid).ray] = 1
+    return fine.view(size, 4, size, 4).mean((1, 3))
+
+
+def hue(rgb):
+    """Colours (3, ...), however bright."""
+    return rgb / rgb.norm(dim=0)
+
+
+def palette(color):
+    """A colour's direction (3,)."""
+    return hue(torch.tensor(COLORS[color]).float())
+
+
+def pixel(scenes, point, size=64):
+    """The row and column in which a point (3,) of the only scene appears."""
+    place = in_square(project(point[None], scenes.camera)[0, :2], scenes.camera)
+    return tuple((size * place.flip(0)).long().tolist())
 
 
 def test_pictures():
@@ -187,3 +254,82 @@ def test_an_object_appears_at_its_location():
         ray = hits.ray[hits.object == i] % 128**2
         middle = torch.stack([ray % 128, ray // 128]).float().mean(1) / 128 + 0.5 / 128
         assert (middle - locations(scenes)[objects.scene[i], 0]).norm() < 0.01
+
+
+@pytest.mark.parametrize("material", MATERIALS)
+@pytest.mark.parametrize("color", COLORS)
+def test_an_object_has_its_colour(material, color):
+    scenes = built(("sphere", material, color, 0.0, 0.0))
+    mean = light(scenes)[:, covered(scenes, 0) == 1].mean(1)
+    assert (hue(mean) - palette(color)).norm() < 0.06
+
+
+def test_highlights(monkeypatch):
+    """They are where the key lamp is mirrored: white and faint on rubber, bright on metal."""
+    monkeypatch.setattr(module, "SUN_POWER", 0.0)
+    rubber, metal = (built(("sphere", name, "red", 0.0, 0.0)) for name in MATERIALS)
+    center, normal = rubber.coords[0, 0], UP.float()
+    for _ in range(20):  # to the place whose normal halves the angle between eye and lamp
+        point = center + SIZES["large"] * normal
+        ways = torch.stack([rubber.camera.eye[0], rubber.lamps[0, 0]]) - point
+        normal = (ways / ways.norm(dim=1, keepdim=True)).sum(0)
+        normal = normal / normal.norm()
+    inside = covered(rubber, 0) == 1
+    matt, shiny = (torch.where(inside, light(scenes), 1e-9) for scenes in (rubber, metal))
+    pale = torch.where(inside, matt[2] / matt[0], 0)
+    for brightness in (pale, shiny[0]):
+        assert divmod(int(brightness.argmax()), 64) == pixel(rubber, point)
+    red, _, blue = COLORS["red"]
+    assert pale.max() > 1.2 * blue / red
+    assert shiny.max() > 2 * matt.max()
+    bright = [(p[0] > p[0].max() / 2).sum() for p in (shiny, matt)]
+    assert bright[0] < bright[1] / 8
+
+
+@pytest.mark.parametrize("lamp", range(4))
+def test_the_ground_is_darker_in_a_shadow_by_what_the_lamp_gives(lamp):
+    scenes = built(("sphere", "rubber", "gray", 0.0, 0.0))
+    center = scenes.coords[0, 0]
+    lamps = torch.cat([1e3 * torch.tensor([module.SUN]), scenes.lamps[0]])
+    spot = center + (center - lamps[lamp]) * center[2] / (lamps[lamp, 2] - center[2])
+    away = 9 * spot / spot.norm()  # a camera on the shadow's side
+    scenes = replace(scenes, camera=Camera((away + 5 * UP.float())[None]))
+    bare = light(only(scenes))[0]
+    ratio = light(scenes)[0] / bare
+    power = torch.tensor([module.SUN_POWER * 1e6, *module.LAMP_POWER])
+    given = power * lamps[:, 2] / (lamps - spot).norm(dim=1) ** 3
+    total = given.sum() + module.SKY * torch.pi
+    at = pixel(scenes, spot)
+    assert abs(bare[at] / (module.EXPOSURE * module.GROUND / torch.pi * total) - 1) < 0.02
+    assert ratio[at] < 1 - given[lamp] / total + 0.01
+    assert ratio[covered(scenes, 0) == 0].max() < 1 + 1e-5
+
+
+def test_a_shadow_falls_on_another_object():
+    scenes = built(
+        ("sphere", "rubber", "gray", -1.0, 0.0), ("cylinder", "rubber", "gray", 0.6, -0.4)
+    )
+    ratio = (light(scenes) / light(only(scenes, 0)))[0]
+    ratio = ratio[(covered(scenes, 0) == 1) & (covered(scenes, 1) == 0)]
+    assert (ratio < 0.7).sum() > 10
+    assert ratio.max() < 1 + 1e-5
+
+
+@pytest.mark.parametrize("near", range(2))
+def test_the_nearer_of_two_objects_is_seen(near):
+    objects = [("sphere", "rubber", "red", 1.0, -0.87), ("sphere", "rubber", "blue", -0.6, 0.9)]
+    scenes = built(*(objects if near == 0 else objects[::-1]))
+    both = (covered(scenes, 0) == 1) & (covered(scenes, 1) == 1)
+    assert both.sum() > 10
+    assert (hue(light(scenes)[:, both]) - palette("red")[:, None]).norm(dim=0).max() < 0.06
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_a_pixel_is_the_mean_of_what_is_in_it(size):
+    scenes = sample_scenes(4, 6, 6, generator(10))
+    scenes = replace(scenes, material=torch.zeros_like(scenes.material))
+    square = []
+    for one in (scenes[[i]] for i in range(4)):
+        fine = light(one, 5 * size).unflatten(2, (size, 5)).unflatten(1, (size, 5)).mean((2, 4))
+        square.append((light(one, size) - fine).square().mean())
+    assert torch.stack(square).mean().sqrt() < 0.01

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib.scenes import Camera, locations, project, sample_scenes
-from lib.scenes.scene import BEHIND, EYE, MARGIN, MIN_GAP, RIGHT, SHAPES
+from lib.scenes.scene import BEHIND, EYE, LAMPS, MARGIN, MIN_GAP, RIGHT, SHAPES
 
 
 def generator(seed=0):
@@ -88,9 +88,15 @@ def test_scenes_are_uniform_where_nothing_stands_against_it():
     for values, n in ((scenes.shape, 3), (scenes.size, 2), (scenes.material, 2), (scenes.color, 8)):
         share = torch.bincount(values.flatten(), minlength=n) / values.numel()
         assert (share - 1 / n).abs().max() < 0.03
-    jitter = scenes.camera.eye - torch.tensor(EYE)
-    assert 0.49 < jitter.abs().max() <= 0.5 + 1e-6
-    assert jitter.mean(0).abs().max() < 0.03
+    for values, center, reach in (
+        (scenes.camera.eye, torch.tensor(EYE), 0.5),
+        (scenes.lamps, torch.tensor(LAMPS), 1.0),
+        (scenes.rotation, math.pi, math.pi),
+    ):
+        off = (values - center) / reach
+        assert 0.99 < off.abs().max() <= 1 + 1e-6
+        assert off.mean(0).abs().max() < 0.06
+        assert (off.std(0) - 3**-0.5).abs().max() < 0.03
 
 
 def test_a_generator_decides_everything():
