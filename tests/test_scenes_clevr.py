@@ -228,6 +228,7 @@ def test_no_pictures_or_empty_ones_are_no_request(folder, bad):
 def test_a_wrong_label_is_not_blamed_on_the_camera(k, number, by):
     """A single object, which an eye that may be anywhere could see at any pixel, at any depth."""
     alone = copy.deepcopy(OFFICIAL["objects"][k])
+    alone["3d_coords"] = tuple(alone["3d_coords"])  # of one's own making, not of a file
     eye = recover_camera({"objects": [alone]}).eye
     assert (eye - torch.tensor(EYE)).abs().max() <= 0.52
     alone["pixel_coords"][number] += by

@@ -289,13 +289,13 @@ def _get(holder: Any, name: str, kind: type, where: str) -> Any:
     return holder[name]
 
 
-def _numbers(item: Any, name: str, where: str) -> list[float]:
-    """A value of a JSON object that must be numbers, as many as NUMBERS says, as a list."""
+def _numbers(item: Any, name: str, where: str) -> Sequence[float]:
+    """A value of a JSON object that must be numbers, as many as NUMBERS says."""
     if not isinstance(item, dict) or name not in item:
         raise ValueError(f"{where} has no {name!r}")
     values = [item[name]] if NUMBERS[name] == 1 else item[name]
     if (
-        not isinstance(values, list)
+        not isinstance(values, list | tuple)
         or len(values) != NUMBERS[name]
         or not all(map(_is_number, values))
     ):
