@@ -334,7 +334,7 @@ def evaluated(row: Row, records: dict[str, dict]) -> dict:
     stored = records.get(row.id)
     out = {"id": row.id, "source": row.source, "claim": row.claim, "paper": row.paper}
     rule = row.rule.text if row.rule else ""
-    out |= {"recorder": row.recorder, "rule": rule + f", and `{row.needs}` holds" * bool(row.needs)}
+    out |= {"recorder": row.recorder, "rule": rule + ", and what it needs holds" * bool(row.needs)}
     if stored is None:
         none = dict.fromkeys(("value", "low", "high"))
         return out | none | {"verdict": "not tested", "why": row.untested, "samples": 0}
