@@ -166,7 +166,7 @@ def test_a_row_that_needs_another_holds_only_if_that_does(book, monkeypatch):
             assert found["a.mean"]["verdict"] == "holds"
     assert verdicts.pop((1.0, 2.0)) == "holds"
     assert set(verdicts.values()) == {"does not hold"}
-    assert found["a.both"]["rule"] == "interval above 0, and `a.exact` holds"
+    assert found["a.both"]["rule"] == "interval above 0, and what it needs holds"
     other = claims.Row("b", "b", "us", "02_two", claims.above(0.0), needs="a.exact")
     nothing = claims.Row("c", "c", "us", "02_two", claims.above(0.0), needs="c.none")
     later = claims.Row("d", "d", "us", "01_one", claims.above(0.0), needs="a.open")
