@@ -91,7 +91,7 @@ class Smalldiffusion:
         self.schedule = library.ScheduleLogLinear(1000, sigma_min=0.01, sigma_max=20)
         loader = DataLoader(pictures.cpu(), batch, shuffle=True, drop_last=True)
         self.run = library.training_loop(loader, self.model, self.schedule, lr=RATE)
-        self.library = library
+        self.samples = library.samples
 
     @staticmethod
     def default() -> nn.Module:
@@ -107,7 +107,7 @@ class Smalldiffusion:
 
     def sample(self, n: int) -> Tensor:
         sigmas = self.schedule.sample_sigmas(CALLS)
-        *_, last = self.library.samples(self.model, sigmas, gam=2, batchsize=n)
+        *_, last = self.samples(self.model, sigmas, gam=2, batchsize=n)
         return last
 
 
