@@ -6,6 +6,7 @@ from scipy import integrate, optimize, stats
 from torch import distributions
 
 from lib.diffusion import edm
+from lib.diffusion.networks import UNet
 
 WEIGHTS, MEANS, STDS = (0.3, 0.7), (-1.0, 0.8), (0.15, 0.3)
 
@@ -181,3 +182,30 @@ def test_one_step_is_the_denoised_noise():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("sigma", [0.0, torch.tensor([0.0, 0.5, 0.0])])
+def test_without_noise_a_picture_is_its_own_denoised(sigma):
+    made = edm.Preconditioned(UNet(size=8, grid=4, width=8, embedding=16), 0.3)
+    torch.nn.init.normal_(made.network.leave.weight, generator=torch.Generator().manual_seed(0))
+    x = torch.linspace(-1, 1, 576).view(3, 3, 8, 8)
+    found = made(x, sigma)
+    clean = torch.as_tensor(sigma).expand(3) == 0
+    assert torch.equal(found[clean], x[clean])
+    assert found.isfinite().all()
+    found.sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in made.parameters())
+
+
+@pytest.mark.parametrize("sigma", [-0.1, math.nan, math.inf, torch.tensor([0.3, -1.0])])
+def test_noise_levels_that_are_none_are_refused(sigma):
+    x = torch.ones(2, 1, dtype=torch.float64)
+    made = edm.Preconditioned(Constant())
+    for function in (made, edm.score(made), edm.denoiser(exact_score)):
+        with pytest.raises(ValueError, match="sigma must be finite and"):
+            function(x, sigma)
+
+
+def test_a_score_is_not_asked_for_without_noise():
+    with pytest.raises(ValueError, match=r"sigma must be finite and above 0, not 0\.0"):
+        edm.score(edm.Preconditioned(Constant()))(torch.ones(2, 1), 0.0)

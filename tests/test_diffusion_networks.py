@@ -204,3 +204,40 @@ def test_bad_settings_are_refused():
         tiny("continuous")(random(1, 3, 16, 16), NOISE, random(1, 3))
     with pytest.raises(ValueError, match=r"must be \(1, 4\), not a tuple of 2"):
         tiny("continuous")(random(1, 3, 16, 16), NOISE, (LOCATIONS, ALL))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 63}, "width must be an integer of at least 2 and even, not 63"),
+        ({"width": 0}, "width must be"),
+        ({"embedding": 17}, "embedding must be an integer of at least 2 and even, not 17"),
+        ({"grid": 0}, "grid must be an integer of at least 1, not 0"),
+        ({"size": -16}, "size must be"),
+        ({"channels": 0}, "channels must be"),
+        ({"dimensions": 2.5}, "dimensions must be"),
+        ({"limit": True}, "limit must be"),
+    ],
+)
+def test_sizes_that_fit_no_network_are_refused_at_once(settings, message):
+    with pytest.raises(ValueError, match=message):
+        tiny("fourier", **settings)
+
+
+def test_layers_refuse_what_their_first_call_would():
+    with pytest.raises(ValueError, match="kernel must be odd, not 4"):
+        networks.Block(8, 4, kernel=4)
+    with pytest.raises(ValueError, match="6 channels cannot be split evenly among 4 heads"):
+        networks.Attention(6)
+    with pytest.raises(ValueError, match="even, not 7"):
+        networks.fourier(LOCATIONS, 7)
+
+
+def test_a_network_s_name_tells_every_size_of_its_weights():
+    sizes = {"size": 32, "grid": 4, "channels": 1, "width": 12, "embedding": 32, "dimensions": 3}
+    usual = tiny("continuous")
+    for name, value in sizes.items():
+        other = tiny("continuous", **{name: value})
+        assert other.name != usual.name
+        assert f"{name}{value}" in other.name
+    assert tiny("vector", limit=3).name == tiny("vector").name  # has no weights

@@ -14,8 +14,8 @@ GRID = 8
 
 
 def tiny(pixels="local", conditions="local", **settings):
-    settings = {"size": 16, "grid": GRID, "k": 2, "trunk_width": 8, "width": 8} | settings
-    return randomised(WindowNetwork(pixels, conditions, embedding=16, **settings)).float()
+    usual = {"size": 16, "grid": GRID, "k": 2, "trunk_width": 8, "width": 8, "embedding": 16}
+    return randomised(WindowNetwork(pixels, conditions, **usual | settings)).float()
 
 
 def pictures(n=2, size=16):
@@ -201,6 +201,12 @@ def test_no_width_is_named():
         ({"conditions": "some"}, "'some'"),
         ({"k": 8}, "from 0 to 7"),
         ({"size": 17}, "divide the size"),
+        ({"trunk_width": 63}, "trunk_width must be an integer of at least 2 and even, not 63"),
+        ({"width": 0}, "width must be an integer of at least 1"),
+        ({"embedding": 0}, "embedding must be"),
+        ({"channels": 0}, "channels must be"),
+        ({"blocks": -1}, "blocks must be an integer of at least 0"),
+        ({"k": 1.5}, "k must be an integer"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):
@@ -224,3 +230,9 @@ def test_bad_conditions_are_refused():
         tiny()(pictures(), NOISE, (torch.full((2, 1, 2), 1.2), torch.ones(2, 1).bool()))
     with pytest.raises(ValueError, match="at most 2 conditions"):
         tiny(limit=2)(pictures(), NOISE, asked((0, 0), (1, 1), (2, 2)))
+
+
+def test_a_network_s_name_tells_every_size_of_its_weights():
+    sizes = {"channels": 1, "embedding": 32, "blocks": 3, "k": 1, "trunk_width": 12, "width": 10}
+    names = {tiny(**{name: value}).name for name, value in sizes.items()}
+    assert len({*names, tiny().name}) == 7

@@ -43,12 +43,17 @@ class Preconditioned(nn.Module):
         self.sigma_data = sigma_data
 
     def forward(self, x: Tensor, sigma: float | Tensor, conditions: Any = None) -> Tensor:
-        """The denoised x, in x's precision."""
+        """The denoised x, in x's precision; x itself where sigma is 0.
+
+        Raises:
+            ValueError: sigma is negative or not finite.
+        """
         levels = _levels(sigma, x)  # (B, 1, ...)
         total = (levels**2 + self.sigma_data**2).sqrt()
-        raw = self.network(x / total, levels.flatten().log() / 4, conditions)
+        noise = levels.flatten().clamp(min=torch.finfo(x.dtype).tiny).log() / 4
+        raw = self.network(x / total, noise, conditions)
         skip, out = (self.sigma_data / total) ** 2, levels * self.sigma_data / total
-        return skip * x + out * raw.to(x.dtype)
+        return torch.where(levels > 0, skip * x + out * raw.to(x.dtype), x)
 
 
 def loss(
@@ -150,10 +155,14 @@ def sample(
 
 
 def score(denoiser: Denoiser) -> Score:
-    """The score that belongs to a denoiser: (D(x; sigma) - x) / sigma^2, equation 3 (Tweedie)."""
+    """The score that belongs to a denoiser: (D(x; sigma) - x) / sigma^2, equation 3 (Tweedie).
+
+    A sigma that is not above 0 is a ValueError: without noise a denoiser says nothing of the score.
+    """
 
     def function(x: Tensor, sigma: float | Tensor, conditions: Any = None) -> Tensor:
-        return (denoiser(x, sigma, conditions) - x) / _levels(sigma, x) ** 2
+        levels = _levels(sigma, x, zero=False)
+        return (denoiser(x, sigma, conditions) - x) / levels**2
 
     return function
 
@@ -167,7 +176,12 @@ def denoiser(score: Score) -> Denoiser:
     return function
 
 
-def _levels(sigma: float | Tensor, x: Tensor) -> Tensor:
-    """Sigma as (B, 1, ...), which broadcasts over x."""
+def _levels(sigma: float | Tensor, x: Tensor, zero: bool = True) -> Tensor:
+    """Sigma as (B, 1, ...), checked; 0 is a level only where `zero` says so."""
     sigma = torch.as_tensor(sigma, dtype=x.dtype, device=x.device)
+    if not torch.compiler.is_compiling():  # the check reads values, which a compiled graph cannot
+        fine = sigma.isfinite() & ((sigma >= 0) if zero else (sigma > 0))
+        if not fine.all():
+            least = "at least" if zero else "above"
+            raise ValueError(f"sigma must be finite and {least} 0, not {sigma.tolist()}")
     return sigma.expand(len(x)).reshape(-1, *[1] * (x.ndim - 1))

@@ -17,6 +17,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Locations = tuple[Tensor, Tensor]  # (B, K, 2) in [0, 1] and (B, K)
+# What a network's name leaves out is as here; the names of stored weights rest on it.
+UNSAID = {"channels": 3, "dimensions": 4, "embedding": 64, "blocks": 2}
+
+
+def said(**sizes: int) -> str:
+    """The part of a network's name that tells the sizes that are not the usual: `.blocks3`."""
+    return "".join(f".{name}{size}" for name, size in sizes.items() if size != UNSAID[name])
+
+
+def check_sizes(least: int = 1, multiple: int = 1, **sizes: int) -> None:
+    """Raises ValueError unless all sizes are integers of at least `least`, in whole multiples."""
+    for name, size in sizes.items():
+        if isinstance(size, bool) or not isinstance(size, int) or size < least or size % multiple:
+            kind = f"an integer of at least {least}" + (" and even" if multiple == 2 else "")
+            raise ValueError(f"{name} must be {kind}, not {size!r}")
 
 
 def normalise(x: Tensor) -> Tensor:
@@ -37,7 +52,11 @@ def fourier(positions: Tensor, width: int) -> Tensor:
 
     Returns:
         (..., width), of mean square 1/2.
+
+    Raises:
+        ValueError: The width is odd or less than 2.
     """
+    check_sizes(2, 2, width=width)
     index = torch.arange(width // 2, device=positions.device, dtype=positions.dtype)
     angle = index * math.pi * (3 - math.sqrt(5))
     periods = 5 * ((index + 0.5) / (width // 2)).sqrt()
@@ -196,8 +215,14 @@ class Block(nn.Module):
             mixing: How many of the two convolutions mix places; the others are 1x1.
             pad: Whether zeros outside keep the picture's size; else it loses (kernel - 1) / 2 cells
                 on each side for each mixing convolution.
+
+        Raises:
+            ValueError: A size is no positive integer, or the kernel is even.
         """
         super().__init__()
+        check_sizes(width=width, embedding=embedding, kernel=kernel)
+        if kernel % 2 == 0:
+            raise ValueError(f"a window has a middle: kernel must be odd, not {kernel}")
         sides = [kernel if i < mixing else 1 for i in range(2)]
         self.margin = 0 if pad else sum(side // 2 for side in sides)
         self.conv1, self.conv2 = (
@@ -219,8 +244,11 @@ class Attention(nn.Module):
     """Self-attention over all places, added to its input."""
 
     def __init__(self, width: int, heads: int = 4):
-        """Attention over `width` channels, split among `heads`."""
+        """Attention over `width` channels, split evenly among `heads`; else ValueError."""
         super().__init__()
+        check_sizes(width=width, heads=heads)
+        if width % heads:
+            raise ValueError(f"{width} channels cannot be split evenly among {heads} heads")
         self.heads = heads
         self.enter = nn.Conv2d(width, 3 * width, 1)
         self.leave = nn.Conv2d(width, width, 1)
@@ -287,8 +315,8 @@ class UNet(nn.Module):
             size: Side of the picture in pixels, a multiple of the grid.
             grid: Cells a side, even.
             channels: Of the picture.
-            width: Channels at a cell.
-            embedding: Channels of noise level and conditions.
+            width: Channels at a cell, even.
+            embedding: Channels of noise level and conditions, even.
             dimensions: Of the condition of `continuous`.
             limit: Most locations a picture.
 
@@ -298,9 +326,12 @@ class UNet(nn.Module):
         super().__init__()
         if pathway not in self.PATHWAYS:
             raise ValueError(f"unknown pathway {pathway!r}: choose among {self.PATHWAYS}")
+        check_sizes(size=size, grid=grid, channels=channels, dimensions=dimensions, limit=limit)
+        check_sizes(2, 2, width=width, embedding=embedding)
         if size % grid or grid % 2:
             raise ValueError(f"the grid ({grid}) must be even and divide the size ({size})")
         self.name = f"unet.{pathway}.size{size}.grid{grid}.width{width}.embedding{embedding}"
+        self.name += said(channels=channels, dimensions=dimensions)
         self.pathway, self.cell, self.limit = pathway, size // grid, limit
         self.noise = NoiseEmbedding(embedding)
         self.condition = {

@@ -17,8 +17,10 @@ from lib.diffusion.networks import (
     NoiseEmbedding,
     cells,
     centres,
+    check_sizes,
     checked,
     fourier,
+    said,
 )
 
 
@@ -118,7 +120,7 @@ class WindowNetwork(nn.Module):
             grid: Cells a side, even.
             channels: Of the picture.
             k: Half the local windows, in cells.
-            trunk_width: Channels at a cell in the trunk.
+            trunk_width: Channels at a cell in the trunk, even.
             width: Channels at a cell in the head.
             embedding: Channels of noise level and conditions.
             blocks: Of the head.
@@ -133,6 +135,10 @@ class WindowNetwork(nn.Module):
                 "the pixel window is 'local' or 'full' and the condition window 'local' or 'all', "
                 f"not {pixels!r} and {conditions!r}"
             )
+        check_sizes(size=size, grid=grid, channels=channels, width=width, embedding=embedding)
+        check_sizes(0, blocks=blocks, k=k)
+        check_sizes(limit=limit)
+        check_sizes(2, 2, trunk_width=trunk_width)
         if size % grid or grid % 2 or not 0 <= k < grid:
             raise ValueError(
                 f"the grid ({grid}) must be even and divide the size ({size}), "
@@ -140,6 +146,7 @@ class WindowNetwork(nn.Module):
             )
         self.name = (
             f"window.{pixels}.{conditions}.size{size}.grid{grid}.k{k}.width{trunk_width}+{width}"
+            + said(channels=channels, embedding=embedding, blocks=blocks)
         )
         self.cell, self.margin = size // grid, k if pixels == "local" else 0
         self.noise = NoiseEmbedding(embedding)
