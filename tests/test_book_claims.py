@@ -1,4 +1,4 @@
-"""The ledger: intervals against scipy, each mismatch found, records kept apart from verdicts."""
+"""The ledger: each mismatch and each wrong number found, records kept apart from verdicts."""
 
 import json
 import subprocess
@@ -6,22 +6,26 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 
 from lib.book import claims, ledger
+from lib.book.ledger import Row, above, within
 from tests.conftest import ROOT
+
+
+def row(id, rule=None, of="mean", unit="run", recorder="01_one", **fields):
+    """A finding, for what a test does not ask about."""
+    unit = "" if of == "exact" else unit
+    return Row(id, recorder, f"it is {id}", "finding", of, rule, unit, **fields)
 
 
 @pytest.fixture
 def book(tmp_path, monkeypatch):
-    """A ledger of two rows, in folders of its own."""
+    """A ledger of a few rows, in folders of its own."""
     rows = [
-        claims.Row("a.mean", "a mean", "us", "01_one", claims.above(0.0)),
-        claims.Row("a.exact", "exact", "us", "01_one", claims.within(2.0, 0.1)),
-        claims.Row("a.open", "open", "us", "01_one", None, untested="too long"),
-        claims.Row("a.later", "later", "us", "01_one", claims.above(0.0), untested="not yet run"),
+        row("a.mean", above(0.0)),
+        row("a.exact", within(2.0, 0.1), of="exact"),
+        row("a.open", untested="too long"),
+        row("a.later", above(0.0), untested="not yet run"),
     ]
     monkeypatch.setattr(ledger, "ROWS", rows)
     monkeypatch.setattr(claims, "LIVE", tmp_path / "live")
@@ -30,76 +34,22 @@ def book(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def add(book, monkeypatch):
+    """Adds rows to that ledger."""
+    return lambda *rows: monkeypatch.setattr(ledger, "ROWS", [*ledger.ROWS, *rows])
+
+
 def commit(book):
     (book / "committed").mkdir()
     text = (book / "live/01_one.laptop.json").read_text()
     (book / "committed/01_one.json").write_text(text)
 
 
-@given(st.lists(st.floats(-1e3, 1e3).filter(lambda v: v not in (0, 1)), min_size=2, max_size=50))
-def test_the_interval_of_a_mean_is_student_s(samples):
-    e = claims.estimate(samples)
-    assert np.isclose(e.value, np.mean(samples))
-    if np.std(samples) > 1e-6:
-        low, high = stats.t.interval(0.95, len(samples) - 1, np.mean(samples), stats.sem(samples))
-        assert np.allclose([e.low, e.high], [low, high], rtol=1e-6, atol=1e-9)
-
-
-@given(st.lists(st.sampled_from([0, 1]), min_size=2, max_size=200))
-def test_the_interval_of_a_share_contains_it_and_stays_in_0_1(samples):
-    e = claims.estimate(samples)
-    assert -1e-12 <= e.low <= e.value + 1e-12
-    assert e.value - 1e-12 <= e.high <= 1 + 1e-12
-
-
-@pytest.mark.parametrize(
-    ("samples", "tolerance", "message"),
-    [
-        ([], None, "finite"),
-        ([1.0, float("nan")], None, "finite"),
-        ([1.0], None, "One sample"),
-        ([1.0, 2.0], 0.1, "one number"),
-        ([1.0], -0.1, "one number"),
-    ],
-)
-def test_numbers_without_an_interval_are_refused(samples, tolerance, message):
-    with pytest.raises(ValueError, match=message):
-        claims.estimate(samples, tolerance)
-
-
-def pictures(rng, n, skill):
-    """Cases of a ratio: hits of six requests each."""
-    return [(int(h), 6) for h in rng.binomial(6, skill, n)]
-
-
-def test_a_ratio_of_one_run_has_the_interval_of_its_cases():
-    rng = np.random.default_rng(1)
-    cases = pictures(rng, 400, 0.3)
-    e = claims.estimate_ratio([[(*case, 1) for case in cases]])
-    hits = np.array([h for h, _ in cases]) / 6
-    assert np.isclose(e.value, hits.mean())
-    low, high = stats.norm.interval(0.95, hits.mean(), stats.sem(hits))
-    assert np.allclose([e.low, e.high], [low, high], atol=0.003)
-
-
-def test_a_ratio_of_runs_that_differ_is_as_uncertain_as_they_are():
-    runs = [[(h, 6, 500)] for h in (1, 2, 3)]  # no spread within a run
-    e = claims.estimate_ratio(runs)
-    assert np.isclose(e.value, 1 / 3)
-    # Means of three draws out of 1/6, 2/6, 3/6: the outermost have probability 1/27 each.
-    assert np.allclose([e.low, e.high], [1 / 6, 1 / 2])
-
-
-def test_a_ratio_can_be_less_another():
-    e = claims.estimate_ratio([[(3, 6, 9)]], [[(1, 6, 9)], [(2, 6, 9)]])
-    assert np.allclose([e.value, e.low, e.high], [1 / 4, 1 / 6, 1 / 3])
-    with pytest.raises(ValueError, match="denominators"):
-        claims.estimate_ratio([[(0, 0, 3)]])
-
-
-def test_ratios_are_recorded_as_counted_cases(book):
-    e = claims.record_ratio("a.mean", [[(1, 2), (2, 2), (1, 2)]], less=[[(0, 2)]])
-    stored = json.loads((book / "live/01_one.laptop.json").read_text())["records"]["a.mean"]
+def test_ratios_are_recorded_as_counted_cases(book, add):
+    add(row("a.ratio", above(0.0), of="ratio", unit="picture"))
+    e = claims.record_ratio("a.ratio", [[(1, 2), (2, 2), (1, 2)]], less=[[(0, 2)]])
+    stored = json.loads((book / "live/01_one.laptop.json").read_text())["records"]["a.ratio"]
     assert stored == {
         "samples": [[[1, 2, 2], [2, 2, 1]]],
         "tolerance": None,
@@ -107,11 +57,12 @@ def test_ratios_are_recorded_as_counted_cases(book):
     }
     assert np.isclose(e.value, 4 / 6)
     claims.record("a.exact", 2.0, tolerance=0.01)
+    claims.record("a.mean", [1.0, 1.1])
     commit(book)
-    row = next(row for row in claims.rows() if row["id"] == "a.mean")
-    assert (row["value"], row["low"], row["high"]) == (e.value, e.low, e.high)
-    assert row["verdict"] == "holds"
-    assert "0.5 to 1 (n = 1)" in claims.markdown([row])
+    found = next(one for one in claims.rows() if one["id"] == "a.ratio")
+    assert (found["value"], found["low"], found["high"]) == (e.value, e.low, e.high)
+    assert found["verdict"] == "holds"
+    assert "0.5 to 1 (n = 1)" in claims.markdown([found])
 
 
 def test_records_hold_raw_numbers_only(book):
@@ -123,17 +74,11 @@ def test_records_hold_raw_numbers_only(book):
         "a.exact": {"samples": [2.05], "tolerance": 0.01},
     }
     commit(book)
-    rows = {row["id"]: row for row in claims.rows()}
-    assert set(rows["a.mean"]) >= {
-        "id",
-        "source",
-        "claim",
-        "paper",
-        "value",
-        "low",
-        "high",
-        "verdict",
-    }
+    rows = {one["id"]: one for one in claims.rows()}
+    fields = "id source claim paper value low high verdict kind of unit rule samples"
+    assert set(rows["a.mean"]) >= set(fields.split())
+    assert (rows["a.mean"]["kind"], rows["a.mean"]["of"]) == ("finding", "mean")
+    assert (rows["a.mean"]["unit"], rows["a.mean"]["samples"]) == ("run", 3)
     assert rows["a.mean"]["verdict"] == "does not hold"  # the interval reaches below 0
     assert rows["a.exact"]["verdict"] == "holds"
     assert rows["a.open"]["verdict"] == "not tested"
@@ -152,24 +97,41 @@ def test_an_unknown_or_untested_row_takes_no_record(book):
         claims.record("a.later", [1.0, 2.0])
 
 
-def test_a_row_that_needs_another_holds_only_if_that_does(book, monkeypatch):
-    row = claims.Row("a.both", "both", "us", "01_one", claims.above(0.0), needs="a.exact")
-    monkeypatch.setattr(ledger, "ROWS", [row, *ledger.ROWS])
-    verdicts = {}
-    for samples in ([1.0, 1.1], [-1.0, 1.0]):
-        for exact in (2.0, 3.0):
-            claims.record("a.both", samples)
-            claims.record("a.mean", [1.0, 1.1])
-            claims.record("a.exact", exact, tolerance=0.0)
-            found = {row["id"]: row for row in claims.live_rows("01_one")}
-            verdicts[samples[0], exact] = found["a.both"]["verdict"]
-            assert found["a.mean"]["verdict"] == "holds"
-    assert verdicts.pop((1.0, 2.0)) == "holds"
-    assert set(verdicts.values()) == {"does not hold"}
-    assert found["a.both"]["rule"] == "interval above 0, and what it needs holds"
-    other = claims.Row("b", "b", "us", "02_two", claims.above(0.0), needs="a.exact")
-    nothing = claims.Row("c", "c", "us", "02_two", claims.above(0.0), needs="c.none")
-    later = claims.Row("d", "d", "us", "01_one", claims.above(0.0), needs="a.open")
+def verdicts(samples, exact):
+    """Those of the chapter's rows, `a.both` recorded with these samples."""
+    claims.record("a.both", samples)
+    claims.record("a.mean", [1.0, 1.1])
+    claims.record("a.exact", exact, tolerance=0.0)
+    return {one["id"]: one for one in claims.live_rows("01_one")}
+
+
+CASES = [(samples, exact) for samples in ([1.0, 1.1], [-1.0, 1.0]) for exact in (2.0, 3.0)]
+
+
+def test_a_row_that_needs_another_holds_only_if_that_does(add):
+    add(row("a.both", above(0.0), needs=("a.exact", "a.mean")))
+    found = [verdicts(*case)["a.both"] for case in CASES]
+    assert [one["verdict"] for one in found] == ["holds"] + ["does not hold"] * 3
+    assert found[0]["rule"] == "interval above 0, and what it needs holds"
+
+
+def test_a_row_whose_gate_does_not_hold_is_inconclusive_and_so_is_what_needs_it(add):
+    add(
+        row("a.both", above(0.0), gate=("a.exact",)),
+        row("a.last", within(1.0, 0.0), of="exact", needs=("a.both",)),
+    )
+    claims.record("a.last", 1.0, tolerance=0.0)
+    found = [verdicts(*case) for case in CASES]
+    open_ = ["holds", "inconclusive", "does not hold", "inconclusive"]
+    assert [one["a.both"]["verdict"] for one in found] == open_
+    assert [one["a.last"]["verdict"] for one in found] == open_
+    assert "inconclusive unless its gate holds" in found[0]["a.both"]["rule"]
+
+
+def test_what_a_row_needs_is_recorded_by_the_same_recorder(book):
+    other = row("b", above(0.0), recorder="02_two", needs=("a.exact",))
+    nothing = row("c", above(0.0), recorder="02_two", gate=("c.none",))
+    later = row("d", above(0.0), needs=("a.open",))
     records = {id: {"recorder": "02_two"} for id in ("b", "c")}
     faults = claims.mismatches([*ledger.ROWS, other, nothing, later], records)
     assert [f for f in faults if "needs" in f] == [
@@ -177,6 +139,46 @@ def test_a_row_that_needs_another_holds_only_if_that_does(book, monkeypatch):
         "c: needs c.none, which 02_two does not record",
         "d: needs a.open, which 01_one does not record",
     ]
+
+
+@pytest.mark.parametrize(
+    ("of", "samples", "tolerance", "message"),
+    [
+        ("share", [0, 1, 0.999], None, "0 or 1; one of these is 0.999"),
+        ("share", [0, 1, -1], None, "0 or 1; one of these is -1"),
+        ("share", [True], None, "One sample"),
+        ("share", [1, 1], 0.1, "no tolerance"),
+        ("mean", [1.0, float("nan")], None, "finite numbers; there is nan"),
+        ("mean", [1.0, float("-inf")], None, "finite numbers; there is -inf"),
+        ("mean", [], None, "finite numbers; there is none"),
+        ("mean", [1.0], None, "One sample"),
+        ("difference", [1.0, 2.0], 0.1, "no tolerance"),
+        ("exact", [1.0], None, "needs a tolerance"),
+        ("exact", [1.0], -0.1, "needs a tolerance"),
+        ("exact", [1.0], float("nan"), "needs a tolerance"),
+        ("exact", [1.0, 2.0], 0.1, "one; these are 2"),
+        ("exact", float("nan"), 0.1, "finite numbers; there is nan"),
+        ("exact", float("inf"), 0.1, "finite numbers; there is inf"),
+        ("ratio", [1.0, 2.0], None, "Cases are recorded"),
+    ],
+)
+def test_what_is_not_of_the_row_s_kind_is_refused_by_name(
+    book, add, of, samples, tolerance, message
+):
+    add(row("a.new", above(0.5), of=of))
+    with pytest.raises(ValueError, match=f"^a.new is recorded as {of}: .*{message}"):
+        claims.record("a.new", samples, tolerance)
+    assert not (book / "live").exists()  # refused before anything is kept
+
+
+def test_cases_are_of_a_ratio_and_finite(book, add):
+    add(row("a.ratio", above(0.0), of="ratio"))
+    with pytest.raises(ValueError, match=r"a\.mean is recorded as mean: Cases are recorded"):
+        claims.record_ratio("a.mean", [[(1, 2)], [(1, 2)]])
+    with pytest.raises(ValueError, match=r"a\.ratio is recorded as ratio: .*there is nan"):
+        claims.record_ratio("a.ratio", [[(float("nan"), 2)], [(1, 2)]])
+    with pytest.raises(ValueError, match=r"a\.ratio is recorded as ratio: One run gives no"):
+        claims.record_ratio("a.ratio", [[(1, 2), (0, 2)]])
 
 
 def test_each_mismatch_is_found(book):
@@ -220,13 +222,12 @@ def test_live_rows_need_every_record_of_the_chapter(book):
         claims.live_rows("01_one")
 
 
-def test_committed_rows_are_those_of_the_recorder(book, monkeypatch):
+def test_committed_rows_are_those_of_the_recorder(book, add):
     claims.record("a.mean", [1.0, 2.0, 3.0])
     claims.record("a.exact", 2.0, tolerance=0.01)
     commit(book)
-    other = claims.Row("b", "other", "us", "experiments/b", claims.above(0.0))
-    monkeypatch.setattr(ledger, "ROWS", [*ledger.ROWS, other])
-    found = {row["id"]: row["verdict"] for row in claims.committed_rows("01_one")}
+    add(row("b", above(0.0), recorder="experiments/b"))
+    found = {one["id"]: one["verdict"] for one in claims.committed_rows("01_one")}
     untested = {"a.open": "not tested", "a.later": "not tested"}
     assert found == {"a.mean": "does not hold", "a.exact": "holds"} | untested
     with pytest.raises(ValueError, match="no committed record of b by experiments/b"):
@@ -234,7 +235,7 @@ def test_committed_rows_are_those_of_the_recorder(book, monkeypatch):
 
 
 def test_a_sampled_value_needs_its_whole_interval_within(book):
-    rule = claims.within(1.0, 0.05)
+    rule = within(1.0, 0.05)
     assert rule(1.0, 0.9, 1.1, True) == "does not hold"
     assert rule(1.0, 0.96, 1.04, True) == "holds"
     assert rule(1.0, 0.0, 2.0, False) == "holds"  # a tolerance is no interval
@@ -250,14 +251,10 @@ def test_making_results_anew_is_not_held_against_the_old_ones(book, monkeypatch)
     claims.record("a.exact", 3.0, tolerance=0.01)
 
 
-def test_a_row_needs_a_rule_or_a_reason():
-    with pytest.raises(ValueError, match="a rule or a reason"):
-        claims.Row("x", "x", "us", "01_one", None)
-
-
 def test_the_command_prints_the_ledger_as_json():
     command = [sys.executable, "-m", "lib.book.claims"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     rows = json.loads(done.stdout)
-    assert {row["verdict"] for row in rows} <= set(claims.VERDICTS)
+    assert {one["verdict"] for one in rows} <= set(ledger.VERDICTS)
+    assert {one["kind"] for one in rows} == set(ledger.KINDS)
     assert len(rows) == len(ledger.ROWS)

@@ -172,7 +172,8 @@ def test_claims_are_the_measure_s_numbers(runs, book):
         summary = length.summary(results[name])
         ours, theirs = found[f"length.{name}"], summary["counts"][6]
         assert np.isclose(ours.value, theirs["skill"])
-        assert np.allclose([ours.low, ours.high], [theirs["low"], theirs["high"]], atol=0.01)
+        assert ours.n == len(results[name])  # runs; the measure's own interval is over its pictures
+        assert ours.low < theirs["low"] < theirs["high"] < ours.high
         assert found[f"length.{name}.kmax"].value == summary["k_max"]["0.8"]
     six = {n: [r["counts"]["6"] for r in results[n]] for n in results}
     expected = measure.difference(
@@ -180,7 +181,7 @@ def test_claims_are_the_measure_s_numbers(runs, book):
     )
     causal = found["length.causal"]
     assert np.isclose(causal.value, expected[0])
-    assert np.allclose([causal.low, causal.high], expected[1:], atol=0.015)
+    assert causal.low < expected[1] < expected[2] < causal.high
     assert found["length.detector.k8"].value == 1
     stored = json.loads((runs / "claims/length_generalization/claims.json").read_text())
     assert set(stored["records"]) == set(found)
@@ -189,18 +190,18 @@ def test_claims_are_the_measure_s_numbers(runs, book):
 
 @pytest.mark.parametrize(
     ("full", "local", "verdict"),
-    [(0.2, 0.8, "holds at our scale"), (0.5, 0.8, "does not hold"), (0.2, 0.2, "does not hold")],
+    [(0.1, 0.8, "holds at our scale"), (0.5, 0.8, "does not hold"), (0.1, 0.1, "does not hold")],
 )
 def test_locality_is_the_cause_only_if_what_sees_everything_fails(book, full, local, verdict):
     results = {
         f"label_one.{windows}": [
             run(Setting("label_one", "window", *windows.split("_"), seed=seed), hits)
-            for seed in (0, 1)
+            for seed in range(5)
         ]
         for windows, hits in (("full_all", full), ("local_local", local))
     }
     found = length_results.record(results)
-    assert (found["length.label_one.full_all"].high < 0.2) == (full == 0.2)
+    assert (found["length.label_one.full_all"].high < 0.2) == (full == 0.1)
     assert (found["length.causal"].low > 0) == (local > full)
     rows = {row["id"]: row for row in claims.live_rows("experiments/length_generalization")}
     assert rows["length.causal"]["verdict"] == verdict

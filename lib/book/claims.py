@@ -10,166 +10,20 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from lib.book import runtime
+from lib.book import intervals, ledger, runtime
+from lib.book.intervals import Estimate, mean, share
+from lib.book.ledger import Row
 
-VERDICTS = ("holds", "holds at our scale", "does not hold", "not tested")
 COMMITTED = runtime.RESULTS / "claims"
 LIVE = runtime.ROOT / "_build" / "claims"
-DRAWS = 2000  # of the bootstrap
-
-
-@dataclass(frozen=True)
-class Rule:
-    """When a claim counts as holding.
-
-    Attributes:
-        text: the rule as the ledger page states it.
-        holds: whether it is met, from value, low, high and whether several samples gave them.
-        verdict: what the ledger says then.
-    """
-
-    text: str
-    holds: Callable[[float, float, float, bool], bool]
-    verdict: str = "holds"
-
-    def __call__(self, value: float, low: float, high: float, sampled: bool) -> str:
-        """The verdict."""
-        return self.verdict if self.holds(value, low, high, sampled) else "does not hold"
-
-
-@dataclass(frozen=True)
-class Row:
-    """A claim of the ledger.
-
-    Attributes:
-        id: a dotted name.
-        claim: one sentence, Markdown.
-        source: where the claim is made: a paper, or "this book".
-        recorder: the chapter (`01_sim_task`) or experiment (`experiments/NAME`) that measures it.
-        rule: decides on the verdict; None where none was fixed.
-        paper: the paper's value, or "unknown"; "none" where the claim gives no number.
-        untested: why the claim is not tested, or not yet: a rule may be fixed before the run.
-        needs: the identifier of a row of the same recorder without which this one does not hold.
-    """
-
-    id: str
-    claim: str
-    source: str
-    recorder: str
-    rule: "Rule | None"
-    paper: str = "none"
-    untested: str = ""
-    needs: str = ""
-
-    def __post_init__(self):
-        """Holds that a row has a rule or says why not."""
-        if self.rule is None and not self.untested:
-            raise ValueError(f"{self.id}: a row has a rule or a reason for not being tested.")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with the ends of its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def within(target: float, by: float) -> Rule:
-    """The rule "the value is `target` to `by`", and so is the whole interval where there is one."""
-
-    def holds(value, low, high, sampled):
-        return all(abs(v - target) <= by for v in ((low, high) if sampled else (value,)))
-
-    return Rule(f"{target:g} ± {by:g}", holds)
-
-
-def above(bound: float, verdict: str = "holds") -> Rule:
-    """The rule "the whole interval lies above `bound`"."""
-    return Rule(f"interval above {bound:g}", lambda value, low, high, sampled: low > bound, verdict)
-
-
-def below(bound: float, verdict: str = "holds") -> Rule:
-    """The rule "the whole interval lies below `bound`"."""
-    return Rule(
-        f"interval below {bound:g}", lambda value, low, high, sampled: high < bound, verdict
-    )
-
-
-def estimate(samples: Sequence[float], tolerance: float | None = None) -> Estimate:
-    """Value and interval of raw numbers.
-
-    A deterministic claim is one number, give or take its tolerance. Else the value is the mean of
-    the samples; the 95 % interval is Wilson's where all are 0 or 1, and Student's otherwise.
-
-    Args:
-        samples: one number a seed or run.
-        tolerance: of a deterministic claim; its samples are then one number.
-
-    Raises:
-        ValueError: no finite numbers, several with a tolerance, one without.
-    """
-    x = np.asarray(samples, float).reshape(-1)
-    if not len(x) or not np.isfinite(x).all():
-        raise ValueError(f"A claim needs finite numbers; these are {samples!r}.")
-    if tolerance is not None:
-        if len(x) != 1 or not tolerance >= 0:
-            raise ValueError("A deterministic claim is one number with a tolerance of at least 0.")
-        return Estimate(x[0], x[0] - tolerance, x[0] + tolerance)
-    if len(x) < 2:
-        raise ValueError("One sample gives no interval: record several, or state a tolerance.")
-    if np.isin(x, (0, 1)).all():
-        share = stats.binomtest(int(x.sum()), len(x)).proportion_ci(method="wilson")
-        return Estimate(x.mean(), share.low, share.high)
-    half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x))
-    return Estimate(x.mean(), x.mean() - half, x.mean() + half)
-
-
-def estimate_ratio(runs: Sequence, less: Sequence = ()) -> Estimate:
-    """Value and interval of a ratio of sums over cases, such as hits over requests, in some runs.
-
-    The interval is the middle 95 % of a bootstrap (2,000 draws) over runs and over the cases of
-    each.
-
-    Args:
-        runs: for each run its cases, (numerator, denominator, how many such cases) each.
-        less: other runs, whose ratio is taken off.
-
-    Raises:
-        ValueError: no cases, or none with a denominator.
-    """
-    rng = np.random.default_rng(0)
-    value, draws = _bootstrapped(runs, rng)
-    if less:
-        other, taken = _bootstrapped(less, rng)
-        value, draws = value - other, draws - taken
-    return Estimate(float(value), *np.nanquantile(draws, (0.025, 0.975)).tolist())
-
-
-def _bootstrapped(runs: Sequence, rng: np.random.Generator) -> tuple[float, np.ndarray]:
-    """The ratio, and its draws (D,)."""
-    cases = [np.asarray(run, float).reshape(-1, 3) for run in runs]
-    sums = np.array([run[:, 2] @ run[:, :2] for run in cases])
-    if not len(cases) or not (sums[:, 1] != 0).all():
-        raise ValueError("A ratio needs runs of cases whose denominators do not add up to 0.")
-    drawn = np.zeros((DRAWS, 2))
-    for _ in cases:
-        chosen = rng.integers(len(cases), size=DRAWS)
-        for k, run in enumerate(cases):
-            often = rng.multinomial(
-                int(run[:, 2].sum()), run[:, 2] / run[:, 2].sum(), (chosen == k).sum()
-            )
-            drawn[chosen == k] += often @ run[:, :2]
-    total = sums.sum(0)
-    return total[0] / total[1], drawn[:, 0] / drawn[:, 1]
+ALARM = 0.001  # how often a run of an unchanged book is held to differ from the committed one
 
 
 def record(id: str, samples: float | Sequence[float], tolerance: float | None = None) -> Estimate:
@@ -180,12 +34,14 @@ def record(id: str, samples: float | Sequence[float], tolerance: float | None = 
 
     Args:
         id: a row of the ledger.
-        samples: one number a seed or run, or one number with a tolerance.
-        tolerance: of a deterministic claim.
+        samples: one number for each of the row's sampling units, 0 or 1 for a share; where its
+            number is exact, that.
+        tolerance: of an exact number.
 
     Raises:
-        ValueError: no such row, a row that says "not tested", or numbers that give no interval.
-        AssertionError: the run lies outside the committed interval, widened for its size (not under
+        ValueError: no such row, a row that says "not tested", numbers that are not finite or not of
+            the row's kind.
+        AssertionError: the run differs from the committed one by more than chance (not under
             `make results`, which makes the committed ones anew).
     """
     raw = [float(x) for x in np.asarray(samples, float).reshape(-1)]
@@ -193,7 +49,7 @@ def record(id: str, samples: float | Sequence[float], tolerance: float | None = 
 
 
 def record_ratio(id: str, runs: Sequence, less: Sequence = ()) -> Estimate:
-    """Records a claim about a ratio of sums over cases, see `estimate_ratio`.
+    """Records a claim about a ratio of sums over cases, see `lib.book.intervals.ratio`.
 
     Args:
         id: a row of the ledger.
@@ -219,22 +75,38 @@ def _recorded(id: str, entry: dict) -> Estimate:
     row = _row(id)
     if row.untested:
         raise ValueError(f"{id} is declared not tested ({row.untested}); it takes no record.")
-    result = _estimated(entry)
+    result = estimated(row, entry)
     path = live_path(row.recorder)
     stored = runtime.read_json(path) if path.exists() else {"records": {}}
     stored["provenance"] = runtime.provenance()
     stored["records"][id] = entry
     runtime.write_json(path, stored)
     if not row.recorder.startswith("experiments/") and not os.environ.get("BOOK_NEW_RESULTS"):
-        _compare(id, entry, committed().get(id))
+        _compare(row, entry, committed().get(id))
     return result
 
 
-def _estimated(entry: dict) -> Estimate:
-    """What a record's raw numbers say."""
-    if np.ndim(entry["samples"][:1]) > 1:
-        return estimate_ratio(entry["samples"], entry.get("less", ()))
-    return estimate(entry["samples"], entry["tolerance"])
+def estimated(row: Row, entry: dict) -> Estimate:
+    """What a record's raw numbers say of a row.
+
+    Raises:
+        ValueError: they are not of the row's kind; the message names the row.
+    """
+    cased = np.ndim(entry["samples"][:1]) > 1
+    try:
+        if cased != (row.of == "ratio"):
+            raise ValueError("Cases are recorded by `record_ratio`, for a ratio and nothing else.")
+        if cased:
+            return intervals.ratio(entry["samples"], entry.get("less", ()), row.unit)
+        if row.of == "exact":
+            if len(entry["samples"]) != 1:
+                raise ValueError(f"A computed number is one; these are {len(entry['samples'])}.")
+            return intervals.exact(entry["samples"][0], entry["tolerance"])
+        if entry["tolerance"] is not None:
+            raise ValueError("Samples have an interval, and no tolerance.")
+        return share(entry["samples"]) if row.of == "share" else mean(entry["samples"])
+    except ValueError as error:
+        raise ValueError(f"{row.id} is recorded as {row.of}: {error}") from None
 
 
 def live_path(recorder: str) -> Path:
@@ -245,32 +117,62 @@ def live_path(recorder: str) -> Path:
 
 
 def _row(id: str) -> Row:
-    from lib.book.ledger import ROWS
-
-    by_id = {row.id: row for row in ROWS}
+    by_id = {row.id: row for row in ledger.ROWS}
     if id not in by_id:
-        raise ValueError(f"The ledger has no row {id!r}; add it to lib/book/ledger.py.")
+        raise ValueError(f"The ledger has no row {id!r}; add it to lib/book/ledger/.")
     return by_id[id]
 
 
-def _compare(id: str, entry: dict, stored: dict | None) -> None:
-    """Holds a run's numbers against the committed interval.
+def _compare(row: Row, entry: dict, stored: dict | None) -> None:
+    """Holds a run's numbers against the committed ones: a test asks whether the claim broke.
 
-    The interval is widened for the smaller sample, and from 95 % to 99.9 %: a test asks whether
-    the claim broke, not how large it is.
+    Raises:
+        AssertionError: a difference that chance gives once in a thousand runs.
     """
     if stored is None:
         return
-    kept, ours = _estimated(stored), _estimated(entry)
-    slack = 0.0
-    if entry["tolerance"] is None:
-        widening = math.sqrt(1 + len(stored["samples"]) / len(entry["samples"])) * 3.29 / 1.96
-        slack = max(kept.high - kept.low, 1e-12) / 2 * widening - (kept.high - kept.low) / 2
-    if not kept.low - slack <= ours.value <= kept.high + slack:
+    kept, ours = estimated(row, stored), estimated(row, entry)
+    if row.of == "exact":
+        differs = not kept.low <= ours.value <= kept.high
+    else:
+        differs = not chance(row, entry, stored) >= ALARM
+    if differs:
         raise AssertionError(
-            f"{id}: this run gives {ours.value:.6g}; the committed record says {kept.value:.6g} "
-            f"({kept.low - slack:.6g} to {kept.high + slack:.6g} for a run of this size)."
+            f"{row.id}: this run gives {ours.value:.6g} (n = {ours.n}); the committed record says "
+            f"{kept.value:.6g} ({kept.low:.6g} to {kept.high:.6g}, n = {kept.n})."
         )
+
+
+def chance(row: Row, ours: dict, stored: dict) -> float:
+    """How often two records of the same quantity differ by as much as these, or more.
+
+    Fisher's exact test of two shares; Student's of two means with one variance, which for a ratio
+    are those of its runs or, where they are the sampling unit, of its cases.
+    """
+    if row.of == "share":
+        counts = [
+            [sum(e["samples"]), len(e["samples"]) - sum(e["samples"])] for e in (ours, stored)
+        ]
+        return float(stats.fisher_exact(np.array(counts, int)).pvalue)
+    if row.of != "ratio":
+        return _two_means(*(np.asarray(e["samples"], float) for e in (ours, stored)))
+    found = []
+    for part in ("samples", "less"):
+        if ours.get(part):
+            units = [intervals.units(e[part], row.unit) for e in (ours, stored)]
+            both, _ = intervals.departures(np.concatenate(units))
+            found.append(_two_means(*(intervals.departures(u, both)[1] for u in units)))
+    return min(1.0, len(found) * min(found))
+
+
+def _two_means(a: np.ndarray, b: np.ndarray) -> float:
+    """The p-value of Student's test of two means; where nothing varies they are equal or not."""
+    if math.isclose(a.mean(), b.mean(), rel_tol=1e-9, abs_tol=1e-12):
+        return 1.0
+    df = len(a) + len(b) - 2
+    variance = (len(a) * a.var() + len(b) * b.var()) / df
+    error = math.sqrt(variance * (1 / len(a) + 1 / len(b)))
+    return float(2 * stats.t.sf(abs(a.mean() - b.mean()) / error, df)) if error > 0 else 0.0
 
 
 def committed(folder: Path | None = None) -> dict[str, dict]:
@@ -289,17 +191,15 @@ def committed(folder: Path | None = None) -> dict[str, dict]:
 
 
 def rows() -> list[dict]:
-    """The ledger: a dict a row with id, source, claim, paper, value, low, high, verdict.
+    """The ledger: a dict a row, see `evaluated`.
 
     Raises:
         ValueError: ledger and records do not fit each other; the message lists each fault.
     """
-    from lib.book.ledger import ROWS
-
     records = committed()
-    if faults := mismatches(ROWS, records):
+    if faults := mismatches(ledger.ROWS, records):
         raise ValueError("The claims ledger does not fit its records:\n" + "\n".join(faults))
-    return [evaluated(row, records) for row in ROWS]
+    return [evaluated(row, records) for row in ledger.ROWS]
 
 
 def live_rows(recorder: str) -> list[dict]:
@@ -320,32 +220,40 @@ def committed_rows(recorder: str) -> list[dict]:
 
 def _rows(recorder: str, records: dict[str, dict], complaint: str) -> list[dict]:
     """One recorder's rows from these records; the complaint is about those that are missing."""
-    from lib.book.ledger import ROWS
-
-    own = [row for row in ROWS if row.recorder == recorder]
+    own = [row for row in ledger.ROWS if row.recorder == recorder]
     missing = [row.id for row in own if not row.untested and row.id not in records]
     if missing:
         raise ValueError(complaint.format(", ".join(missing)))
     return [evaluated(row, records) for row in own]
 
 
-def evaluated(row: Row, records: dict[str, dict]) -> dict:
-    """A row with its value, interval and verdict, computed from the raw numbers in the records."""
-    stored = records.get(row.id)
-    out = {"id": row.id, "source": row.source, "claim": row.claim, "paper": row.paper}
+def evaluated(row: Row, records: dict[str, dict]) -> dict[str, Any]:
+    """A row with its value, interval and verdict, computed from the raw numbers in the records.
+
+    Returns:
+        id, source, claim, paper, kind, of, unit, recorder, rule, changed: as the row says; value,
+        low, high, verdict; samples: how many units gave them, 0 where nothing was recorded;
+        sampled: whether there is an interval; why: the reason for not being tested.
+    """
+    names = ("id", "source", "claim", "paper", "kind", "of", "unit", "recorder", "changed")
+    out = {name: getattr(row, name) for name in names}
     rule = row.rule.text if row.rule else ""
-    out |= {"recorder": row.recorder, "rule": rule + ", and what it needs holds" * bool(row.needs)}
+    rule += ", and what it needs holds" * bool(row.needs)
+    out["rule"] = rule + "; inconclusive unless its gate holds" * bool(row.gate)
+    stored = records.get(row.id)
     if stored is None:
         none = dict.fromkeys(("value", "low", "high"))
         return out | none | {"verdict": "not tested", "why": row.untested, "samples": 0}
-    e = _estimated(stored)
-    numbers = {"value": e.value, "low": e.low, "high": e.high}
-    sampled = stored["tolerance"] is None
+    e, sampled = estimated(row, stored), row.of != "exact"
     verdict = row.rule(e.value, e.low, e.high, sampled)
-    if row.needs and not evaluated(_row(row.needs), records)["verdict"].startswith("holds"):
+    needed = [evaluated(_row(id), records)["verdict"] for id in row.needs]
+    gates = [evaluated(_row(id), records)["verdict"] for id in row.gate]
+    if "does not hold" in needed:
         verdict = "does not hold"
-    samples = len(stored["samples"]) if sampled else 1
-    return out | numbers | {"verdict": verdict, "why": "", "samples": samples, "sampled": sampled}
+    if {"inconclusive", "not tested"} & {*needed, *gates} or "does not hold" in gates:
+        verdict = "inconclusive"
+    numbers = {"value": e.value, "low": e.low, "high": e.high}
+    return out | numbers | {"verdict": verdict, "why": "", "samples": e.n, "sampled": sampled}
 
 
 def mismatches(ledger: Sequence[Row], records: dict[str, dict]) -> list[str]:
@@ -358,10 +266,10 @@ def mismatches(ledger: Sequence[Row], records: dict[str, dict]) -> list[str]:
             faults.append(f"{id}: declared not tested, but has a record")
         if not row.untested and id not in records:
             faults.append(f"{id}: no record; run {row.recorder}, then `make results`")
-        other = by_id.get(row.needs)
-        known = other and not other.untested and other.recorder == row.recorder
-        if row.needs and not row.untested and not known:
-            faults.append(f"{id}: needs {row.needs}, which {row.recorder} does not record")
+        for name in () if row.untested else (*row.needs, *row.gate):
+            other = by_id.get(name)
+            if not other or other.untested or other.recorder != row.recorder:
+                faults.append(f"{id}: needs {name}, which {row.recorder} does not record")
     for id, entry in records.items():
         if id not in by_id:
             faults.append(f"{id}: recorded by {entry['recorder']}, but the ledger has no such row")

@@ -177,7 +177,7 @@ def record(results: dict[str, list[dict]]) -> dict[str, claims.Estimate]:
     if due != measured:
         raise ValueError(
             f"measured, but declared not tested: {sorted(measured - due)}; declared tested, but "
-            f"not measured: {sorted(due - measured)}; mend lib/book/ledger.py"
+            f"not measured: {sorted(due - measured)}; mend its ledger"
         )
     found = {id: claims.record_ratio(id, *ratios[id]) for id in sorted(due & set(ratios))}
     found |= {id: claims.record(id, numbers[id], 0.0) for id in sorted(due & set(numbers))}

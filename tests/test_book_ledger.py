@@ -1,0 +1,59 @@
+"""The ledger's rows as data: what a row must say, and that a slip of the pen is named."""
+
+import pytest
+
+from lib.book import ledger
+
+
+def read(tmp_path, text):
+    path = tmp_path / "01_one.toml"
+    path.write_text(text)
+    return ledger.read(path, "01_one")
+
+
+GOOD = """["a.b"]
+claim = "It is so."
+kind = "finding"
+of = "share"
+unit = "run"
+above = 0.9
+"""
+
+
+def test_a_row_is_read_as_it_stands(tmp_path):
+    text = GOOD + 'at_our_scale = true\ngate = ["a.c"]\n'
+    (row,) = read(tmp_path, text)
+    assert (row.id, row.recorder, row.claim, row.kind) == ("a.b", "01_one", "It is so.", "finding")
+    assert (row.of, row.unit, row.gate, row.needs) == ("share", "run", ("a.c",), ())
+    assert row.rule.text == "interval above 0.9"
+    assert row.rule(0.95, 0.91, 0.99, True) == "holds at our scale"
+    assert row.rule(0.95, 0.89, 0.99, True) == "does not hold"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("above = 0.9", "", "a rule or a reason"),
+        ("above = 0.9", "above = 0.9\nbelow = 2.0", "one rule, not above and below"),
+        ("above = 0.9", "above = 0.0", "a single hit"),
+        ("above = 0.9", "below = 1.0", "a single hit"),
+        ("above = 0.9", "abve = 0.9", "abve"),
+        ('"finding"', '"fact"', "kind is 'fact'"),
+        ('"finding"', '"claim"', "name its source"),
+        ('"share"', '"proportion"', "of is 'proportion'"),
+        ('"share"', '"exact"', "sampling unit"),
+        ('unit = "run"', "", "sampling unit"),
+        ('claim = "It is so."', "", "claim"),
+        ("above = 0.9", "above = ", "not TOML"),
+    ],
+)
+def test_a_slip_is_named(tmp_path, old, new, message):
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, GOOD.replace(old, new))
+
+
+def test_each_recorder_has_a_file_of_its_own():
+    recorders = {row.recorder for row in ledger.ROWS}
+    files = {p.relative_to(ledger.FOLDER).as_posix() for p in ledger.FOLDER.rglob("*.toml")}
+    assert files == {f"{recorder}.toml" for recorder in recorders}
+    assert len({row.id for row in ledger.ROWS}) == len(ledger.ROWS)
