@@ -1,22 +1,23 @@
-"""Networks that see exactly what is written here, and the ways a condition gets into them.
+"""Networks that see exactly what is written here.
 
 A picture (B, channels, size, size) is cut into grid x grid cells of m x m pixels, m = size / grid;
 a cell's pixels are its channels, so that one 3x3 convolution sees 3x3 cells. Normalisation is per
 place, over channels: group or batch normalisation would let every pixel see the whole picture.
 
-Conditions are either `(locations (B, K, 2), mask (B, K))`, locations as (x, y) in [0, 1] from the
-upper left corner and mask true where there is one, or a vector (B, d); None is no condition.
+How conditions get in: `lib.diffusion.pathways`.
 """
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Locations = tuple[Tensor, Tensor]  # (B, K, 2) in [0, 1] and (B, K)
+from lib.diffusion.pathways import PATHWAYS, Locations, centres, check_sizes, fourier
+
 # What a network's name leaves out is as here; the names of stored weights rest on it.
 UNSAID = {"channels": 3, "dimensions": 4, "embedding": 64, "blocks": 2}
 
@@ -26,92 +27,9 @@ def said(**sizes: int) -> str:
     return "".join(f".{name}{size}" for name, size in sizes.items() if size != UNSAID[name])
 
 
-def check_sizes(least: int = 1, multiple: int = 1, **sizes: int) -> None:
-    """Raises ValueError unless all sizes are integers of at least `least`, in whole multiples."""
-    for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < least or size % multiple:
-            kind = f"an integer of at least {least}" + (" and even" if multiple == 2 else "")
-            raise ValueError(f"{name} must be {kind}, not {size!r}")
-
-
 def normalise(x: Tensor) -> Tensor:
     """Zero mean and unit variance over channels, at each place alone: (B, C, H, W) -> the same."""
     return functional.layer_norm(x.movedim(1, -1), (x.shape[1],)).movedim(-1, 1)
-
-
-def fourier(positions: Tensor, width: int) -> Tensor:
-    """Fourier features of positions: sines and cosines of plane waves in all directions.
-
-    The waves are fixed and fill a disc of up to 5 periods a picture evenly, as seeds do in a
-    sunflower. Two places' inner product falls with their distance, within a tenth of the picture,
-    and a sum over places keeps which x belongs to which y.
-
-    Args:
-        positions: (..., 2) in [0, 1].
-        width: Number of features, even.
-
-    Returns:
-        (..., width), of mean square 1/2.
-
-    Raises:
-        ValueError: The width is odd or less than 2.
-    """
-    check_sizes(2, 2, width=width)
-    index = torch.arange(width // 2, device=positions.device, dtype=positions.dtype)
-    angle = index * math.pi * (3 - math.sqrt(5))
-    periods = 5 * ((index + 0.5) / (width // 2)).sqrt()
-    x, y = positions[..., :1], positions[..., 1:]
-    # Products and no matrix product: lower precision, where asked for, would blur the places.
-    phase = 2 * math.pi * periods * (x * angle.cos() + y * angle.sin())
-    return torch.cat([phase.cos(), phase.sin()], -1)
-
-
-def centres(grid: int) -> Tensor:
-    """The cells' centres (grid, grid, 2): (x, y) in [0, 1], rows first."""
-    middle = (torch.arange(grid) + 0.5) / grid
-    y, x = torch.meshgrid(middle, middle, indexing="ij")
-    return torch.stack([x, y], -1)
-
-
-def described(conditions: object) -> str:
-    """What was given for conditions, in words."""
-    if isinstance(conditions, Tensor):
-        return f"a tensor {tuple(conditions.shape)}"
-    count = f" of {len(conditions)}" if isinstance(conditions, tuple | list) else ""
-    return f"a {type(conditions).__name__}{count}"
-
-
-def checked(conditions: Locations | None, x: Tensor, limit: int) -> Locations:
-    """The conditions of a batch x, or none at all for None, if a network can take them.
-
-    Raises:
-        ValueError: They are of another kind, a shape is off, there are more conditions than `limit`
-            in a picture, or a location lies outside the picture.
-    """
-    if conditions is None:
-        return x.new_zeros(len(x), 0, 2), x.new_zeros(len(x), 0, dtype=torch.bool)
-    batch = len(x)
-    kind = f"conditions are locations ({batch}, K, 2) and a boolean mask ({batch}, K)"
-    if not isinstance(conditions, tuple | list) or len(conditions) != 2:
-        raise ValueError(f"{kind}, not {described(conditions)}")
-    locations, mask = conditions
-    if locations.shape != (*mask.shape, 2) or len(mask) != batch or mask.ndim != 2:
-        raise ValueError(f"{kind}, not {tuple(locations.shape)} and {tuple(mask.shape)}")
-    if mask.dtype != torch.bool:
-        raise ValueError(f"{kind}, not one of {mask.dtype}")
-    if torch.compiler.is_compiling():  # these checks read values, which a compiled graph cannot
-        return locations, mask
-    if int(mask.sum(1).max()) > limit:
-        raise ValueError(f"at most {limit} conditions a picture, not {int(mask.sum(1).max())}")
-    if not ((locations >= 0) & (locations <= 1))[mask].all():
-        raise ValueError("a location lies outside the picture: x and y must be within [0, 1]")
-    return locations, mask
-
-
-def cells(locations: Tensor, grid: int) -> Tensor:
-    """The number of the cell (row * grid + column) that each location lies in: (B, K)."""
-    column, row = (locations * grid).long().clamp(0, grid - 1).unbind(-1)
-    return row * grid + column
 
 
 class NoiseEmbedding(nn.Module):
@@ -128,72 +46,6 @@ class NoiseEmbedding(nn.Module):
         """The embedding (B, width) of ln(sigma) / 4 (B,)."""
         phase = noise[:, None].to(self.frequencies) * self.frequencies
         return self.layers(torch.cat([phase.cos(), phase.sin()], 1))
-
-
-class VectorPathway(nn.Module):
-    """Locations as a multi-hot vector over the absolute cells, mapped linearly.
-
-    The map starts as the Fourier features of the cells' centres.
-    """
-
-    def __init__(self, grid: int, width: int, limit: int):
-        """An embedding (B, width) of at most `limit` locations over grid x grid cells."""
-        super().__init__()
-        self.grid, self.limit = grid, limit
-        self.table = nn.Parameter(fourier(centres(grid), width).flatten(0, 1))
-
-    def forward(self, conditions: Locations | None, x: Tensor) -> Tensor:
-        """The embedding (B, width) of the conditions of a batch x."""
-        locations, mask = checked(conditions, x, self.limit)
-        hot = self.table.new_zeros(len(x), self.grid**2)
-        hot.scatter_reduce_(1, cells(locations, self.grid), mask.to(hot), "amax")
-        return hot @ self.table
-
-
-class FourierPathway(nn.Module):
-    """Fourier features of the locations, summed over conditions, mapped linearly."""
-
-    def __init__(self, width: int, limit: int):
-        """An embedding (B, width) of at most `limit` locations."""
-        super().__init__()
-        self.limit = limit
-        self.linear = nn.Linear(width, width, bias=False)
-
-    def forward(self, conditions: Locations | None, x: Tensor) -> Tensor:
-        """The embedding (B, width) of the conditions of a batch x."""
-        locations, mask = checked(conditions, x, self.limit)
-        features = fourier(locations, self.linear.in_features)
-        return self.linear(features.masked_fill(~mask[..., None], 0).sum(1))
-
-
-class ContinuousPathway(nn.Module):
-    """A vector of numbers, such as a colour and a radius, through a small network."""
-
-    def __init__(self, dimensions: int, width: int):
-        """An embedding (B, width) of vectors (B, dimensions)."""
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(dimensions, width), nn.SiLU(), nn.Linear(width, width)
-        )
-
-    def forward(self, conditions: Tensor | None, x: Tensor) -> Tensor:
-        """The embedding (B, width) of vectors (B, dimensions); zeros for None."""
-        first, last = self.layers[0], self.layers[-1]
-        if conditions is None:
-            return x.new_zeros(len(x), last.out_features)
-        expected = (len(x), first.in_features)
-        if not isinstance(conditions, Tensor) or conditions.shape != expected:
-            raise ValueError(f"the condition must be {expected}, not {described(conditions)}")
-        return self.layers(conditions)
-
-
-def location_map(conditions: Locations | None, x: Tensor, limit: int) -> Tensor:
-    """The map pathway: a picture (B, 1, H, H) beside x, 1 at each location's pixel, else 0."""
-    locations, mask = checked(conditions, x, limit)
-    size = x.shape[-1]
-    flat = x.new_zeros(len(x), size**2)
-    flat.scatter_reduce_(1, cells(locations, size), mask.to(flat), "amax")
-    return flat.view(len(x), 1, size, size)
 
 
 class Block(nn.Module):
@@ -291,11 +143,9 @@ class FullTrunk(nn.Module):
 class UNet(nn.Module):
     """A U-Net with attention whose conditions come in by one of the pathways.
 
-    `vector`, `fourier` and `continuous` add an embedding to the noise level's, `map` lays a
-    picture of the locations beside the noisy one, `none` takes no conditions.
+    What a pathway offers as an embedding is added to the noise level's, what it offers as planes
+    to the places before the trunk: see `lib.diffusion.pathways`.
     """
-
-    PATHWAYS = ("vector", "fourier", "continuous", "map", "none")
 
     def __init__(
         self,
@@ -305,18 +155,22 @@ class UNet(nn.Module):
         channels: int = 3,
         width: int = 64,
         embedding: int = 128,
+        told: int = 128,
+        hidden: int = 256,
         dimensions: int = 4,
         limit: int = 16,
     ):
         """A network for pictures (B, channels, size, size).
 
         Args:
-            pathway: One of `PATHWAYS`.
+            pathway: One of `lib.diffusion.pathways.PATHWAYS`.
             size: Side of the picture in pixels, a multiple of the grid.
             grid: Cells a side, even.
             channels: Of the picture.
             width: Channels at a cell, even.
-            embedding: Channels of noise level and conditions, even.
+            embedding: Channels of the noise level, even.
+            told: Channels of the embedding of locations, even.
+            hidden: Channels where that meets the places, even.
             dimensions: Of the condition of `continuous`.
             limit: Most locations a picture.
 
@@ -324,23 +178,31 @@ class UNet(nn.Module):
             ValueError: The pathway is unknown or the sizes do not fit.
         """
         super().__init__()
-        if pathway not in self.PATHWAYS:
-            raise ValueError(f"unknown pathway {pathway!r}: choose among {self.PATHWAYS}")
+        if pathway not in PATHWAYS:
+            raise ValueError(f"unknown pathway {pathway!r}: choose among {(*PATHWAYS,)}")
         check_sizes(size=size, grid=grid, channels=channels, dimensions=dimensions, limit=limit)
-        check_sizes(2, 2, width=width, embedding=embedding)
+        check_sizes(2, 2, width=width, embedding=embedding, told=told, hidden=hidden)
         if size % grid or grid % 2:
             raise ValueError(f"the grid ({grid}) must be even and divide the size ({size})")
         self.name = f"unet.{pathway}.size{size}.grid{grid}.width{width}.embedding{embedding}"
         self.name += said(channels=channels, dimensions=dimensions)
+        if pathway in ("vector", "fourier"):
+            self.name += f".told{told}.hidden{hidden}"
         self.pathway, self.cell, self.limit = pathway, size // grid, limit
         self.noise = NoiseEmbedding(embedding)
-        self.condition = {
-            "vector": lambda: VectorPathway(grid, embedding, limit),
-            "fourier": lambda: FourierPathway(embedding, limit),
-            "continuous": lambda: ContinuousPathway(dimensions, embedding),
-        }.get(pathway, lambda: None)()
-        planes = channels + (pathway == "map")
-        self.enter = nn.Conv2d(planes * self.cell**2, width, 1)
+        self.condition = PATHWAYS[pathway](
+            SimpleNamespace(
+                size=size,
+                grid=grid,
+                width=width,
+                embedding=embedding,
+                told=told,
+                hidden=hidden,
+                dimensions=dimensions,
+                limit=limit,
+            )
+        )
+        self.enter = nn.Conv2d(channels * self.cell**2, width, 1)
         self.positions = nn.Parameter(fourier(centres(grid), width).movedim(-1, 0))
         self.trunk = FullTrunk(width, embedding)
         self.leave = nn.Conv2d(width, channels * self.cell**2, 1)
@@ -348,15 +210,14 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, noise: Tensor, conditions: Locations | Tensor | None) -> Tensor:
         """The raw output, like x (B, channels, size, size); noise is ln(sigma) / 4 (B,)."""
-        embedding = self.noise(noise)
-        if self.condition is not None:
-            embedding = embedding + self.condition(conditions, x)
-        if self.pathway == "map":
-            x = torch.cat([x, location_map(conditions, x, self.limit)], 1)
-        elif self.pathway == "none" and conditions is not None:
-            raise ValueError("this network takes no conditions")
+        level = self.noise(noise)
+        embedding, planes = self.condition(conditions, x)
         places = self.enter(functional.pixel_unshuffle(x, self.cell)) + self.positions
-        h = self.trunk(places, embedding[..., None, None])
+        if embedding is not None:
+            level = level + embedding
+        if planes is not None:
+            places = places + planes
+        h = self.trunk(places, level[..., None, None])
         return functional.pixel_shuffle(self.leave(h), self.cell)
 
 

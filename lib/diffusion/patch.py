@@ -10,27 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lib.diffusion.networks import (
-    Block,
-    FullTrunk,
-    Locations,
-    NoiseEmbedding,
-    cells,
-    centres,
-    check_sizes,
-    checked,
-    fourier,
-    said,
-)
-
-
-def in_window(locations: Tensor, grid: int, k: int) -> Tensor:
-    """Whether each location lies in the window of each cell: (B, K, 2) -> (B, K, grid, grid)."""
-    cell = cells(locations, grid)[..., None, None]  # (B, K, 1, 1)
-    index = torch.arange(grid, device=locations.device)
-    rows = (cell // grid - index[:, None]).abs() <= k
-    columns = (cell % grid - index).abs() <= k
-    return rows & columns
+from lib.diffusion import hearing
+from lib.diffusion.networks import Block, FullTrunk, NoiseEmbedding, said
+from lib.diffusion.pathways import Locations, centres, check_sizes, fourier, heard, shares
 
 
 class LocalTrunk(nn.Module):
@@ -54,11 +36,20 @@ class LocalTrunk(nn.Module):
 class CellEncoder(nn.Module):
     """What a cell knows of the conditions.
 
-    At cell i a small MLP reads the sum of W[c_j] over the conditions in i's window, W over absolute
-    cells, and the Fourier features of i's own position. W starts as the same Fourier features.
+    At cell i a small MLP reads the sum of W[c_j] over the conditions that i hears, W over absolute
+    cells and interpolated between them, and the Fourier features of i's own position. W starts as
+    the same Fourier features.
     """
 
-    def __init__(self, grid: int, k: int | None, width: int, limit: int, features: int = 64):
+    def __init__(
+        self,
+        grid: int,
+        k: int | None,
+        width: int,
+        limit: int,
+        features: int = 64,
+        hidden: int = 256,
+    ):
         """An embedding (B, width) a cell.
 
         Args:
@@ -67,6 +58,7 @@ class CellEncoder(nn.Module):
             width: Channels of the embedding.
             limit: Most conditions a picture.
             features: Length of W's rows and of the Fourier features.
+            hidden: Channels between.
         """
         super().__init__()
         self.grid, self.k, self.limit = grid, k, limit
@@ -74,18 +66,23 @@ class CellEncoder(nn.Module):
         self.table = nn.Parameter(positions.flatten(0, 1).clone())
         self.register_buffer("positions", positions.movedim(-1, 0), persistent=False)
         self.layers = nn.Sequential(
-            nn.Conv2d(2 * features, width, 1), nn.SiLU(), nn.Conv2d(width, width, 1)
+            nn.Conv2d(2 * features, hidden, 1), nn.SiLU(), nn.Conv2d(hidden, width, 1)
         )
+
+    def heard(self, conditions: Locations | None, x: Tensor) -> Tensor:
+        """The sum of rows that each cell hears: (B, features, grid, grid)."""
+        locations, mask, given = heard(conditions, x, self.limit, self.grid)
+        if given is None:
+            reach = self.grid if self.k is None else self.k
+            given = hearing.window((locations, mask), self.grid, reach)
+        rows = shares(locations, self.grid).to(self.table) @ self.table  # (B, K, features)
+        sums = given.flatten(2).mT.to(rows) @ rows  # (B, cells, features)
+        return sums.mT.unflatten(2, (self.grid, self.grid))
 
     def forward(self, conditions: Locations | None, x: Tensor) -> Tensor:
         """The embeddings (B, width, grid, grid) of the conditions of a batch x."""
-        locations, mask = checked(conditions, x, self.limit)
-        reach = self.grid if self.k is None else self.k
-        inside = in_window(locations, self.grid, reach) & mask[..., None, None]
-        rows = self.table[cells(locations, self.grid)]  # (B, K, features)
-        sums = inside.flatten(2).mT.to(rows) @ rows  # (B, cells, features)
-        sums = sums.mT.unflatten(2, (self.grid, self.grid))
-        return self.layers(torch.cat([sums, self.positions.expand(len(x), -1, -1, -1)], 1))
+        own = self.positions.expand(len(x), -1, -1, -1)
+        return self.layers(torch.cat([self.heard(conditions, x), own], 1))
 
 
 class WindowNetwork(nn.Module):
@@ -208,6 +205,7 @@ def cell_by_cell(network: WindowNetwork, x: Tensor, noise: Tensor, conditions: L
     k, grid, m = network.encoder.k, network.encoder.grid, network.cell
     locations, mask = conditions
     column, row = (locations * grid).long().clamp(max=grid - 1).unbind(-1)
+    known_rows = shares(locations, grid) @ network.encoder.table
     level = network.noise(noise)[..., None, None]
     padded, places = network.padded(x), network.places()
     out = torch.empty_like(x)
@@ -217,7 +215,7 @@ def cell_by_cell(network: WindowNetwork, x: Tensor, noise: Tensor, conditions: L
             patch = network.enter(padded[window]) + places[window]
             trunk = network.trunk(patch, level)  # (B, width, 1, 1)
             near = mask & ((row - i).abs() <= k) & ((column - j).abs() <= k)
-            rows = network.encoder.table[row * grid + column] * near[..., None]
+            rows = known_rows * near[..., None]
             own = network.encoder.positions[:, i, j]
             known = torch.cat([rows.sum(1), own.expand(len(x), -1)], 1)[..., None, None]
             cell = network.finish(trunk, level + network.encoder.layers(known))

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lib.diffusion import checkpoint, edm
+from lib.diffusion.muon import Muon
 
 Batch = Callable[[torch.Generator], tuple[Tensor, Any]]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -34,7 +35,7 @@ class Settings:
     Attributes:
         steps: Number of steps.
         seed: Of the random streams.
-        learning_rate: Of AdamW, after the warm-up.
+        learning_rate: Of the optimiser, after the warm-up.
         warmup: Steps over which the learning rate rises linearly.
         cooldown: Steps at the end over which it falls linearly to 0.
         average: Decay a step of the averaged weights, less in the first steps: (1 + n) / (10 + n).
@@ -42,6 +43,7 @@ class Settings:
         p_std: Their standard deviation.
         shards: Batches that make one step; shared out among the processes.
         precision: `float32`, `bfloat16`, or None to take what runs faster here.
+        optimizer: `adamw`, or `muon` for the weights inside the network.
     """
 
     steps: int
@@ -54,6 +56,7 @@ class Settings:
     p_std: float = 1.2
     shards: int = 1
     precision: str | None = None
+    optimizer: str = "adamw"
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, the first being 0."""
@@ -102,9 +105,7 @@ class Training:
         self.averaged = copy.deepcopy(self.denoiser).requires_grad_(False).eval()
         self.batch, self.settings, self.about = batch, settings, about or {}
         self.device = next(denoiser.parameters()).device
-        self.optimizer = torch.optim.AdamW(
-            denoiser.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), fused=True
-        )
+        self.optimizer = _optimizer(denoiser, settings)
         self.step, self.seconds, self.precision = 0, 0.0, settings.precision
 
     def run(self, path: str | Path | None = None, save_every: int = 500) -> Iterator[dict]:
@@ -214,11 +215,14 @@ class Training:
             module.load_state_dict(own)
         for name, parameter in self.denoiser.named_parameters():
             # The fused step walks through memory: the moments need the parameter's own layout.
-            self.optimizer.state[parameter] = {
-                "step": tensors[f"step.{name}"].to(self.device),
-                "exp_avg": torch.empty_like(parameter).copy_(tensors[f"exp_avg.{name}"]),
-                "exp_avg_sq": torch.empty_like(parameter).copy_(tensors[f"exp_avg_sq.{name}"]),
+            moments = {
+                key: torch.empty_like(parameter).copy_(tensors[f"{key}.{name}"])
+                for key in ("exp_avg", "exp_avg_sq", "momentum")
+                if f"{key}.{name}" in tensors
             }
+            if f"step.{name}" in tensors:
+                moments["step"] = tensors[f"step.{name}"].to(self.device)
+            self.optimizer.state[parameter] = moments
         self.step, self.seconds = header["step"], header["seconds"]
         self.precision = header["precision"]
 
@@ -321,6 +325,20 @@ def _agreed(precision: str) -> str:
     if dist.is_initialized():
         dist.broadcast_object_list(choice)
     return choice[0]
+
+
+def _optimizer(denoiser: edm.Preconditioned, settings: Settings) -> torch.optim.Optimizer:
+    """What moves the weights.
+
+    Raises:
+        ValueError: There is no optimiser of that name.
+    """
+    if settings.optimizer == "muon":
+        return Muon(denoiser.network, settings.learning_rate)
+    if settings.optimizer == "adamw":
+        rate = settings.learning_rate
+        return torch.optim.AdamW(denoiser.parameters(), rate, betas=(0.9, 0.99), fused=True)
+    raise ValueError(f"the optimizer is 'adamw' or 'muon', not {settings.optimizer!r}")
 
 
 def _wrapped(denoiser: nn.Module) -> nn.Module:

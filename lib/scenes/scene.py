@@ -167,6 +167,41 @@ def project(points, camera: Camera) -> Tensor:
     return torch.stack([x, y, depth], -1)
 
 
+def unproject(pixels: Tensor, z: Tensor, camera: Camera) -> Tensor:
+    """The points at height z that a camera sees at given pixels: the inverse of `project`.
+
+    Args:
+        pixels: (B, K, 2), x right and y down, in the camera's own picture.
+        z: (B, K), their height above the ground.
+        camera: One a scene, `eye` (B, 3).
+
+    Returns:
+        (B, K, 3). Where the ray does not fall, the point is behind the camera or not finite.
+    """
+    x = (pixels[..., 0] - camera.width / 2) / camera.focal
+    y = (pixels[..., 1] - camera.height / 2) / camera.focal
+    right, down, forward = camera.axes[:, None].unbind(-2)  # (B, 1, 3) each
+    ray = x[..., None] * right + y[..., None] * down + forward
+    eye = camera.eye[:, None]
+    return eye + (z - eye[..., 2])[..., None] / ray[..., 2:] * ray
+
+
+def moved(scenes: Scenes, places: Tensor, camera: Camera | None = None) -> Scenes:
+    """The same objects where they appear at other places of the picture.
+
+    Args:
+        scenes: B scenes of K objects.
+        places: (B, K, 2), as fractions of the central square, as `locations`.
+        camera: That sees them; the scenes' own if not given.
+    """
+    camera = camera or scenes.camera
+    left, top, side = camera.square
+    pixels = places * side + places.new_tensor([left, top])
+    coords = unproject(pixels, scenes.coords[..., 2], camera)
+    coords = torch.where(scenes.mask[..., None], coords, scenes.coords)
+    return replace(scenes, coords=coords, camera=camera)
+
+
 def locations(scenes: Scenes) -> Tensor:
     """Where the objects' centres appear, (B, K, 2), as fractions of the central square."""
     return in_square(project(scenes.coords, scenes.camera)[..., :2], scenes.camera)

@@ -1,0 +1,125 @@
+"""Ways of asking a denoiser for several requests, without training it for them.
+
+The answers to single requests, and to none, are put together place by place::
+
+    D(x)[i] = D(x; none)[i] + sum_j h_j(i) (D(x; c_j)[i] - D(x; none)[i])       (eq-asked)
+
+where h_j(i) says how much place i hears of request j (`lib.diffusion.hearing`). With h = 1 the
+scores are composed (Du et al. 2023); with weights that add up to 1 nothing of the answer to none is
+left: one request a place, a mean, borders hard or soft. A cut through pictures that were drawn
+separately, `pasted`, uses the same weights once, at the end.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lib.diffusion import edm, hearing
+from lib.diffusion.pathways import Locations
+
+Hear = Callable[[Locations, float], Tensor]  # conditions, sigma -> weights (B, K, grid, grid)
+
+
+def singly(conditions: Locations) -> Locations:
+    """Each request alone, as a batch of pictures: (B, K) -> (K B, 1), request by request."""
+    locations, mask = conditions
+    return locations.transpose(0, 1).reshape(-1, 1, 2), mask.T.reshape(-1, 1)
+
+
+def enlarged(weights: Tensor, size: int) -> Tensor:
+    """Weights of cells as weights of pixels: (..., grid, grid) -> (..., size, size)."""
+    cell = size // weights.shape[-1]
+    return weights.repeat_interleave(cell, -1).repeat_interleave(cell, -2)
+
+
+def composed(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
+    """A denoiser that answers by :eq:`eq-asked`, in K + 1 calls made at once.
+
+    Args:
+        denoiser: D, of pictures (B, C, size, size) and locations.
+        hear: Who hears what.
+    """
+
+    def function(x: Tensor, sigma: float | Tensor, conditions: Locations) -> Tensor:
+        count = conditions[1].shape[1]
+        if not count:
+            return denoiser(x, sigma, conditions)
+        locations, mask = singly(conditions)
+        silent = torch.zeros(len(x), 1, dtype=torch.bool, device=mask.device)
+        asked = torch.cat([locations, locations[: len(x)]]), torch.cat([mask, silent])
+        levels = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
+        answers = denoiser(x.repeat(count + 1, 1, 1, 1), levels.repeat(count + 1), asked)
+        *each, none = answers.chunk(count + 1)
+        weights = enlarged(hear(conditions, float(levels[0])), x.shape[-1]).to(x)
+        parts = zip(each, weights.unbind(1), strict=True)
+        return none + sum((answer - none) * weight[:, None] for answer, weight in parts)
+
+    return function
+
+
+def heard(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
+    """A denoiser whose network is told who hears what, in one call.
+
+    The same as `composed` where conditions enter after the last layer that mixes places and each
+    place hears one request; else another way of asking.
+
+    Args:
+        denoiser: Its network takes conditions with weights, see `lib.diffusion.hearing`.
+        hear: Who hears what.
+    """
+
+    def function(x: Tensor, sigma: float | Tensor, conditions: Locations) -> Tensor:
+        level = float(torch.as_tensor(sigma).flatten()[0])
+        return denoiser(x, sigma, (*conditions, hear(conditions, level).to(x)))
+
+    return function
+
+
+def pasted(
+    draw: Callable[[Tensor, Any], Tensor], noise: Tensor, conditions: Locations, weights: Tensor
+) -> Tensor:
+    """Pictures drawn separately, one a request, cut along the weights' borders and put together.
+
+    Args:
+        draw: `draw(noise (B, C, H, H), conditions)` gives pictures like the noise.
+        noise: Of each request's picture, (B, K, C, H, H), or one for all, (B, C, H, H).
+        conditions: Locations (B, K, 2) and mask (B, K), K > 0.
+        weights: Which request's picture is seen where, (B, K, grid, grid), see `hearing.nearest`.
+
+    Returns:
+        (B, C, H, H).
+    """
+    count = conditions[1].shape[1]
+    each = noise if noise.ndim == 5 else noise[:, None].expand(-1, count, -1, -1, -1)
+    locations, mask = singly(conditions)
+    drawn = draw(each.transpose(0, 1).flatten(0, 1), (locations, mask))
+    shown = enlarged(weights, noise.shape[-1]).to(drawn)
+    return (drawn.unflatten(0, (count, -1)).transpose(0, 1) * shown[:, :, None]).sum(1)
+
+
+def displaced(hear: Hear) -> Hear:
+    """Each cell hears what the cell half a picture away would: as local, but elsewhere."""
+
+    def function(conditions: Locations, sigma: float) -> Tensor:
+        weights = hear(conditions, sigma)
+        half = weights.shape[-1] // 2
+        return weights.roll((half, half), (-2, -1))
+
+    return function
+
+
+def by_level(low: float, high: float, inside: edm.Denoiser, outside: edm.Denoiser) -> edm.Denoiser:
+    """One denoiser at noise levels from `low` to `high`, another at all others."""
+
+    def function(x: Tensor, sigma: float | Tensor, conditions: Any = None) -> Tensor:
+        level = float(torch.as_tensor(sigma).flatten()[0])
+        return (inside if low <= level <= high else outside)(x, sigma, conditions)
+
+    return function
+
+
+def nearest(grid: int, softness: float = 0.0) -> Hear:
+    """`hearing.nearest` at every noise level."""
+    return lambda conditions, sigma: hearing.nearest(conditions, grid, softness)
