@@ -38,8 +38,8 @@ class Measure:
     radius: float = 1 / 20
     threshold: float = 0.5
     visible: float = 0.3
-    samples: int = 256
-    counts: tuple[int, ...] = tuple(range(11))
+    samples: int = 128
+    counts: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 10)
     levels: tuple[float, ...] = (0.8, 0.6, 0.9)
     draws: int = 2000
 
@@ -74,13 +74,16 @@ def matched(found: Tensor, asked: Tensor, radius: float = MEASURE.radius) -> Ten
     return pairs(found, asked, radius)[2]
 
 
-def scored(found: Places, asked: Places, real: Places) -> dict[str, list]:
+def scored(
+    found: Places, asked: Places, real: Places, radius: float = MEASURE.radius
+) -> dict[str, list]:
     """Raw numbers of pictures that were asked for K objects each, to be stored and summed up.
 
     Args:
         found: Places detected in n drawn pictures.
         asked: The n requests, (n, K, 2) and a mask that is all true.
         real: Places detected in real pictures of the n asked scenes.
+        radius: How far a hit may be.
 
     Returns:
         `count`, K, and lists of n numbers: `hits` (matched), `blind` (matched to the next
@@ -99,7 +102,7 @@ def scored(found: Places, asked: Places, real: Places) -> dict[str, list]:
     if not ((place >= 0) & (place <= 1)).all():
         raise ValueError("a place asked for is outside the picture: x and y must be in [0, 1]")
     hits, blind, ceiling = (
-        [matched(p[m], a) for p, m, a in zip(*places, requests, strict=True)]
+        [matched(p[m], a, radius) for p, m, a in zip(*places, requests, strict=True)]
         for places, requests in ((found, place), (found, place.roll(-1, 0)), (real, place))
     )
     return {

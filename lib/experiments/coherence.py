@@ -1,0 +1,183 @@
+"""Trains the judge of coherence and tries it on painters of known worth.
+
+    python -m lib.experiments coherence
+
+Every step paints scenes of 3 to 10 objects and as many pastes: real scenes of one object each, with
+a camera and lamps of their own, whose objects stand at the same places, cut along the borders
+between the nearest requests. Both kinds are smeared, recoloured and made noisy alike, so that
+neither sharpness nor colour tells them apart. Then the judge is tried, by number of objects, on
+pictures that it has not seen: real scenes (coherence must be about 1), smeared and recoloured real
+scenes (about 1), scissors (about 0), scissors under one light (what remains of it are the seams).
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from lib.book.runtime import RESULTS, generator, progress, provenance, write_json
+from lib.diffusion import asking, checkpoint, hearing
+from lib.diffusion.networks import initialise
+from lib.diffusion.train import stream
+from lib.scenes import render, sample_scenes
+from lib.scenes.coherence import Judge, coherence, logits
+from lib.scenes.conditions import asked, label_all
+from lib.scenes.scene import Scenes, locations, moved
+
+GRID = 16  # cells a side, along which pictures are cut
+SMEAR = 0.8  # greatest standard deviation of the blur, pixels
+NOISE = 0.05  # greatest standard deviation of the noise
+COUNTS = (3, 4, 6, 8, 10)  # objects in a picture
+RATE = 1e-3
+
+
+def pieces(scenes: Scenes, generator: torch.Generator, one_light: bool = False) -> Scenes:
+    """Each object in a scene of its own, at the same place of the picture.
+
+    Args:
+        scenes: B scenes of K objects, none missing.
+        generator: Draws cameras and lamps.
+        one_light: Whether they keep the camera and the lamps of their scene.
+
+    Returns:
+        K B scenes of one object, object by object.
+    """
+    places = locations(scenes).transpose(0, 1).reshape(-1, 1, 2)
+
+    count = scenes.mask.shape[1]
+    own = sample_scenes(count * len(scenes), 0, 0, generator)  # cameras and lamps, no objects
+    if one_light:
+        own = scenes[torch.arange(len(scenes)).repeat(count)]
+
+    def flat(tensor: Tensor) -> Tensor:
+        return tensor.transpose(0, 1).flatten(0, 1)[:, None]
+
+    alone = Scenes(
+        **{
+            name: flat(getattr(scenes, name))
+            for name in ("shape", "size", "material", "color", "rotation", "coords", "mask")
+        },
+        camera=own.camera,
+        lamps=own.lamps,
+    )
+    return moved(alone, places)
+
+
+def scissors(
+    scenes: Scenes, size: int, generator: torch.Generator, one_light: bool = False
+) -> Tensor:
+    """Pictures (B, 3, size, size) pasted of real scenes of one object: what must not pass."""
+    count = scenes.mask.shape[1]
+    drawn = (
+        render(pieces(scenes, generator, one_light), size).unflatten(0, (count, -1)).transpose(0, 1)
+    )
+    shown = asking.enlarged(hearing.nearest(label_all(scenes), GRID), size)
+    return (drawn * shown[:, :, None]).sum(1)
+
+
+def smeared(pictures: Tensor, width: Tensor | float) -> Tensor:
+    """Pictures (B, C, H, W) under a Gaussian blur of `width` pixels, one a picture."""
+    width = torch.as_tensor(width, dtype=pictures.dtype, device=pictures.device)
+    reach = torch.arange(-2, 3, device=pictures.device)
+    kernel = (-(reach**2) / (2 * width.expand(len(pictures))[:, None].clamp(min=0.05) ** 2)).exp()
+    kernel = kernel / kernel.sum(1, keepdim=True)  # (B, 5)
+    channels = pictures.shape[1]
+    flat = F.pad(pictures, (2, 2, 2, 2), mode="replicate").flatten(0, 1)[None]
+    rows = kernel.repeat_interleave(channels, 0)
+    flat = F.conv2d(flat, rows[:, None, :, None], groups=len(rows))
+    flat = F.conv2d(flat, rows[:, None, None, :], groups=len(rows))
+    return flat[0].unflatten(0, (-1, channels))
+
+
+def recoloured(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures whose channels are exchanged and scaled a little, the same all over a picture."""
+    order = torch.rand(len(pictures), 3, generator=generator, device=generator.device).argsort(1)
+    mixed = pictures.gather(1, order[..., None, None].expand_as(pictures))
+    gain = torch.rand(len(pictures), 3, 1, 1, generator=generator, device=generator.device)
+    return (mixed * (0.85 + 0.3 * gain)).clamp(-1, 1)
+
+
+def blemished(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """What drawn pictures may differ in without being less of one scene."""
+    kwargs = {"generator": generator, "device": generator.device}
+    drawn = smeared(pictures, SMEAR * torch.rand(len(pictures), **kwargs))
+    drawn = recoloured(drawn, generator)
+    amount = NOISE * torch.rand(len(pictures), 1, 1, 1, **kwargs)
+    return drawn + amount * torch.randn(pictures.shape, **kwargs)
+
+
+def batch(size: int, generator: torch.Generator, counts=COUNTS) -> tuple[Tensor, Tensor]:
+    """Pictures (2 size, 3, 32, 32), real ones and pasted ones, and which are real (2 size,)."""
+    count = counts[int(torch.randint(len(counts), (), generator=generator))]
+    scenes = sample_scenes(size, count, count, generator)
+    others = sample_scenes(size, count, count, generator)
+    pictures = torch.cat([render(scenes, 32), scissors(others, 32, generator)])
+    truth = torch.arange(2 * size, device=pictures.device) < size
+    return blemished(pictures, generator), truth.to(pictures)
+
+
+def train(steps: int, size: int, seed: int) -> Judge:
+    """A judge trained on `size` real pictures and as many pastes a step."""
+    judge = initialise(Judge(), generator(seed)).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(judge.parameters(), RATE)
+    bar = progress(range(steps), "coherence")
+    for step in bar:
+        pictures, truth = batch(size, stream(seed, step))
+        value = F.binary_cross_entropy_with_logits(judge(pictures), truth)
+        value.backward()
+        rate = 0.5 * (1 + math.cos(math.pi * step / steps)) * min(1.0, (step + 1) / 50)
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        bar.set_postfix(loss=f"{value.item():.3f}", refresh=False)
+    return judge.eval().requires_grad_(False)
+
+
+def painters(count: int, samples: int, stream: torch.Generator) -> dict[str, Tensor]:
+    """What painters of known worth make of the same requests: pictures (samples, 3, 32, 32)."""
+    scenes = asked(samples, count, stream)
+    others = render(asked(samples, count, stream), 32)
+    return {
+        "real": render(scenes, 32),
+        "others": others,
+        "smeared": smeared(others, 0.6),
+        "recoloured": recoloured(others, stream),
+        "scissors": scissors(scenes, 32, stream),
+        "scissors_one_light": scissors(scenes, 32, stream, one_light=True),
+    }
+
+
+def tried(judge: Judge, samples: int, seed: int) -> dict[str, dict[str, float]]:
+    """The coherence of each painter by number of objects, against real pictures apart."""
+    found: dict[str, dict[str, float]] = {}
+    for count in COUNTS:
+        painted = painters(count, samples, stream(seed, count))
+        values = {name: logits(judge, pictures) for name, pictures in painted.items()}
+        real = values.pop("real")
+        found[str(count)] = {name: coherence(value, real) for name, value in values.items()}
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Trains, stores the weights, tries them on the painters, stores what came out."""
+    parser = argparse.ArgumentParser(prog="python -m lib.experiments coherence")
+    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--batch", type=int, default=24, help="real pictures a step")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--samples", type=int, default=256, help="pictures of each painter")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args(argv)
+    judge = train(options.steps, options.batch, options.seed)
+    settings = {"steps": options.steps, "batch": options.batch, "seed": options.seed}
+    header = provenance() | {"network": judge.name, "settings": settings}
+    weights = {n: p.to(torch.bfloat16) for n, p in judge.named_parameters()}
+    checkpoint.save(options.out / "coherence.safetensors", weights, header)
+    checkpoint.load_into(options.out / "coherence.safetensors", judge)
+    rows = tried(judge, options.samples, 1000 + options.seed)
+    write_json(options.out / "coherence.json", {"provenance": header, "painters": rows})
+    for count, row in rows.items():
+        print(count, " ".join(f"{name} {value:.2f}" for name, value in row.items()))

@@ -1,0 +1,84 @@
+"""Whether a picture shows one scene under one light, or pieces of several.
+
+Hits cannot tell a scene from a paste: pictures of one object each, cut along the borders between
+the nearest requests, fill every place. A small network, trained by `lib.experiments.coherence`,
+learned the difference on real pictures: scenes of K objects, against scissors on real scenes of one
+object each. The measure of drawn pictures is how often real ones look more like one scene:
+`coherence` = 2 (1 - AUC), 1 if they cannot be told from real ones, 0 if always.
+"""
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from lib.diffusion import checkpoint
+
+WEIGHTS = Path(__file__).parents[1] / "results" / "coherence.safetensors"
+
+
+class Judge(nn.Module):
+    """Pictures (B, 3, 32, 32) to the logit (B,) of being one scene."""
+
+    name = "coherence-32"
+
+    def __init__(self):
+        """A network with random weights."""
+        super().__init__()
+        self.body = nn.Sequential(
+            _block(6, 32), _block(32, 48, 2), _block(48, 64, 2), _block(64, 96, 2), _block(96, 96)
+        )
+        self.out = nn.Linear(96, 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """The logits. Edges are shown enlarged: on the ground a seam is a few hundredths high."""
+        around = F.avg_pool2d(F.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        edges = (10 * (pictures - around)).clamp(-1, 1)
+        return self.out(self.body(torch.cat([pictures, edges], 1)).mean((2, 3)))[:, 0]
+
+
+def _block(channels: int, width: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 3, stride, 1, bias=False),
+        nn.GroupNorm(8, width),
+        nn.SiLU(),
+        nn.Conv2d(width, width, 3, 1, 1, bias=False),
+        nn.GroupNorm(8, width),
+        nn.SiLU(),
+    )
+
+
+@torch.no_grad()
+def logits(judge: Judge, pictures: Tensor) -> Tensor:
+    """How much each picture (B, 3, S, S), S a multiple of 32, looks like one scene: (B,).
+
+    Raises:
+        ValueError: The pictures are of another shape, or not finite.
+    """
+    if pictures.ndim != 4 or pictures.shape[1] != 3 or pictures.shape[-1] % 32:
+        raise ValueError(f"pictures are (B, 3, S, S), 32 dividing S, not {tuple(pictures.shape)}")
+    if not pictures.isfinite().all():
+        raise ValueError("pictures hold numbers that are not finite")
+    return judge(F.adaptive_avg_pool2d(pictures, 32))
+
+
+def coherence(drawn: Tensor, real: Tensor) -> float:
+    """2 (1 - AUC) of logits of drawn pictures (n,) against those of real ones (m,), at most 1.
+
+    Half of it is the chance that a drawn picture looks more like one scene than a real one.
+    """
+    above = (drawn[:, None] > real).double() + 0.5 * (drawn[:, None] == real).double()
+    return min(1.0, 2 * float(above.mean()))
+
+
+def trained(path: str | Path = WEIGHTS) -> Judge:
+    """The judge that `python -m lib.experiments coherence` trained.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, or holds another network.
+    """
+    judge = Judge()
+    checkpoint.load_into(path, judge)
+    return judge
