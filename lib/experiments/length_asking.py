@@ -1,0 +1,171 @@
+"""The same weights, asked in other ways: no training.
+
+    python -m lib.experiments length_asking --name label_one.full_all --seed 0
+
+takes the weights of a finished run of `length_generalization` and asks them for 3, 6 and 10
+locations in each of `WAYS`, always the same requests and the same noise. Of every picture it keeps
+what was hit and how much it looks like one scene (`lib.scenes.coherence`). Which account of the
+failure predicts what stands in `lib.experiments.length_generalization`.
+"""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lib.book import runtime
+from lib.diffusion import asking, edm, hearing, patch, train
+from lib.experiments.length_generalization import GRID, RUNS, SAMPLER, Scale, Setting, network
+from lib.scenes import coherence, detector, measure, render
+from lib.scenes import conditions as labels
+
+COUNTS = (3, 6, 10)
+SAMPLES = 64
+LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, above or below which the asking is local
+SOFT = 0.1  # widths over which borders are soft
+Draw = Callable[[Tensor, tuple], Tensor]  # noise (B, 3, H, H), conditions -> pictures like it
+
+
+def told(denoiser: edm.Preconditioned, hear: asking.Hear) -> edm.Denoiser:
+    """Asked so that each cell hears what `hear` says.
+
+    In one call where conditions enter after the last layer that mixes places; else the answers to
+    single requests are put together.
+    """
+    if isinstance(denoiser.network, patch.WindowNetwork):
+        return asking.heard(denoiser, hear)
+    return asking.composed(denoiser, hear)
+
+
+def sampled(denoiser: edm.Denoiser, noise: Tensor, conditions: tuple) -> Tensor:
+    """Pictures drawn of a noise."""
+    return edm.sample(denoiser, noise, conditions, **SAMPLER).clamp(-1, 1)
+
+
+def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, Draw]:
+    """Every way of asking, by name.
+
+    Args:
+        denoiser: That is asked.
+        seed: With `count`, of what a way draws at random: who hears what, other noise.
+        count: Locations asked for.
+    """
+
+    def everywhere(conditions, sigma):
+        return hearing.everywhere(conditions, GRID)
+
+    def mean(conditions, sigma):
+        return hearing.mean(conditions, GRID)
+
+    def window(k):
+        return lambda conditions, sigma: hearing.window(conditions, GRID, k)
+
+    def at_random(noise, conditions):
+        # The same throughout the sampling.
+        fixed = hearing.one_at_random(conditions, GRID, train.stream(seed, count, 3))
+        return sampled(told(denoiser, lambda conditions, sigma: fixed), noise, conditions)
+
+    def paste(noise, conditions, apart=False):
+        if apart:
+            shape = (len(noise), conditions[1].shape[1], *noise.shape[1:])
+            noise = torch.randn(shape, generator=train.stream(seed, count, 4))
+        weights = hearing.nearest(conditions, GRID)
+        return asking.pasted(partial(sampled, denoiser), noise, conditions, weights)
+
+    near = asking.nearest(GRID)
+    heard = {
+        "mean": mean,
+        "nearest": near,
+        "soft": asking.nearest(GRID, SOFT),
+        **{f"window-{k}": window(k) for k in (0, 1, 2, 4, 8)},
+        "displaced": asking.displaced(window(2)),
+    }
+    found: dict[str, Draw] = {"all": partial(sampled, denoiser)}
+    found |= {name: partial(sampled, told(denoiser, hear)) for name, hear in heard.items()}
+    found["random"] = at_random
+    found["composed"] = partial(sampled, asking.composed(denoiser, everywhere))
+    if not isinstance(denoiser.network, patch.WindowNetwork):
+        found["nearest-heard"] = partial(sampled, asking.heard(denoiser, near))
+    found["paste"], found["paste-apart"] = paste, partial(paste, apart=True)
+    locally = told(denoiser, near)
+    for level in LEVELS:
+        above = asking.by_level(level, float("inf"), locally, denoiser)
+        below = asking.by_level(0, level, locally, denoiser)
+        found[f"nearest-above-{level:g}"] = partial(sampled, above)
+        found[f"nearest-below-{level:g}"] = partial(sampled, below)
+    return found
+
+
+def asked(denoiser, finder, judge, count: int, names: list[str], seed: int) -> dict:
+    """What each way of asking makes of the same requests and the same noise.
+
+    Returns:
+        By way, what `lib.scenes.measure.scored` gives and `looks`, how much each picture looks like
+        one scene; under `real` the `looks` of real pictures of other scenes of so many objects.
+    """
+    scenes = labels.asked(SAMPLES, count, train.stream(seed, count))
+    others = labels.asked(SAMPLES, count, train.stream(seed, count, 1))
+    noise = torch.randn(SAMPLES, 3, 32, 32, generator=train.stream(seed, count, 2))
+    conditions, real = labels.label_all(scenes), detector.detect(finder, render(scenes, 32))
+    draws = ways(denoiser, seed, count)
+    found = {"real": {"looks": looks(judge, render(others, 32))}}
+    for name in names:
+        pictures = draws[name](noise, conditions)
+        scores = measure.scored(detector.detect(finder, pictures), conditions, real)
+        found[name] = scores | {"looks": looks(judge, pictures)}
+    return found
+
+
+def looks(judge: coherence.Judge, pictures: Tensor) -> list[float]:
+    """How much each picture looks like one scene, to three digits."""
+    return [round(value, 3) for value in coherence.logits(judge, pictures).tolist()]
+
+
+def run(name: str, seed: int, folder: Path = RUNS, names: tuple[str, ...] = ()) -> dict:
+    """Asks one finished run in every way, and keeps what is done after each number of objects.
+
+    Args:
+        name: Of the setting, as `Setting.name`.
+        seed: Of the run.
+        folder: Where the run is; `asked.NAME.seedS.json` is written beside it.
+        names: Ways, all if none are named.
+
+    Raises:
+        FileNotFoundError: There is no such run, or no judge or detector.
+        ValueError: A file is damaged or of another network, or a way is unknown.
+    """
+    result = runtime.read_json(folder / f"{name}.seed{seed}.json")
+    setting, scale = Setting(**result["setting"]), Scale(**result["scale"])
+    weights = folder / f"{name}.seed{seed}.safetensors"
+    denoiser, _ = train.load_weights(weights, network(setting, scale))
+    known = list(ways(denoiser, seed))
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"there is no way {unknown[0]!r}: choose among {known}")
+    path = folder / f"asked.{name}.seed{seed}.json"
+    own = {"setting": result["setting"], "scale": result["scale"], "samples": SAMPLES}
+    stored = runtime.begun(path, own, counts={})
+    finder, judge = detector.trained(), coherence.trained()
+    for count in runtime.progress(COUNTS, f"asking {name} {seed}"):
+        done = stored["counts"].setdefault(str(count), {})
+        missing = [way for way in names or known if way not in done]
+        if missing:
+            done |= asked(denoiser, finder, judge, count, missing, 2000 + seed)
+            stored["provenance"] = runtime.provenance()
+            runtime.write_json(path, stored)
+    return stored
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Command line: asks one finished run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lib.experiments length_asking", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--name", default="label_one.full_all", help="of the setting")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ways", nargs="*", default=[], help="all if none are named")
+    parser.add_argument("--folder", type=Path, default=RUNS)
+    options = parser.parse_args(argv)
+    run(options.name, options.seed, options.folder, tuple(options.ways))
