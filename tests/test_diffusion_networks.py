@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from lib.diffusion import networks
+from lib.diffusion import networks, pathways
 from lib.diffusion.networks import UNet
+from lib.diffusion.pathways import PATHWAYS
 
 
 def randomised(network, seed=0):
@@ -33,7 +34,8 @@ def square(side, row, column, margin):
 
 
 def tiny(pathway="vector", **settings):
-    settings = {"size": 16, "grid": 8, "width": 8, "embedding": 16} | settings
+    sizes = {"size": 16, "grid": 8, "width": 8, "embedding": 16, "told": 16, "hidden": 12}
+    settings = sizes | settings
     return randomised(UNet(pathway, **settings))
 
 
@@ -88,7 +90,7 @@ def test_attention_is_the_attention_of_torch():
     assert torch.linalg.norm(ours(x) - expected) < 1e-12
 
 
-@pytest.mark.parametrize("pathway", UNet.PATHWAYS)
+@pytest.mark.parametrize("pathway", PATHWAYS)
 def test_the_unet_sees_the_whole_picture_and_keeps_its_shape(pathway):
     network = tiny(pathway)
     conditions = {"none": None, "continuous": random(1, 4)}.get(pathway, (LOCATIONS, ALL))
@@ -124,34 +126,13 @@ def test_what_is_masked_is_not_read(pathway):
     assert torch.equal(network(x, NOISE, (nowhere, mask)), expected)
 
 
-@pytest.mark.parametrize("pathway", ["vector", "fourier"])
-def test_embeddings_of_locations_add(pathway):
-    condition, x = tiny(pathway).condition, random(1, 3, 16, 16)
-    together = condition((LOCATIONS, ALL), x)
-    each = sum(condition((LOCATIONS[:, [i]], ALL[:, :1]), x) for i in range(3))
-    assert torch.linalg.norm(together - each) < 1e-12
-
-
-def test_the_vector_knows_cells_and_the_map_pixels():
-    vector, x = tiny("vector").condition, random(1, 3, 16, 16)
-    one = torch.ones(1, 1, dtype=torch.bool)
-    places = [torch.tensor([[p]], dtype=torch.float64) for p in ((0.01, 0.26), (0.12, 0.37))]
-    assert torch.equal(vector((places[0], one), x), vector((places[1], one), x))
-    assert torch.equal(vector((places[0], one), x)[0], vector.table[2 * 8])
-    twice = vector((places[0].expand(1, 2, 2), one.expand(1, 2)), x)
-    assert torch.equal(twice, vector((places[0], one), x))
-    corner = torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
-    drawn = networks.location_map((torch.cat([places[1], corner], 1), one.expand(1, 2)), x, 9)
-    assert drawn[0, 0].nonzero().tolist() == [[0, 15], [5, 1]]
-
-
 def test_fourier_features_tell_places_apart_even_when_summed():
-    places = networks.centres(16).double().flatten(0, 1)
-    features = networks.fourier(places, 64)
+    places = pathways.centres(16).double().flatten(0, 1)
+    features = pathways.fourier(places, 64)
     assert torch.allclose(features.square().mean(1), torch.full((256,), 0.5).double())
     products = features @ features.T / 32
     assert (products - torch.eye(256)).max() < 0.85
-    corners = networks.fourier(torch.tensor([[0.2, 0.2], [0.7, 0.7], [0.2, 0.7], [0.7, 0.2]]), 64)
+    corners = pathways.fourier(torch.tensor([[0.2, 0.2], [0.7, 0.7], [0.2, 0.7], [0.7, 0.2]]), 64)
     assert torch.linalg.norm(corners[0] + corners[1] - corners[2] - corners[3]) > 3
 
 
@@ -230,7 +211,7 @@ def test_layers_refuse_what_their_first_call_would():
     with pytest.raises(ValueError, match="6 channels cannot be split evenly among 4 heads"):
         networks.Attention(6)
     with pytest.raises(ValueError, match="even, not 7"):
-        networks.fourier(LOCATIONS, 7)
+        pathways.fourier(LOCATIONS, 7)
 
 
 def test_a_network_s_name_tells_every_size_of_its_weights():

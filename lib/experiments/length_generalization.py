@@ -87,7 +87,7 @@ class Scale:
     """
 
     parameters: int = 500_000
-    steps: int = 2500
+    steps: int = 1500
     batch: int = 32
     optimizer: str = "muon"
     learning_rate: float = 5e-3
@@ -334,11 +334,11 @@ def localities(denoiser, size: int, seed: int, count: int = 3, scenes: int = 16)
 
 
 def milestones(steps: int) -> list[int]:
-    """Six steps spaced in log, the last one the last."""
-    return sorted(set(np.geomspace(max(steps / 64, 1), steps, 6).round().astype(int).tolist()))
+    """Five steps spaced in log, the last one the last."""
+    return sorted(set(np.geomspace(max(steps / 16, 1), steps, 5).round().astype(int).tolist()))
 
 
-def observed(training: train.Training, finder, setting: Setting, samples: int = 48) -> dict:
+def observed(training: train.Training, finder, setting: Setting, samples: int = 32) -> dict:
     """What is recorded of a run while it trains: skill's raw numbers and locality."""
     denoiser = training.averaged
     draw = painter(denoiser, setting)
@@ -479,10 +479,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--shards", type=int, default=1, help="batches a step, among processes")
     parser.add_argument("--folder", type=Path, default=RUNS)
     parser.add_argument("--report", action="store_true", help="prints what has been run, as JSON")
+    parser.add_argument(
+        "--store", action="store_true", help="takes what has been run into the book"
+    )
     options = parser.parse_args(argv)
     if options.report:
         table = {name: summary(results) for name, results in finished(options.folder).items()}
         print(json.dumps(table, indent=1))
+        return
+    if options.store:
+        from lib.experiments import length_results  # which reads what is defined here
+
+        length_results.main(options.folder)
         return
     setting, scale = _options.taken(options, Setting), _options.taken(options, Scale)
     run(setting, scale, options.samples, options.shards, options.folder)

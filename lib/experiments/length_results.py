@@ -1,15 +1,10 @@
-"""What the runs of `length_generalization` measured, as the book keeps it.
+"""What the length experiments measured, as the book keeps it, and what it says of the ledger's rows.
 
-The command ::
-
-    python -m lib.experiments length_results
-
-takes the finished runs out of runs/length_generalization/ and writes to
-lib/results/length_generalization/ the measurements of every seed, the weights of seed 0, and in
-search/ the runs that fixed the scale; then it records the claims. Commit it.
+`python -m lib.experiments length_generalization --store` takes finished runs, and what was asked of
+their weights, out of runs/length_generalization/ and writes to lib/results/length_generalization/
+the measurements of every seed and the weights of seed 0; then it records the claims. Commit it.
 """
 
-import argparse
 import json
 import re
 import shutil
@@ -17,15 +12,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from scipy import stats
+
 from lib.book import claims, runtime
+from lib.book.intervals import Estimate
 from lib.book.ledger import ROWS
 from lib.diffusion import checkpoint, edm, train
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import Scale, Setting
+from lib.scenes.coherence import coherence
 
+RECORDER = "experiments/length_generalization"
 FOLDER = runtime.RESULTS / "length_generalization"
-SEARCH = runtime.RUNS / "length_search"
-FIRST = {
+SETTINGS = {
     setting.name: setting
     for setting in (
         Setting("label_all"),
@@ -36,8 +35,12 @@ FIRST = {
             for pixels in ("full", "local")
             for windows in ("all", "local")
         ),
+        Setting("label_all", "window", "full", "nearest"),
+        Setting("label_all", "window", "full", "random"),
     )
-}  # what runs first, by name, in the order of the tables
+}  # by name, in the order of the tables
+ASKED = "label_one.full_all"  # whose weights the rows `length.asked.*` are about
+SIX = "6"
 DIGITS = {"error": 4, "losses": 4, "locality": 5}
 
 
@@ -61,12 +64,11 @@ def write(path: Path, result: dict) -> None:
     checkpoint.write_atomically(path, (text + "\n").encode())
 
 
-def store(runs: Path = length.RUNS, search: Path = SEARCH, folder: Path = FOLDER) -> list[str]:
+def store(runs: Path = length.RUNS, folder: Path = FOLDER) -> list[str]:
     """Takes over what has been run.
 
     Args:
         runs: Where finished runs are; those that are not finished stay there.
-        search: Where the runs are that fixed the scale, in folders of any name, finished or not.
         folder: Where the book keeps them.
 
     Returns:
@@ -85,16 +87,25 @@ def store(runs: Path = length.RUNS, search: Path = SEARCH, folder: Path = FOLDER
         stem = f"{setting.name}.seed{setting.seed}"
         write(folder / f"{stem}.json", result)
         written.append(f"{stem}.json")
-        if setting.seed == 0 and setting.name in FIRST:
+        if setting.seed == 0 and setting.name in SETTINGS:
             weights = f"{stem}.safetensors"
             train.load_weights(runs / weights, length.network(setting, Scale(**result["scale"])))
             shutil.copyfile(runs / weights, folder / weights)
             written.append(weights)
-    for path in sorted(search.glob("*/*.json")):
-        name = f"search/{path.parent.name}.json"
-        write(folder / name, runtime.read_json(path))
-        written.append(name)
+    for path in sorted(runs.glob("asked.*.json")):
+        write(folder / path.name, runtime.read_json(path))
+        written.append(path.name)
     return written
+
+
+def asked(folder: Path = FOLDER) -> dict[str, dict[int, dict]]:
+    """What was asked of stored weights, by setting and seed: see `lib.experiments.length_asking`."""
+    found: dict[str, dict[int, dict]] = {}
+    for path in sorted(folder.glob("asked.*.json")):
+        result = runtime.read_json(path)
+        setting = Setting(**result["setting"])
+        found.setdefault(setting.name, {})[setting.seed] = result["counts"]
+    return found
 
 
 def denoiser(name: str, folder: Path = FOLDER) -> edm.Preconditioned:
@@ -113,88 +124,117 @@ def denoiser(name: str, folder: Path = FOLDER) -> edm.Preconditioned:
     return train.load_weights(folder / f"{name}.seed0.safetensors", made)[0]
 
 
-def cases(results: Sequence[dict], count: int) -> list[list[tuple[int, int]]]:
-    """Skill as a ratio of sums: (hits - blind, ceiling - blind) of each picture of each seed."""
-    parts = [result["counts"][str(count)] for result in results]
-    return [
-        [(h - b, c - b) for h, b, c in zip(p["hits"], p["blind"], p["ceiling"], strict=True)]
-        for p in parts
-    ]
-
-
-def outside(result: dict, sense: str) -> float:
-    """What lies outside the windows at sigma = 1 at the end of a run: `pixel` or `moved`."""
-    last = str(result["scale"]["steps"])
-    return result["training"][last]["locality"][sense][length.LEVELS.index(1.0)]
-
-
-def farther(seeds: Sequence[dict], plain: Sequence[dict], sense: str) -> list[float]:
-    """How much more lies outside the windows than in the runs of plain data, seed by seed."""
-    usual = {result["setting"]["seed"]: outside(result, sense) for result in plain}
-    return [outside(r, sense) - usual[r["setting"]["seed"]] for r in seeds]
-
-
-def record(results: dict[str, list[dict]]) -> dict[str, claims.Estimate]:
-    """Records every claim that the ledger does not declare untested.
+def skill(scores: dict, wide: bool = False) -> float:
+    """Skill of one run at one number of objects: :eq:`eq-skill`.
 
     Args:
-        results: As `length_generalization.finished` gives them.
+        scores: What `lib.scenes.measure.scored` gave.
+        wide: At twice the radius of the verdicts.
+    """
+    part = scores["wide"] if wide else scores
+    hits, blind, ceiling = (sum(part[name]) for name in ("hits", "blind", "ceiling"))
+    return (hits - blind) / (ceiling - blind)
+
+
+def skills(results: Sequence[dict], count: int, wide: bool = False) -> list[float]:
+    """Skill of each seed."""
+    return [skill(result["counts"][str(count)], wide) for result in results]
+
+
+def retention(results: Sequence[dict]) -> list[float]:
+    """Skill at six over skill at one, seed by seed."""
+    return [six / one for six, one in zip(skills(results, 6), skills(results, 1), strict=True)]
+
+
+def coherent(answers: dict, way: str) -> float:
+    """Coherence of one way of asking, at one number of objects, against real pictures apart."""
+    import torch
+
+    return coherence(torch.tensor(answers[way]["looks"]), torch.tensor(answers["real"]["looks"]))
+
+
+def equivalent(differences: Sequence[float], margin: float = 0.1) -> bool:
+    """Whether paired differences are shown to be no larger than a margin: two one-sided t-tests.
+
+    Args:
+        differences: One a seed, two or more.
+        margin: What counts as no difference.
+    """
+    found = stats.ttest_1samp(differences, 0).confidence_interval(0.90)
+    return bool(-margin < found.low and found.high < margin)
+
+
+def samples(
+    results: dict[str, list[dict]], answers: dict[str, dict[int, dict]], painters: dict
+) -> dict[str, list[float]]:
+    """What stands behind each row of the ledger: a number a seed, or one that was computed.
+
+    Args:
+        results: Of `length_generalization.finished`.
+        answers: Of `asked`.
+        painters: What the judge of coherence made of painters of known worth, by number of objects:
+            `lib/results/coherence.json`.
+    """
+    found: dict[str, list[float]] = {}
+    for name, seeds in results.items():
+        found[f"length.one.{name}"] = skills(seeds, 1)
+        found[f"length.retention.{name}"] = retention(seeds)
+    six = [counts[SIX] for counts in answers.get(ASKED, {}).values()]
+    if six:
+        ways = set.intersection(*(set(ways) for ways in six)) - {"real"}
+        by_way = {way: [skill(part[way]) for part in six] for way in ways}
+        looks = {way: [coherent(part, way) for part in six] for way in ways}
+        found |= {f"length.asked.{way}": values for way, values in by_way.items()}
+        found |= {f"length.coherence.{way}": values for way, values in looks.items()}
+        found["length.account.near"] = less(by_way["nearest"], by_way["random"])
+        found["length.account.weights"] = less(by_way["nearest"], by_way["all"])
+        found["length.coherence.gain"] = less(looks["nearest"], looks["paste"])
+    rows = painters.values()
+    passed = [min(row["smeared"], row["recoloured"]) for row in rows]
+    found["length.coherence.real"] = [sum(passed) / len(passed)]
+    failed = [row["scissors"] for row in rows]
+    found["length.coherence.scissors"] = [sum(failed) / len(failed)]
+    return found
+
+
+def less(values: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Paired differences."""
+    return [a - b for a, b in zip(values, others, strict=True)]
+
+
+def record(measured: dict[str, list[float]], ceilings: Sequence[Sequence[int]]) -> dict:
+    """Records every row that the ledger does not declare untested.
+
+    Args:
+        measured: Of `samples`.
+        ceilings: Hits in real pictures of eight objects, for each seed's requests.
 
     Returns:
         Estimates by the rows' identifiers.
 
     Raises:
-        ValueError: The ledger declares something untested that was measured, or the reverse.
+        ValueError: The ledger declares something tested that was not measured.
     """
-    ratios = {f"length.{name}": (cases(seeds, 6), ()) for name, seeds in results.items()}
-    for id, name, other in (
-        ("length.causal", "label_one.local_local", "label_one.full_all"),
-        ("length.labels", "label_all.vector", "label_one.vector"),
-        ("length.table.one", "label_one.local_local.objects-1", "label_one.vector.objects-1"),
-        ("length.table.five", "label_one.local_local.objects-5", "label_one.vector.objects-5"),
-    ):
-        if {name, other} <= set(results):
-            ratios[id] = cases(results[name], 6), cases(results[other], 6)
-    # Runs of a seed are asked for the same scenes, whatever their setting.
-    by_seed = {
-        r["setting"]["seed"]: r["counts"]["8"]["ceiling"] for s in results.values() for r in s
-    }
-    if by_seed:
-        ratios["length.detector.k8"] = [[(n, 8) for n in c] for c in by_seed.values()], ()
-    numbers = {
-        f"length.{name}.kmax": length.summary(seeds)["k_max"]["0.8"]
-        for name, seeds in results.items()
-    }
-    senses = {
-        f"length.{name}.{sense}": farther(seeds, results["label_all.vector"], sense)
-        for name, seeds in results.items()
-        if ".data-" in name and "label_all.vector" in results
-        for sense in ("pixel", "moved")
-    }
-    own = {row.id for row in ROWS if row.recorder == "experiments/length_generalization"}
-    due = {row.id for row in ROWS if row.id in own and not row.untested}
-    measured = (set(ratios) | set(numbers) | set(senses)) & own
-    if due != measured:
-        raise ValueError(
-            f"measured, but declared not tested: {sorted(measured - due)}; declared tested, but "
-            f"not measured: {sorted(due - measured)}; mend its ledger"
-        )
-    found = {id: claims.record_ratio(id, *ratios[id]) for id in sorted(due & set(ratios))}
-    found |= {id: claims.record(id, numbers[id], 0.0) for id in sorted(due & set(numbers))}
-    for id in sorted(due & set(senses)):  # one seed alone gives no interval
-        found[id] = claims.record(id, senses[id], None if len(senses[id]) > 1 else 0.0)
+    due = {row.id: row for row in ROWS if row.recorder == RECORDER and not row.untested}
+    known = set(measured) | {"length.detector.k8"}
+    if missing := sorted(set(due) - known):
+        raise ValueError(f"declared tested, but not measured: {missing}")
+    found: dict[str, Estimate] = {}
+    for id, row in sorted(due.items()):
+        if id == "length.detector.k8":
+            found[id] = claims.record_ratio(id, [[(n, 8) for n in hits] for hits in ceilings])
+        else:
+            found[id] = claims.record(id, measured[id], 0.0 if row.of == "exact" else None)
     return found
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line: stores what has been run and records its claims."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lib.experiments length_results", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("--runs", type=Path, default=length.RUNS)
-    parser.add_argument("--search", type=Path, default=SEARCH)
-    options = parser.parse_args(argv)
-    for name in store(options.runs, options.search):
+def main(runs: Path = length.RUNS) -> None:
+    """Stores what has been run and records its claims."""
+    for name in store(runs):
         print(f"stored {name}")
-    for id, e in record(length.finished(FOLDER)).items():
+    results = length.finished(FOLDER)
+    painters = runtime.read_json(runtime.RESULTS / "coherence.json")["painters"]
+    measured = samples(results, asked(), painters)
+    seeds = {r["setting"]["seed"]: r["counts"]["8"]["ceiling"] for s in results.values() for r in s}
+    for id, e in record(measured, list(seeds.values())).items():
         print(f"{id}: {e.value:.3f} ({e.low:.3f} to {e.high:.3f})")

@@ -38,7 +38,7 @@ class Measure:
     radius: float = 1 / 20
     threshold: float = 0.5
     visible: float = 0.3
-    samples: int = 128
+    samples: int = 96
     counts: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 10)
     levels: tuple[float, ...] = (0.8, 0.6, 0.9)
     draws: int = 2000

@@ -1,0 +1,94 @@
+import pytest
+import torch
+
+from lib.diffusion import asking, edm, hearing
+from tests.test_diffusion_networks import ALL, LOCATIONS, random, tiny
+from tests.test_diffusion_patch import tiny as windows
+
+GRID = 8
+CONDITIONS = (LOCATIONS, ALL)
+SIGMA = 0.7
+
+
+def everywhere(conditions, sigma):
+    return hearing.everywhere(conditions, GRID)
+
+
+@pytest.fixture
+def denoiser():
+    return edm.Preconditioned(tiny("vector"), 0.3)
+
+
+def alone(denoiser, x):
+    each = [denoiser(x, SIGMA, (LOCATIONS[:, [j]], ALL[:, :1])) for j in range(3)]
+    return each, denoiser(x, SIGMA, None)
+
+
+def test_composed_is_the_sum_of_differences(denoiser):
+    x = random(1, 3, 16, 16)
+    each, none = alone(denoiser, x)
+    expected = none + sum(answer - none for answer in each)
+    found = asking.composed(denoiser, everywhere)(x, SIGMA, CONDITIONS)
+    assert torch.linalg.norm(found - expected) < 1e-10
+
+
+def test_asked_for_the_nearest_each_cell_is_the_answer_to_it_alone(denoiser):
+    x = random(1, 3, 16, 16)
+    each, _ = alone(denoiser, x)
+    found = asking.composed(denoiser, asking.nearest(GRID))(x, SIGMA, CONDITIONS)
+    which = hearing.nearest(CONDITIONS, GRID).argmax(1)
+    for row, column in ((0, 0), (3, 6), (7, 4)):
+        cell = (..., slice(2 * row, 2 * row + 2), slice(2 * column, 2 * column + 2))
+        assert torch.linalg.norm(found[cell] - each[which[0, row, column]][cell]) < 1e-10
+
+
+def test_one_call_is_the_same_where_conditions_enter_after_the_trunk():
+    network = edm.Preconditioned(windows("full", "all").double(), 0.3)
+    x = random(1, 3, 16, 16)
+    composed, heard = (
+        way(network, asking.nearest(GRID))(x, SIGMA, CONDITIONS)
+        for way in (asking.composed, asking.heard)
+    )
+    assert torch.linalg.norm(composed) > 1
+    assert torch.linalg.norm(composed - heard) < 1e-5
+
+
+def test_no_request_and_one_are_answered_as_ever(denoiser):
+    x, near = random(1, 3, 16, 16), asking.composed(denoiser, asking.nearest(GRID))
+    for count in (0, 1):
+        conditions = (LOCATIONS[:, :count], ALL[:, :count])
+        change = near(x, SIGMA, conditions) - denoiser(x, SIGMA, conditions)
+        assert torch.linalg.norm(change) < 1e-10
+
+
+def test_a_paste_is_cut_of_pictures_drawn_separately():
+    def draw(noise, conditions):
+        return noise + conditions[0][..., 0, 0][:, None, None, None]
+
+    noise = random(2, 3, 16, 16)
+    conditions = (LOCATIONS.expand(2, -1, -1), ALL.expand(2, -1))
+    weights = hearing.nearest(conditions, GRID)
+    found = asking.pasted(draw, noise, conditions, weights)
+    which = asking.enlarged(weights, 16).argmax(1)
+    expected = noise + LOCATIONS[0, :, 0][which][:, None]
+    assert torch.linalg.norm(found - expected) < 1e-12
+    apart = torch.stack([noise, noise + 5, noise + 7], 1)
+    found = asking.pasted(draw, apart, conditions, weights)
+    expected = expected + torch.tensor([0.0, 5.0, 7.0])[which][:, None]
+    assert torch.linalg.norm(found - expected) < 1e-12
+
+
+def test_displaced_windows_are_as_large_and_elsewhere():
+    def window(conditions, sigma):
+        return hearing.window(conditions, GRID, 1)
+
+    here, there = window(CONDITIONS, 1), asking.displaced(window)(CONDITIONS, 1)
+    assert here.sum() == there.sum()
+    assert (here * there).sum() == 0
+
+
+def test_the_way_of_asking_can_depend_on_the_noise_level(denoiser):
+    x, near = random(1, 3, 16, 16), asking.composed(denoiser, asking.nearest(GRID))
+    mixed = asking.by_level(0.5, 2, near, denoiser)
+    assert torch.equal(mixed(x, 1.0, CONDITIONS), near(x, 1.0, CONDITIONS))
+    assert torch.equal(mixed(x, 3.0, CONDITIONS), denoiser(x, 3.0, CONDITIONS))

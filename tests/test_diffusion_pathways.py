@@ -1,0 +1,118 @@
+import pytest
+import torch
+
+from lib.diffusion import hearing, pathways
+from lib.scenes import render
+from lib.scenes.conditions import asked, label_all
+from lib.scenes.detector import detect, trained
+from lib.scenes.measure import scored
+from lib.scenes.scene import locations, moved
+from tests.test_diffusion_networks import ALL, LOCATIONS, NOISE, random, randomised, tiny
+
+GRID = 8
+
+
+def test_shares_add_up_and_their_mean_place_is_the_location():
+    places = 0.5 / GRID + torch.rand(50, 2, dtype=torch.float64) * (1 - 1 / GRID)
+    found = pathways.shares(places, GRID)
+    assert torch.linalg.norm(found.sum(-1) - 1) < 1e-12
+    assert (found > 0).sum(-1).max() <= 4
+    middles = pathways.centres(GRID).double().flatten(0, 1)
+    assert torch.linalg.norm(found @ middles - places) < 1e-12
+
+
+def test_at_a_centre_all_of_the_share_is_the_cell_s():
+    middles = pathways.centres(GRID).double().flatten(0, 1)
+    assert torch.linalg.norm(pathways.shares(middles, GRID) - torch.eye(GRID**2)) < 1e-12
+
+
+def test_beyond_the_outermost_centres_a_location_is_taken_as_beside_it():
+    corner = torch.tensor([[0.0, 1.0]], dtype=torch.float64)
+    assert pathways.shares(corner, GRID)[0].nonzero().tolist() == [[GRID * (GRID - 1)]]
+
+
+@pytest.mark.parametrize("pathway", ["vector", "fourier"])
+def test_embeddings_of_locations_add(pathway):
+    condition, x = tiny(pathway).condition, random(1, 3, 16, 16)
+    together = condition.embedding((LOCATIONS, ALL), x)
+    each = sum(condition.embedding((LOCATIONS[:, [i]], ALL[:, :1]), x) for i in range(3))
+    assert torch.linalg.norm(together - each) < 1e-12
+
+
+def test_a_map_is_a_spot_of_mass_one_a_location():
+    picture = tiny("map").condition.picture((LOCATIONS, ALL), random(1, 3, 16, 16))
+    assert picture.shape == (1, 1, 16, 16)
+    assert torch.allclose(picture.sum(), torch.tensor(3.0).double())
+    middles = pathways.centres(16).double()
+    one = tiny("map").condition.picture((LOCATIONS[:, :1], ALL[:, :1]), random(1, 3, 16, 16))
+    assert torch.linalg.norm((one[0, 0, ..., None] * middles).sum((0, 1)) - LOCATIONS[0, 0]) < 1e-12
+
+
+def test_a_small_move_within_a_cell_changes_what_a_network_is_told():
+    for pathway in ("vector", "fourier", "map"):
+        network, x = tiny(pathway), random(1, 3, 16, 16)
+        near = LOCATIONS + 0.01
+        change = network(x, NOISE, (near, ALL)) - network(x, NOISE, (LOCATIONS, ALL))
+        assert torch.linalg.norm(change) > 1e-4, pathway
+
+
+@pytest.mark.parametrize("count", [1, 3, 6, 10])
+def test_a_perfect_drawer_told_what_the_pathways_tell_is_perfect(count):
+    """Real pictures whose objects stand where the shares say: skill of at least .97."""
+    scenes = asked(48, count, torch.Generator().manual_seed(count))
+    told = pathways.shares(locations(scenes), 16) @ pathways.centres(16).flatten(0, 1)
+    finder = trained()
+    drawn = detect(finder, render(moved(scenes, told), 32))
+    found = scored(drawn, label_all(scenes), detect(finder, render(scenes, 32)))
+    hits, blind, ceiling = (sum(found[name]) for name in ("hits", "blind", "ceiling"))
+    assert (hits - blind) / (ceiling - blind) >= 0.97
+
+
+def test_who_hears_what():
+    conditions = (LOCATIONS, torch.tensor([[True, True, False]]))
+    near = hearing.nearest(conditions, GRID)
+    assert torch.equal(near.sum(1), torch.ones(1, GRID, GRID).double())
+    assert near[0, 2].sum() == 0  # masked
+    middles = pathways.centres(GRID).double()
+    away = torch.stack([(middles - place).norm(dim=-1) for place in LOCATIONS[0, :2]])
+    assert torch.equal(near[0, :2].argmax(0), away.argmin(0))
+    assert torch.equal(hearing.everywhere(conditions, GRID)[0, :2], torch.ones(2, GRID, GRID))
+    assert torch.allclose(hearing.mean(conditions, GRID).sum(1), torch.ones(1, GRID, GRID).double())
+    chance = hearing.one_at_random(conditions, GRID, torch.Generator().manual_seed(0))
+    assert torch.equal(chance.sum(1), torch.ones(1, GRID, GRID))
+    assert 8 < chance[0, 0].sum() < GRID**2 - 8
+    soft = hearing.nearest(conditions, GRID, 0.1)
+    assert torch.allclose(soft.sum(1), torch.ones(1, GRID, GRID).double())
+    assert ((soft > 0.01) & (soft < 0.99)).any()
+    assert torch.allclose(hearing.nearest(conditions, GRID, 1e-3), near)
+    none = (LOCATIONS[:, :0], ALL[:, :0])
+    assert hearing.nearest(none, GRID).shape == (1, 0, GRID, GRID)
+
+
+def test_a_window_is_a_square_of_cells():
+    conditions = (torch.tensor([[[0.3, 0.6]]]), ALL[:, :1])  # cell: row 4, column 2
+    index = torch.arange(GRID)
+    expected = ((index[:, None] - 4).abs() <= 1) & ((index - 2).abs() <= 1)
+    assert torch.equal(hearing.window(conditions, GRID, 1)[0, 0].bool(), expected)
+
+
+def test_a_sum_over_all_heard_by_each_cell_is_the_plain_sum():
+    network, x = tiny("vector"), random(1, 3, 16, 16)
+    told = (LOCATIONS, ALL, hearing.everywhere((LOCATIONS, ALL), GRID))
+    plain = network(x, NOISE, (LOCATIONS, ALL))
+    assert torch.linalg.norm(network(x, NOISE, told) - plain) < 1e-10
+    near = (LOCATIONS, ALL, hearing.nearest((LOCATIONS, ALL), GRID))
+    assert torch.linalg.norm(network(x, NOISE, near) - plain) > 1e-3
+
+
+@pytest.mark.parametrize("shape", [(1, 3, GRID, GRID + 1), (1, 2, GRID, GRID)])
+def test_bad_weights_are_refused(shape):
+    with pytest.raises(ValueError, match="who hears what is"):
+        tiny("vector")(random(1, 3, 16, 16), NOISE, (LOCATIONS, ALL, torch.ones(shape)))
+    weights = torch.full((1, 3, GRID, GRID), torch.nan)
+    with pytest.raises(ValueError, match="finite weights"):
+        tiny("vector")(random(1, 3, 16, 16), NOISE, (LOCATIONS, ALL, weights))
+
+
+def test_randomised_networks_tell_pathways_apart():
+    assert randomised(pathways.Meeting(4, 6, 8, GRID))(random(1, 4)).shape == (1, 8, GRID, GRID)
