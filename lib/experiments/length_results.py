@@ -1,4 +1,4 @@
-"""What the length experiments measured, as the book keeps it, and what it says of the ledger's rows.
+"""What the length experiments measured, as the book keeps it, and what the ledger reads of it.
 
 `python -m lib.experiments length_generalization --store` takes finished runs, and what was asked of
 their weights, out of runs/length_generalization/ and writes to lib/results/length_generalization/
@@ -99,7 +99,7 @@ def store(runs: Path = length.RUNS, folder: Path = FOLDER) -> list[str]:
 
 
 def asked(folder: Path = FOLDER) -> dict[str, dict[int, dict]]:
-    """What was asked of stored weights, by setting and seed: see `lib.experiments.length_asking`."""
+    """What was asked of weights, by setting and seed: see `lib.experiments.length_asking`."""
     found: dict[str, dict[int, dict]] = {}
     for path in sorted(folder.glob("asked.*.json")):
         result = runtime.read_json(path)
