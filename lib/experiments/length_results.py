@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from scipy import stats
 
 from lib.book import claims, runtime
@@ -147,10 +148,8 @@ def retention(results: Sequence[dict]) -> list[float]:
 
 
 def coherent(answers: dict, way: str) -> float:
-    """Coherence of one way of asking, at one number of objects, against real pictures apart."""
-    import torch
-
-    return coherence(torch.tensor(answers[way]["looks"]), torch.tensor(answers["real"]["looks"]))
+    """Coherence of one way of asking, at one number of objects."""
+    return coherence(torch.tensor(answers[way]["looks"]))
 
 
 def equivalent(differences: Sequence[float], margin: float = 0.1) -> bool:

@@ -3,8 +3,7 @@
 Hits cannot tell a scene from a paste: pictures of one object each, cut along the borders between
 the nearest requests, fill every place. A small network, trained by `lib.experiments.coherence`,
 learned the difference on real pictures: scenes of K objects, against scissors on real scenes of one
-object each. The measure of drawn pictures is how often real ones look more like one scene:
-`coherence` = 2 (1 - AUC), 1 if they cannot be told from real ones, 0 if always.
+object each. `coherence` is the share of pictures that pass for one scene.
 """
 
 from pathlib import Path
@@ -63,13 +62,15 @@ def logits(judge: Judge, pictures: Tensor) -> Tensor:
     return judge(F.adaptive_avg_pool2d(pictures, 32))
 
 
-def coherence(drawn: Tensor, real: Tensor) -> float:
-    """2 (1 - AUC) of logits of drawn pictures (n,) against those of real ones (m,), at most 1.
+def coherence(values: Tensor) -> float:
+    """The share of pictures that pass for one scene, by their logits (n,): those above 0.
 
-    Half of it is the chance that a drawn picture looks more like one scene than a real one.
+    Raises:
+        ValueError: A logit is not finite, or there is none.
     """
-    above = (drawn[:, None] > real).double() + 0.5 * (drawn[:, None] == real).double()
-    return min(1.0, 2 * float(above.mean()))
+    if not len(values) or not values.isfinite().all():
+        raise ValueError(f"coherence needs finite logits, not {values.tolist()}")
+    return float((values > 0).double().mean())
 
 
 def trained(path: str | Path = WEIGHTS) -> Judge:
