@@ -526,6 +526,6 @@ def main(argv: list[str] | None = None) -> None:
         length_results.main(options.folder)
         return
     scale = _options.taken(options, Scale)
-    chosen = missing(options.all, options.folder) if options.all else []
-    for setting in chosen or [_options.taken(options, Setting)]:
+    one = [] if options.all else [_options.taken(options, Setting)]
+    for setting in one or missing(options.all, options.folder):
         run(setting, scale, options.samples, options.shards, options.folder)
