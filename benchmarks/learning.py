@@ -39,10 +39,13 @@ class Run:
         self.path = stem.with_name(stem.name + ".json")
         self.state = stem.with_name(stem.name + ".state.safetensors")
         own = {"setting": asdict(setting), "scale": asdict(scale)}
-        self.result = runtime.begun(self.path, own, seconds=0.0, looks=[])
+        self.result = runtime.begun(self.path, own, looks=[])
         self.training: Training = length.prepared(setting, scale)
         if self.state.exists():
             self.training.restore(self.state)
+        # A look is noted before its state is kept: steps that will be repeated count once.
+        self.looks = [s for s in self.result["looks"] if s["step"] <= self.training.step]
+        self.seconds = 60 * self.looks[-1]["minutes"] if self.looks else 0.0
         self.steps = self.training.run()
 
     def advance(self, steps: int) -> None:
@@ -50,29 +53,28 @@ class Run:
         start = time.process_time()
         for _ in range(min(steps, self.training.settings.steps - self.training.step)):
             next(self.steps)
-        self.result["seconds"] += time.process_time() - start
+        self.seconds += time.process_time() - start
 
     def look(self, finder: detector.Detector, samples: int) -> None:
         """Notes the skill so far, and keeps the run."""
         draw = length.painter(self.training.averaged, self.setting)
-        seen = {"step": self.training.step, "minutes": self.result["seconds"] / 60}
+        seen = {"step": self.training.step, "minutes": self.seconds / 60}
         for count in sorted({count for count, _ in GOALS}):
             scores = length.judged(draw, finder, count, samples, self.setting.size, SEED)
             seen[f"skill_{count}"] = skill(scores)
-        self.result["looks"].append(seen)
+        self.looks.append(seen)
+        runtime.write_json(self.path, self.result | {"looks": self.looks})
         self.training.save(self.state)
-        runtime.write_json(self.path, self.result)
 
     def minutes(self, count: int, level: float) -> float | None:
         """CPU minutes until the first look at which skill at `count` objects is at the level."""
-        passed = [s["minutes"] for s in self.result["looks"] if s[f"skill_{count}"] >= level]
+        passed = [s["minutes"] for s in self.looks if s[f"skill_{count}"] >= level]
         return passed[0] if passed else None
 
     @property
     def done(self) -> bool:
         """Whether its last step has been looked at."""
-        looks = self.result["looks"]
-        return bool(looks) and looks[-1]["step"] == self.training.settings.steps
+        return bool(self.looks) and self.looks[-1]["step"] == self.training.settings.steps
 
 
 def raced(setting: Setting, scale: Scale, every: int, samples: int, folder: Path) -> dict[str, Run]:
@@ -85,7 +87,7 @@ def raced(setting: Setting, scale: Scale, every: int, samples: int, folder: Path
             if run.training.step == min(r.training.step for r in runs.values()) and not run.done:
                 run.advance(every)
                 run.look(finder, samples)
-                seen = run.result["looks"][-1]
+                seen = run.looks[-1]
                 skills = ", ".join(f"{n} {v:.2f}" for n, v in seen.items() if n[:5] == "skill")
                 print(
                     f"{setting.name} {name}: step {seen['step']}, {seen['minutes']:.1f} minutes, "
@@ -119,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
             if None not in passed.values():
                 key = f"{setting.name}_{count}_{level}"
                 ratios[key] = passed["adamw"] / passed["muon"]
-        seconds = {name: run.result["seconds"] for name, run in runs.items()}
+        seconds = {name: run.seconds for name, run in runs.items()}
         ratios[f"{setting.name}_step"] = seconds["adamw"] / seconds["muon"]
     for name, value in ratios.items():
         print(f"ratio: {name} {value:.2f}")
