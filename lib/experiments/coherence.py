@@ -166,7 +166,7 @@ def tried(judge: Judge, samples: int, seed: int) -> dict[str, dict[str, float]]:
 def main(argv: list[str] | None = None) -> None:
     """Trains, stores the weights, tries them on the painters, stores what came out."""
     parser = argparse.ArgumentParser(prog="python -m lib.experiments coherence")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--batch", type=int, default=24, help="real pictures a step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=256, help="pictures of each painter")

@@ -22,7 +22,7 @@ from lib.experiments.length_generalization import GRID, RUNS, SAMPLER, Scale, Se
 from lib.scenes import coherence, detector, measure, render
 from lib.scenes import conditions as labels
 
-COUNTS = (3, 6, 10)
+COUNTS = (6, 3, 10)
 SAMPLES = 64
 LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, above or below which the asking is local
 SOFT = 0.1  # widths over which borders are soft
@@ -124,7 +124,13 @@ def looks(judge: coherence.Judge, pictures: Tensor) -> list[float]:
     return [round(value, 3) for value in coherence.logits(judge, pictures).tolist()]
 
 
-def run(name: str, seed: int, folder: Path = RUNS, names: tuple[str, ...] = ()) -> dict:
+def run(
+    name: str,
+    seed: int,
+    folder: Path = RUNS,
+    names: tuple[str, ...] = (),
+    counts: tuple[int, ...] = COUNTS,
+) -> dict:
     """Asks one finished run in every way, and keeps what is done after each number of objects.
 
     Args:
@@ -132,6 +138,7 @@ def run(name: str, seed: int, folder: Path = RUNS, names: tuple[str, ...] = ()) 
         seed: Of the run.
         folder: Where the run is; `asked.NAME.seedS.json` is written beside it.
         names: Ways, all if none are named.
+        counts: Numbers of locations.
 
     Raises:
         FileNotFoundError: There is no such run, or no judge or detector.
@@ -148,7 +155,7 @@ def run(name: str, seed: int, folder: Path = RUNS, names: tuple[str, ...] = ()) 
     own = {"setting": result["setting"], "scale": result["scale"], "samples": SAMPLES}
     stored = runtime.begun(path, own, counts={})
     finder, judge = detector.trained(), coherence.trained()
-    for count in runtime.progress(COUNTS, f"asking {name} {seed}"):
+    for count in runtime.progress(counts, f"asking {name} {seed}"):
         done = stored["counts"].setdefault(str(count), {})
         missing = [way for way in names or known if way not in done]
         if missing:
@@ -166,6 +173,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--name", default="label_one.full_all", help="of the setting")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ways", nargs="*", default=[], help="all if none are named")
+    parser.add_argument("--counts", nargs="*", type=int, default=COUNTS)
     parser.add_argument("--folder", type=Path, default=RUNS)
     options = parser.parse_args(argv)
-    run(options.name, options.seed, options.folder, tuple(options.ways))
+    run(options.name, options.seed, options.folder, tuple(options.ways), options.counts)

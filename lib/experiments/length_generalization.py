@@ -60,6 +60,7 @@ from lib.scenes import detector, measure, render, sample_scenes
 from lib.scenes.scene import Scenes
 
 RUNS = runtime.RUNS / "length_generalization"
+KEPT = runtime.RESULTS / "length_generalization"  # what the book keeps of finished runs
 GRID = 16
 SIGMA_DATA = 0.2  # standard deviation of the pictures
 SAMPLER = {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
@@ -174,6 +175,24 @@ class Setting:
             if getattr(self, name) != getattr(usual, name):
                 parts.append(f"{name}-{getattr(self, name)}")
         return ".".join(parts)
+
+
+SETTINGS = {
+    setting.name: setting
+    for setting in (
+        Setting("label_all"),
+        Setting("label_one"),
+        Setting("label_one", "map"),
+        *(
+            Setting("label_one", "window", pixels, windows)
+            for pixels in ("full", "local")
+            for windows in ("all", "local")
+        ),
+        Setting("label_all", "window", "full", "nearest"),
+        Setting("label_all", "window", "full", "random"),
+    )
+}  # that are reported, by name, in the order of the tables
+ASKED = "label_one.full_all"  # whose weights the rows `length.asked.*` are about
 
 
 def network(setting: Setting, scale: Scale) -> torch.nn.Module:
@@ -475,6 +494,19 @@ def finished(folder: Path = RUNS) -> dict[str, list[dict]]:
     return {name: [seeds[seed] for seed in sorted(seeds)] for name, seeds in found.items()}
 
 
+def missing(seeds: int, folder: Path = RUNS, kept: Path = KEPT) -> list[Setting]:
+    """What is reported and not finished, in a run's folder or in the book: seed by seed."""
+    done = {
+        (name, result["setting"]["seed"])
+        for place in (folder, kept)
+        for name, results in finished(place).items()
+        for result in results
+        if result["scale"] == asdict(Scale())
+    }
+    plan = [(name, seed) for seed in range(seeds) for name in SETTINGS]
+    return [replace(SETTINGS[name], seed=seed) for name, seed in plan if (name, seed) not in done]
+
+
 def main(argv: list[str] | None = None) -> None:
     """Command line: runs one setting, or reports what has been run."""
     parser = argparse.ArgumentParser(
@@ -484,6 +516,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--samples", type=int, default=measure.MEASURE.samples, help="for each K")
     parser.add_argument("--shards", type=int, default=1, help="batches a step, among processes")
     parser.add_argument("--folder", type=Path, default=RUNS)
+    parser.add_argument("--all", type=int, default=0, metavar="SEEDS", help="all that is missing")
     parser.add_argument("--report", action="store_true", help="prints what has been run, as JSON")
     parser.add_argument(
         "--store", action="store_true", help="takes what has been run into the book"
@@ -498,5 +531,7 @@ def main(argv: list[str] | None = None) -> None:
 
         length_results.main(options.folder)
         return
-    setting, scale = _options.taken(options, Setting), _options.taken(options, Scale)
-    run(setting, scale, options.samples, options.shards, options.folder)
+    scale = _options.taken(options, Scale)
+    one = [] if options.all else [_options.taken(options, Setting)]
+    for setting in one or missing(options.all, options.folder):
+        run(setting, scale, options.samples, options.shards, options.folder)

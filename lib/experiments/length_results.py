@@ -22,30 +22,14 @@ from lib.book.intervals import Estimate
 from lib.book.ledger import ROWS
 from lib.diffusion import checkpoint, edm, pathways, train
 from lib.experiments import length_generalization as length
-from lib.experiments.length_generalization import Scale, Setting
+from lib.experiments.length_generalization import ASKED, KEPT, SETTINGS, Scale, Setting
 from lib.scenes import conditions as labels
 from lib.scenes import detector, measure, render
 from lib.scenes.coherence import coherence
 from lib.scenes.scene import locations, moved
 
 RECORDER = "experiments/length_generalization"
-FOLDER = runtime.RESULTS / "length_generalization"
-SETTINGS = {
-    setting.name: setting
-    for setting in (
-        Setting("label_all"),
-        Setting("label_one"),
-        Setting("label_one", "map"),
-        *(
-            Setting("label_one", "window", pixels, windows)
-            for pixels in ("full", "local")
-            for windows in ("all", "local")
-        ),
-        Setting("label_all", "window", "full", "nearest"),
-        Setting("label_all", "window", "full", "random"),
-    )
-}  # by name, in the order of the tables
-ASKED = "label_one.full_all"  # whose weights the rows `length.asked.*` are about
+FOLDER = KEPT
 SIX = "6"
 DIGITS = {"error": 4, "losses": 4, "locality": 5}
 
