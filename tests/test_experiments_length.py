@@ -501,6 +501,32 @@ def test_finished_runs_are_in_the_order_of_their_seeds_and_nothing_else_is_taken
         length.finished(tmp_path)
 
 
+def test_what_is_missing_is_run_seed_by_seed_and_nothing_else(tmp_path, monkeypatch):
+    folder, kept = tmp_path / "runs", tmp_path / "kept"
+
+    def write(place, setting, scale, **more):
+        place.mkdir(exist_ok=True)
+        text = json.dumps({"setting": asdict(setting), "scale": asdict(scale)} | more)
+        (place / f"{setting.name}.seed{setting.seed}.json").write_text(text)
+
+    every = [(name, seed) for seed in (0, 1) for name in length.SETTINGS]
+    found = length.missing(2, folder, kept)
+    assert [(s.name, s.seed) for s in found] == every
+    write(folder, Setting("label_all"), Scale(), counts={})
+    write(folder, Setting("label_one", seed=1), Scale(), training={})  # begun
+    write(kept, Setting("label_one", "map", seed=1), Scale(), counts={})
+    write(kept, Setting("label_one"), replace(Scale(), steps=7), counts={})  # of another scale
+    due = [run for run in every if run not in (("label_all.vector", 0), ("label_one.map", 1))]
+    found = length.missing(2, folder, kept)
+    assert [(s.name, s.seed) for s in found] == due
+    assert length.missing(0, folder, kept) == []
+    made = []
+    monkeypatch.setattr(length, "run", lambda *arguments: made.append(arguments))
+    monkeypatch.setattr(length, "missing", lambda seeds, folder: found[:seeds])
+    length.main(["--all", "2", "--folder", str(folder)])
+    assert [arguments[:2] for arguments in made] == [(setting, Scale()) for setting in found[:2]]
+
+
 def test_all_that_the_book_runs_can_be_set():
     for windows in itertools.product(("local", "full"), ("local", "all")):
         for k in (0, 1, 2, 15):

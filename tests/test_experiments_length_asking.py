@@ -18,6 +18,7 @@ from tests.test_diffusion_networks import randomised
 SCALE = Scale(parameters=250_000, steps=3, batch=2)
 FULL_ALL = Setting(pathway="window", pixels="full", conditions="all")
 SIGMAS = {"steps": 2, "sigma_min": 0.2, "sigma_max": 5.0}
+COUNTS = (2, 3)
 WAYS = {"all", "mean", "random", "nearest", "soft", "composed", "displaced", "paste", "paste-apart"}
 WAYS |= {f"window-{k}" for k in (0, 1, 2, 4, 8)}
 LEVELS = ("0.1", "0.3", "1", "3", "10")
@@ -50,7 +51,6 @@ def toy(monkeypatch):
     monkeypatch.setattr(detector, "trained", lambda: finder)
     monkeypatch.setattr(coherence, "trained", lambda: judge)
     monkeypatch.setattr(length_asking, "SAMPLES", 2)
-    monkeypatch.setattr(length_asking, "COUNTS", (2, 3))
     monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
     return finder, judge
 
@@ -160,24 +160,27 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
 def test_an_interrupted_run_goes_on_to_the_same_numbers(folder, toy, interrupted):
     names = ("all", "nearest", "random", "paste-apart")
     path = folder / "asked.label_one.full_all.seed3.json"
-    whole = length_asking.run("label_one.full_all", 3, folder, names)
+    whole = length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
     assert json.loads(path.read_text()) == whole
     assert list(whole["counts"]) == ["2", "3"]
     for count, by_way in whole["counts"].items():
         assert set(by_way) == {"real", *names}
         assert all(len(scores["looks"]) == 2 for scores in by_way.values())
         assert all(by_way[name]["count"] == int(count) for name in names)
-    assert length_asking.run("label_one.full_all", 3, folder, names) == whole  # nothing is left
+    assert (
+        length_asking.run("label_one.full_all", 3, folder, names, COUNTS) == whole
+    )  # nothing is left
     path.unlink()
     with interrupted(length_asking, "asked", 2):
-        length_asking.run("label_one.full_all", 3, folder, names)
+        length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
     assert list(json.loads(path.read_text())["counts"]) == ["2"]
-    resumed = length_asking.run("label_one.full_all", 3, folder, names)
+    resumed = length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
     assert resumed["counts"] == whole["counts"]
     path.unlink()
-    for name in ("random", "all"):  # one way after the other
-        length_asking.run("label_one.full_all", 3, folder, (name,))
-    assert length_asking.run("label_one.full_all", 3, folder, names)["counts"] == whole["counts"]
+    for name in ("random", "all"):  # one way after the other, one number after the other
+        length_asking.run("label_one.full_all", 3, folder, (name,), COUNTS[1:])
+    again = length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
+    assert again["counts"] == whole["counts"]
     assert length.finished(folder) == {}  # what was asked is no run
 
 
@@ -210,8 +213,9 @@ def test_the_command_line_names_run_and_ways(monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(length_asking, "run", lambda *arguments: made.append(arguments))
     length_asking.main([])
-    words = f"--name label_one.vector --seed 2 --ways all paste --folder {tmp_path}"
+    words = f"--name label_one.vector --seed 2 --ways all paste --counts 6 --folder {tmp_path}"
     length_asking.main(words.split())
     usual, named = made
-    assert usual == ("label_one.full_all", 0, length.RUNS, ())
-    assert named == ("label_one.vector", 2, tmp_path, ("all", "paste"))
+    assert usual == ("label_one.full_all", 0, length.RUNS, (), length_asking.COUNTS)
+    assert set(length_asking.COUNTS) == {3, 6, 10}
+    assert named == ("label_one.vector", 2, tmp_path, ("all", "paste"), [6])

@@ -52,8 +52,8 @@ def best_by_trying_all(found, asked, radius):
 
 def test_the_measure_is_the_one_fixed_before_any_result():
     """A rule: a change here asks for a new measurement of everything, not for a new number."""
-    levels = (0.8, 0.6, 0.9)
-    assert Measure(1 / 20, 0.5, 0.3, 256, tuple(range(11)), levels, 2000) == MEASURE
+    counts, levels = (0, 1, 2, 3, 4, 6, 8, 10), (0.8, 0.6, 0.9)
+    assert Measure(1 / 20, 0.5, 0.3, 96, counts, levels, 2000) == MEASURE
 
 
 @settings(max_examples=60, deadline=None)
