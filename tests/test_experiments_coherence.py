@@ -155,6 +155,16 @@ def test_a_toy_training_stores_what_it_tried(monkeypatch, tmp_path, capsys):
     assert header["settings"] == {"steps": 2, "batch": 2, "seed": 3}
     rows = runtime.read_json(tmp_path / "coherence.json")
     assert rows["provenance"] == header
+    assert rows["samples"] == 2
     assert rows["painters"] == experiment.tried(trained, 2, 1003)
     assert set(rows["painters"]) == {"1", "2"}
     assert "scissors" in capsys.readouterr().out
+    before = (tmp_path / "coherence.safetensors").read_bytes()
+    monkeypatch.setattr(experiment, "train", lambda *_: pytest.fail("it was trained again"))
+    experiment.main(["--again", "--samples", "2", "--seed", "3", "--out", str(tmp_path)])
+    again = runtime.read_json(tmp_path / "coherence.json")
+    assert again["painters"] == rows["painters"]
+    assert again["provenance"] == header
+    assert (tmp_path / "coherence.safetensors").read_bytes() == before
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        experiment.main(["--again", "--out", str(tmp_path / "elsewhere")])

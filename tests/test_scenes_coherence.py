@@ -93,4 +93,6 @@ def test_the_stored_trial_is_that_of_the_stored_weights():
     assert trial["provenance"] == header
     for row in trial["painters"].values():
         assert all(0 <= value <= 1 for value in row.values())
+        passed = [trial["samples"] * value for value in row.values()]
+        assert all(abs(n - round(n)) < 1e-9 for n in passed)  # a share of so many pictures
         assert {"real", "smeared", "recoloured", "scissors", "scissors_one_light"} <= set(row)
