@@ -31,6 +31,9 @@ def generator(seed=0):
 
 def made(setting):
     network = randomised(length.network(setting, SCALE)).float()
+    for name, parameter in network.named_parameters():
+        if name.endswith("table"):
+            parameter.data *= 20  # requests are to matter
     return edm.Preconditioned(network, 0.2).requires_grad_(False).eval()
 
 
@@ -109,9 +112,9 @@ def test_asked_for_one_all_ways_that_hear_it_everywhere_agree(which, request, mo
     plain = draws["all"](noise, conditions)
     elsewhere = {"displaced", "paste-apart", *(f"window-{k}" for k in (0, 1, 2, 4, 8))}
     for name in WAYS - elsewhere:
-        assert torch.linalg.norm(draws[name](noise, conditions) - plain) < 1e-2, name
+        assert torch.linalg.norm(draws[name](noise, conditions) - plain) < 1e-3, name
     for name in ("displaced", "paste-apart", "window-2"):
-        assert torch.linalg.norm(draws[name](noise, conditions) - plain) > 0.1, name
+        assert torch.linalg.norm(draws[name](noise, conditions) - plain) > 1e-2, name
 
 
 def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
@@ -122,7 +125,7 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
     found = {name: draws[name](noise, conditions) for name in sorted(WAYS)}
 
     def same(name, other):
-        return bool(torch.linalg.norm(found[name] - other) < 1e-2)
+        return bool(torch.linalg.norm(found[name] - other) < 1e-3)
 
     def plain(function):
         return edm.sample(function, noise, conditions, **SIGMAS).clamp(-1, 1)
