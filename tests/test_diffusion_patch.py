@@ -115,7 +115,9 @@ def test_at_the_experiment_s_scale_the_trunks_match_and_all_else_is_equal():
         setting = Setting(pathway="window", pixels=pixels, conditions=conditions)
         four[pixels, conditions] = length.network(setting, Scale())
     trunks = [networks.parameters(network.trunk) for network in four.values()]
-    assert max(trunks) / min(trunks) < 1.1
+    assert max(trunks) / min(trunks) < 1.2  # widths come in fours: the whole matches to 10 %
+    wholes = [networks.parameters(network) for network in four.values()]
+    assert max(wholes) / min(wholes) < 1.1
     for part in ("head", "leave", "encoder"):
         counts = {networks.parameters(getattr(network, part)) for network in four.values()}
         assert len(counts) == 1
