@@ -51,13 +51,13 @@ def test_nothing_in_between_can_be_said():
 def test_padding_says_nothing_and_order_does():
     read, tokens = reader(), words.sentences(places(4), generator(2))
     x = torch.zeros(len(tokens), 1)
-    before = read(tokens, x)
+    before = read.embedding(tokens, x)
     with torch.no_grad():
         read.words.weight[:, 0] += 3
-    assert torch.allclose(read(tokens, x), before, atol=1e-6)
+    assert torch.allclose(read.embedding(tokens, x), before, atol=1e-6)
     turned = tokens.clone()
     turned[:, :2] = tokens[:, :2].flip(1)
-    assert (read(turned, x) - before).norm(dim=1).min() > 1e-3
+    assert (read.embedding(turned, x) - before).norm(dim=1).min() > 1e-3
 
 
 def test_the_reader_learns_what_the_words_mean():
@@ -66,13 +66,24 @@ def test_the_reader_learns_what_the_words_mean():
     optimizer = torch.optim.Adam([*read.parameters(), *head.parameters()], 1e-2)
     for _ in range(60):
         asked = torch.randint(2, (64, 2), generator=stream).float()
-        said = head(read(words.sentences(asked, stream), asked))
+        said = head(read.embedding(words.sentences(asked, stream), asked))
         torch.nn.functional.binary_cross_entropy_with_logits(said, asked).backward()
         optimizer.step()
         optimizer.zero_grad()
     asked = places(50)
-    said = head(read(words.sentences(asked, stream), asked))
+    said = head(read.embedding(words.sentences(asked, stream), asked))
     assert ((said > 0) == (asked > 0.5)).float().mean() > 0.99
+
+
+def test_a_denoiser_takes_the_embedding_and_no_planes():
+    tokens, x = words.sentences(places(3), generator()), torch.zeros(3, 3, 32, 32)
+    embedding, planes = reader()(tokens, x)
+    assert embedding.shape == (3, 16)
+    assert torch.equal(embedding, reader().embedding(tokens, x))
+    assert planes is None
+    network = networks.UNet("continuous", grid=8, width=8, embedding=16)
+    network.condition = reader()
+    assert network(x, torch.zeros(3), tokens).shape == x.shape
 
 
 def test_what_is_no_sentence_is_refused():

@@ -111,8 +111,12 @@ class Reader(nn.Module):
         self.layers = nn.ModuleList(Layer(width) for _ in range(layers))
         self.leave = nn.Linear(width, embedding)
 
-    def forward(self, tokens: Tensor, x: Tensor) -> Tensor:
-        """The embedding of tokens (B, `LENGTH`) beside a batch x.
+    def forward(self, tokens: Tensor, x: Tensor) -> tuple[Tensor, None]:
+        """What a denoiser takes of a pathway: the embedding, and no planes; see `embedding`."""
+        return self.embedding(tokens, x), None
+
+    def embedding(self, tokens: Tensor, x: Tensor) -> Tensor:
+        """The embedding (B, E) of tokens (B, `LENGTH`) beside a batch x.
 
         Raises:
             ValueError: They are no tokens of as many sentences.
