@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib.concepts import circles
-from lib.concepts.circles import COMPOSITIONS, HELD_OUT, TRAINING, World
+from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -45,12 +45,40 @@ def test_mu_and_sigma_are_those_of_the_conditions(jitter):
 
 
 def test_training_never_shows_the_held_out_composition():
-    _, properties = World(0.2).batch(3000, generator())
-    color, size = (World(0.2).places(properties) > 0.5).unbind(1)
+    _, properties, places = World(0.2).batch(3000, generator())
+    assert torch.equal(World(0.2).places(properties) > 0.5, places > 0.5)
+    color, size = (places > 0.5).unbind(1)
     assert not (color & size).any()
     for kind in (~color & ~size, color & ~size, ~color & size):
         assert abs(kind.double().mean().item() - 1 / 3) < 0.03
-    assert HELD_OUT not in TRAINING
+    assert HELD_OUT not in World(0.2).training
+
+
+@pytest.mark.parametrize("held_out", list(COMPOSITIONS))
+def test_any_corner_can_be_held_out_and_its_rare_values_shown_as_often(held_out):
+    asked = torch.tensor(COMPOSITIONS[held_out])
+    plain = World(0.4, held_out=held_out)
+    assert len(plain.training) == 3
+    assert held_out not in plain.training
+    for concept, name in enumerate(circles.CONCEPTS):
+        drawn = World(0.4, held_out=held_out, balance=name).classes(8000, generator(1))
+        assert not (drawn == asked).all(1).any()
+        like = (drawn == asked).double().mean(0)  # how often each value of it is seen
+        assert abs(like[concept].item() - 0.5) < 0.03
+        assert abs(like[1 - concept].item() - 0.25) < 0.03
+        shares = World(0.4, held_out=held_out, balance=name).shares
+        assert sum(shares) == 1
+
+
+@pytest.mark.parametrize("held_out", list(COMPOSITIONS))
+def test_seen_from_the_opposite_corner_the_held_out_one_lies_at_one_one(held_out):
+    corners = torch.tensor(list(COMPOSITIONS.values()))
+    seen = circles.towards(corners, held_out)
+    own = list(COMPOSITIONS).index(held_out)
+    assert seen[own].tolist() == [1, 1]
+    assert torch.equal(torch.cdist(corners, corners), torch.cdist(seen, seen))
+    assert np.array_equal(circles.towards(corners.numpy(), held_out), seen.numpy())
+    assert corners.tolist() == list(map(list, COMPOSITIONS.values()))  # left as they were
 
 
 def test_a_disc_covers_its_area_and_has_its_colour():
@@ -78,11 +106,11 @@ def test_the_edge_is_a_gaussian_of_one_pixel():
 
 
 def test_pictures_lie_in_range_and_follow_their_seed():
-    pictures, properties = World(0.8).batch(200, generator(3))
+    pictures, properties, _ = World(0.8).batch(200, generator(3))
     assert pictures.shape == (200, 3, 32, 32)
     assert properties.shape == (200, 4)
     assert pictures.abs().max() < 1.02
-    again, _ = World(0.8).batch(200, generator(3))
+    again, *_ = World(0.8).batch(200, generator(3))
     assert torch.equal(pictures, again)
     corners = (pictures[:, :, ::31, ::31] + 1) / 2  # a disc never hides all four
     brightest = corners.flatten(2).amax(2)
@@ -104,3 +132,10 @@ def test_a_composition_that_does_not_exist_is_refused():
     assert circles.place_of("red small") == (0, 1)
     with pytest.raises(ValueError, match=r"a composition is one of .*'green small'"):
         circles.place_of("green small")
+
+
+def test_unknown_compositions_and_concepts_are_refused():
+    with pytest.raises(ValueError, match=r"a composition is one of .* not 'blue huge'"):
+        World(0.4, held_out="blue huge")
+    with pytest.raises(ValueError, match=r"balanced is one of .* not 'shape'"):
+        World(0.4, balance="shape")

@@ -162,7 +162,7 @@ def test_parameters_are_counted():
         ((LOCATIONS, ALL[:, :2]), "conditions are locations"),
         ((LOCATIONS, ALL.double()), r"a boolean mask \(1, K\), not one of torch.float64"),
         (LOCATIONS, r"conditions are locations .* and a boolean mask .* not a tensor \(1, 3, 2\)"),
-        ((LOCATIONS, ALL, ALL), "conditions are locations .*, not a tuple of 3"),
+        ((LOCATIONS, ALL, ALL, ALL), "conditions are locations .*, not a tuple of 4"),
         ("red", "conditions are locations .*, not a str"),
         ((torch.rand(1, 4, 2).double(), torch.ones(1, 4).bool()), "at most 3 conditions .* not 4"),
     ],

@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from lib.diffusion import networks, patch
+from lib.diffusion import hearing, networks, patch
 from lib.diffusion.patch import WindowNetwork
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import Scale, Setting
@@ -115,7 +115,9 @@ def test_at_the_experiment_s_scale_the_trunks_match_and_all_else_is_equal():
         setting = Setting(pathway="window", pixels=pixels, conditions=conditions)
         four[pixels, conditions] = length.network(setting, Scale())
     trunks = [networks.parameters(network.trunk) for network in four.values()]
-    assert max(trunks) / min(trunks) < 1.1
+    assert max(trunks) / min(trunks) < 1.2  # widths come in fours: the whole matches to 10 %
+    wholes = [networks.parameters(network) for network in four.values()]
+    assert max(wholes) / min(wholes) < 1.1
     for part in ("head", "leave", "encoder"):
         counts = {networks.parameters(getattr(network, part)) for network in four.values()}
         assert len(counts) == 1
@@ -171,10 +173,32 @@ def test_with_all_conditions_the_sum_is_the_same_everywhere():
 
 @pytest.mark.parametrize("k", [0, 1, 3, 8])
 def test_windows_are_squares_about_the_cell(k):
-    locations, _ = asked((2, 5), (7, 0), n=1)
-    found = patch.in_window(locations, GRID, k)[0]
+    found = hearing.window(asked((2, 5), (7, 0), n=1), GRID, k)[0].bool()
     assert torch.equal(found[0], ~outside(2, 5, k))
     assert torch.equal(found[1], ~outside(7, 0, k))
+
+
+@pytest.mark.parametrize(("pixels", "conditions"), FOUR)
+def test_who_hears_what_takes_the_place_of_the_window(pixels, conditions):
+    """Windows told as weights are those of the network that was built with them, and no others."""
+    network, x, told = tiny(pixels, conditions), pictures(), asked((0, 0), (3, 4), (7, 7))
+    other = tiny(pixels, "all" if conditions == "local" else "local")
+    near, far = hearing.window(told, GRID, 2), hearing.everywhere(told, GRID)
+    own, others = (near, far) if conditions == "local" else (far, near)
+    found = network(x, NOISE, (*told, own))
+    assert torch.linalg.norm(found - network(x, NOISE, told)) < 1e-5
+    expected = other(x, NOISE, told)
+    assert torch.linalg.norm(network(x, NOISE, (*told, others)) - expected) < 1e-5
+    assert torch.linalg.norm(found - expected) > 1e-2
+
+
+def test_a_request_between_cells_is_told_to_all_four():
+    """The row of a place is the mean of its cells' rows, and moves with it."""
+    encoder = tiny("local", "all").encoder
+    corner = torch.tensor([[[3 / GRID, 5 / GRID]]]), torch.ones(1, 1, dtype=torch.bool)
+    rows = encoder.table.unflatten(0, (GRID, GRID))[4:6, 2:4].mean((0, 1))
+    heard = encoder.heard(corner, pictures(1))
+    assert torch.linalg.norm(heard - rows[:, None, None]) < 1e-4
 
 
 @pytest.mark.parametrize("target", [300_000, 1_000_000])

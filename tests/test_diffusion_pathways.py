@@ -112,6 +112,15 @@ def test_bad_weights_are_refused(shape):
     weights = torch.full((1, 3, GRID, GRID), torch.nan)
     with pytest.raises(ValueError, match="finite weights"):
         tiny("vector")(random(1, 3, 16, 16), NOISE, (LOCATIONS, ALL, weights))
+    with pytest.raises(ValueError, match=r"who hears what is .* not a str"):
+        tiny("vector")(random(1, 3, 16, 16), NOISE, (LOCATIONS, ALL, "near"))
+
+
+@pytest.mark.parametrize("pathway", ["fourier", "map"])
+def test_pathways_without_an_embedding_a_cell_take_no_weights(pathway):
+    weights = hearing.everywhere((LOCATIONS, ALL), GRID)
+    with pytest.raises(ValueError, match="not a tuple of 3"):
+        tiny(pathway)(random(1, 3, 16, 16), NOISE, (LOCATIONS, ALL, weights))
 
 
 def test_randomised_networks_tell_pathways_apart():

@@ -23,6 +23,7 @@ FOUR = [
     for pixels in ("local", "full")
     for conditions in ("local", "all")
 ]
+ONE_AT_A_CELL = [Setting("label_all", "window", "full", heard) for heard in ("nearest", "random")]
 
 
 def toy(replace_):
@@ -35,7 +36,6 @@ def toy(replace_):
     replace_(length, "SAMPLER", {"steps": 2, "sigma_min": 0.01, "sigma_max": 20.0})
     replace_(length.measure, "MEASURE", replace(measure.MEASURE, counts=(0, 1, 2)))
     replace_(length, "milestones", lambda steps: [steps // 2, steps])
-    replace_(train, "fastest_precision", lambda *_: "float32")
     replace_(length, "observed", lambda *a: plain[0](*a, samples=2))
     replace_(length, "localities", lambda *a: plain[1](*a, count=2, scenes=2))
     replace_(length, "SAVE_EVERY", 2)
@@ -54,12 +54,14 @@ def test_names_are_the_ledgers():
         "label_one.full_local",
         "label_one.full_all",
     ]
+    names = [s.name for s in ONE_AT_A_CELL]
+    assert names == ["label_all.full_nearest", "label_all.full_random"]
     assert Setting("label_all").name == "label_all.vector"
     assert Setting(pathway="map", objects=5, size=64).name == "label_one.map.objects-5.size-64"
 
 
 def test_all_settings_have_equal_parameters_and_the_same_head():
-    settings = [Setting(pathway=p) for p in ("vector", "map", "fourier")] + FOUR
+    settings = [Setting(pathway=p) for p in ("vector", "map", "fourier")] + FOUR + ONE_AT_A_CELL
     made = [length.network(setting, Scale()) for setting in settings]
     counts = [networks.parameters(network) for network in made]
     assert max(counts) / min(counts) < 1.2
@@ -71,18 +73,99 @@ def test_all_settings_have_equal_parameters_and_the_same_head():
 
 @pytest.mark.parametrize("labels", ["label_all", "label_one"])
 def test_batches_say_what_the_setting_says(labels):
-    generator = torch.Generator().manual_seed(0)
-    pictures, (locations, mask) = length.batch(Setting(labels), 40, generator)
+    scale = Scale(batch=40, unasked=0.0)
+    pictures, (locations, mask) = length.batch(Setting(labels), scale, generator())
     assert pictures.shape == (40, 3, 32, 32)
     assert locations.shape == (40, mask.shape[1], 2)
     assert set(mask.sum(1).tolist()) == ({1, 2, 3} if labels == "label_all" else {1})
 
 
-def test_other_data_differ_as_they_say(monkeypatch):
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def unseen(monkeypatch):
+    """Batches whose pictures nobody looks at are not rendered; the scenes that they are of."""
     seen = []
     monkeypatch.setattr(length, "render", lambda scenes, size: seen.append(scenes))
+    return seen
+
+
+def test_a_share_of_the_pictures_is_shown_without_any_label(unseen):
+    for labels, most in (("label_all", 3), ("label_one", 1)):
+        _, (_, mask) = length.batch(Setting(labels), Scale(batch=400, unasked=0.25), generator())
+        told = mask.sum(1)
+        assert set(told.tolist()) == set(range(most + 1))
+        share = float((told == 0).double().mean())
+        assert abs(share - 0.25) < 4 * (0.25 * 0.75 / 400) ** 0.5
+        assert unseen[-1].mask.any(1).all()  # no scene is empty: the labels were withheld
+    _, (_, everyone) = length.batch(Setting(), Scale(batch=400, unasked=0.0), generator())
+    assert everyone.any(1).all()
+
+
+@pytest.mark.parametrize("setting", ONE_AT_A_CELL, ids=lambda s: s.conditions)
+def test_each_cell_is_told_one_request_or_none(setting, unseen):
+    scale = Scale(batch=60, unasked=0.3)
+    _, (places, mask, heard) = length.batch(setting, scale, generator())
+    assert heard.shape == (*mask.shape, 16, 16)
+    assert set(heard.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(heard.sum(1), mask.any(1)[:, None, None].float().expand(-1, 16, 16))
+    assert not heard[~mask].any()
+    if setting.conditions == "nearest":
+        assert torch.equal(heard, length.hearing.nearest((places, mask), 16))
+    several = heard[(mask.sum(1) == 3)].flatten(2)
+    share = several.mean(2).mean()  # either way of hearing shares the cells out among three
+    assert abs(share - 1 / 3) < 1e-6
+    again = length.batch(setting, scale, generator())[1][2]
+    assert torch.equal(again, heard)
+
+
+def test_a_painter_is_asked_as_it_was_trained(monkeypatch):
+    seen = []
+
+    def sample(denoiser, noise, conditions, **kwargs):
+        seen.append((noise, conditions))
+        return 3 * noise
+
+    monkeypatch.setattr(length.edm, "sample", sample)
+    scenes = length.labels.asked(2, 2, generator())
+    settings = (Setting("label_all"), *ONE_AT_A_CELL)
+    for setting in settings:
+        drawn = length.painter(torch.nn.Linear(1, 1), setting)(scenes, generator(5))
+        assert drawn.shape == (2, 3, 32, 32)
+        assert drawn.abs().max() <= 1
+    (noise, plain), *others = seen
+    asked = length.labels.label_all(scenes)
+    assert len(plain) == 2
+    for other, conditions in others:
+        assert torch.equal(other, noise)  # the same for every setting
+        assert len(conditions) == 3
+        assert torch.equal(conditions[0], asked[0])
+        assert torch.equal(conditions[2].sum(1), torch.ones(2, 16, 16))
+    assert torch.equal(others[0][1][2], length.hearing.nearest(asked, 16))
+    assert not torch.equal(others[1][1][2], others[0][1][2])
+
+
+def test_hits_are_counted_at_both_radii(monkeypatch):
+    """A painter who misses by .07 of the width hits nothing at 1/20 and all at 1/10."""
+    places = length.labels.label_all(length.labels.asked(6, 1, train.stream(3, 1)))
+    away = places[0] + torch.where(places[0] < 0.5, 0.07, -0.07) * torch.tensor([1.0, 0.0])
+    found = iter([(away, places[1]), places])
+    monkeypatch.setattr(detector, "detect", lambda finder, pictures: next(found))
+    scores = length.judged(lambda s, g: torch.zeros(len(s), 3, 32, 32), None, 1, 6, 32, 3)
+    assert scores["hits"] == [0] * 6
+    assert scores["ceiling"] == scores["wide"]["ceiling"] == scores["wide"]["hits"] == [1] * 6
+    far = (away - places[0].roll(-1, 0)).norm(dim=-1)[:, 0]
+    assert scores["blind"] == (far <= 1 / 20).int().tolist()
+    assert scores["wide"]["blind"] == (far <= 1 / 10).int().tolist()
+    assert set(scores["wide"]) == {"hits", "blind", "ceiling"}
+
+
+def test_other_data_differ_as_they_say(unseen):
+    seen = unseen
     for data in length.DATA:
-        length.batch(Setting("label_all", data=data), 30, torch.Generator().manual_seed(0))
+        length.batch(Setting("label_all", data=data), Scale(batch=30), generator())
     plain, one_colour, three = seen
     assert (plain.color != plain.color[:, :1]).any()
     assert (one_colour.color == one_colour.color[:, :1]).all()
@@ -90,21 +173,23 @@ def test_other_data_differ_as_they_say(monkeypatch):
     assert set(three.mask.sum(1).tolist()) == {3}
 
 
-def test_milestones_are_ten_and_end_with_the_run():
-    steps = length.milestones(3000)
-    assert len(steps) == 10
-    assert steps[-1] == 3000
+def test_milestones_are_five_and_end_with_the_run():
+    steps = length.milestones(1500)
+    assert len(steps) == 5
+    assert steps[-1] == 1500
+    assert length.milestones(1) == [1]
     ratios = [b / a for a, b in itertools.pairwise(steps)]
     assert max(ratios) / min(ratios) < 1.1
+    assert abs(ratios[-1] - 2) < 0.05
 
 
 def test_locality_is_what_the_windows_say(finder):
     shares = {}
     for setting in FOUR:
         network = length.network(setting, TINY)
-        generator = torch.Generator().manual_seed(1)
+        numbers = generator(1)
         for p in network.parameters():
-            p.data += 0.2 * torch.randn(p.shape, generator=generator)
+            p.data += 0.2 * torch.randn(p.shape, generator=numbers)
         denoiser = train.edm.Preconditioned(network, 0.2)
         shares[setting.pixels, setting.conditions] = length.localities(denoiser, 32, 0)
     for (pixels, conditions), found in shares.items():
@@ -123,6 +208,9 @@ def test_a_run_watches_stores_and_resumes(finder, tmp_path, interrupted):
     ]
     assert json.loads(length._json(stem).read_text()) == whole
     assert list(whole["counts"]) == ["0", "1", "2"]
+    assert all(
+        set(scores["wide"]) == {"hits", "blind", "ceiling"} for scores in whole["counts"].values()
+    )
     assert list(whole["training"]) == ["1", "3"]
     traced = whole["training"]["3"]
     assert list(traced["counts"]) == ["1", "2"]
@@ -146,24 +234,26 @@ def test_a_run_watches_stores_and_resumes(finder, tmp_path, interrupted):
 def test_what_is_measured_is_what_was_said_before_any_run():
     assert length.TRACED == (1, 3, 6)
     assert length.LEVELS == (0.1, 0.3, 1.0, 3.0, 10.0)
-    assert measure.MEASURE.counts == tuple(range(11))
-    assert measure.MEASURE.samples == 256
+    assert measure.MEASURE.radius == 1 / 20
+    assert measure.MEASURE.counts == (0, 1, 2, 3, 4, 6, 8, 10)
+    assert measure.MEASURE.samples == 96
 
 
 @pytest.fixture
 def parted(finder, monkeypatch):
     """A run whose averaged weights are not the raw ones, and a record of what is judged."""
     training = length.prepared(Setting(seed=3), TINY)
-    generator = torch.Generator().manual_seed(1)
+    numbers = generator(1)
     for p in training.averaged.parameters():
-        p.data += 0.2 * torch.randn(p.shape, generator=generator)
+        p.data += 0.2 * torch.randn(p.shape, generator=numbers)
     seen = []
 
-    def judged(denoiser, finder, count, samples, size, seed):
-        seen.append((flat(denoiser), count, samples, size, seed))
+    def judged(painter, finder, count, samples, size, seed):
+        seen.append((flat(painter), count, samples, size, seed))
         return {"count": count}
 
     monkeypatch.setattr(length, "judged", judged)
+    monkeypatch.setattr(length, "painter", lambda denoiser, setting: denoiser)
     return training, seen
 
 
@@ -192,12 +282,12 @@ def test_the_averaged_weights_are_stored_and_judged_as_they_are_stored(parted, t
     assert header["provenance"] == result["provenance"]
 
 
-def test_the_averaged_network_is_watched_with_64_samples(parted, monkeypatch):
+def test_the_averaged_network_is_watched_with_32_samples(parted, monkeypatch):
     training, seen = parted
     monkeypatch.setattr(length, "localities", lambda denoiser, *a: [flat(denoiser), *a])
     found = OBSERVED(training, None, Setting(seed=3))
     averaged = flat(training.averaged)
-    assert [numbers[1:] for numbers in seen] == [(K, 64, 32, 3) for K in (1, 2)]
+    assert [numbers[1:] for numbers in seen] == [(K, 32, 32, 3) for K in (1, 2)]
     assert all(torch.equal(weights, averaged) for weights, *_ in seen)
     assert found["counts"] == {"1": {"count": 1}, "2": {"count": 2}}
     weights, *rest = found["locality"]
@@ -210,12 +300,13 @@ def test_the_averaged_network_is_watched_with_64_samples(parted, monkeypatch):
     [
         (Setting("label_all", seed=3), TINY, r"'label_one'}, not with {'labels': 'label_all'}"),
         (Setting(seed=3), replace(TINY, batch=4), r"{'batch': 2}, not with {'batch': 4}"),
+        (Setting(seed=3), replace(TINY, optimizer="adamw"), r"'muon'}, not with .*'adamw'"),
+        (Setting(seed=3), replace(TINY, unasked=0.2), r"{'unasked': 0.1}, not with .* 0.2}"),
     ],
 )
 def test_a_state_of_another_run_is_refused_by_name(tmp_path, other, scale, message):
     path = tmp_path / "run.state.safetensors"
     training = length.prepared(Setting(seed=3), TINY)
-    training.precision = "float32"
     next(training.run())
     training.save(path)
     with pytest.raises(ValueError, match=message):
@@ -269,7 +360,9 @@ def outcome(folder, name):
 
 
 def test_a_killed_experiment_resumes_and_ends_the_same(tmp_path):
-    options = ("--pixel", "local", "--conditions", "local", "--steps", "12")
+    """With the momentum of Muon, which is of another kind than the averages of AdamW beside it."""
+    assert Scale().optimizer == "muon"
+    options = ("--pathway", "window", "--pixels", "local", "--conditions", "local", "--steps", "12")
     name = "label_one.local_local.seed0"
     whole, killed = launch(tmp_path / "whole", *options), launch(tmp_path / "killed", *options)
     state = tmp_path / "killed" / f"{name}.state.safetensors"
@@ -290,7 +383,7 @@ def test_a_killed_experiment_resumes_and_ends_the_same(tmp_path):
 
 @pytest.mark.weekly
 def test_two_processes_run_the_experiment_of_one(tmp_path):
-    options = ("--setting", "label_all", "--shards", "2", "--steps", "6")
+    options = ("--labels", "label_all", "--shards", "2", "--steps", "6")
     assert launch(tmp_path / "one", *options).wait() == 0
     assert launch(tmp_path / "two", *options, processes=2).wait() == 0
     (one, _), (two, _) = (outcome(tmp_path / f, "label_all.vector.seed0") for f in ("one", "two"))
@@ -302,14 +395,15 @@ def test_two_processes_run_the_experiment_of_one(tmp_path):
 def test_the_command_line_runs_and_reports(finder, tmp_path, capsys, monkeypatch):
     made = []
     monkeypatch.setattr(length, "run", lambda *arguments: made.append(arguments))
-    length.main(
-        ["--setting", "label_one", "--pixel", "local", "--conditions", "all", "--seed", "2"]
-    )
-    length.main(["--setting", "label_all", "--steps", "9"])
-    (first, *_), (second, scale, *_) = made
-    assert first == Setting(pathway="window", conditions="all", seed=2)
+    windows = "--pathway window --pixels full --conditions nearest"
+    length.main(["--labels", "label_one", *windows.split(), "--seed", "2"])
+    length.main(["--labels", "label_all", "--steps", "9", "--optimizer", "adamw"])
+    length.main([])
+    (first, *_), (second, scale, *_), usual = made
+    assert first == Setting("label_one", "window", "full", "nearest", seed=2)
     assert second == Setting("label_all")
-    assert scale.steps == 9
+    assert scale == Scale(steps=9, optimizer="adamw")
+    assert usual == (Setting(), Scale(), measure.MEASURE.samples, 1, length.RUNS)
     ideal = {"count": 1, "hits": [1, 1], "blind": [0, 0], "ceiling": [1, 1], "found": [1, 1]}
     result = {"setting": Setting().__dict__, "counts": {"1": ideal | {"error": [0.01, 0.02]}}}
     (tmp_path / "label_one.vector.seed0.json").write_text(json.dumps(result))
@@ -333,6 +427,10 @@ def test_the_command_line_runs_and_reports(finder, tmp_path, capsys, monkeypatch
         ({"pathway": "map", "conditions": "all"}, "'map' takes no .* conditions 'all'"),
         ({"k": 3}, "'vector' takes no .* k 3"),
         ({"pathway": "window", "pixels": "full", "conditions": "all", "k": 3}, "no k of 3"),
+        ({"pathway": "window", "conditions": "some"}, "conditions is one of .*'some'"),
+        ({"pathway": "window", "pixels": "full", "conditions": "nearest", "k": 3}, "no k of 3"),
+        ({"conditions": "random"}, "'vector' takes no .* conditions 'random'"),
+        ({"seed": -1}, "seed >= 0"),
         ({"pathway": "window", "k": 16}, "from 0 to 15"),
         ({"pathway": "window", "k": -1}, "from 0 to 15"),
     ],
@@ -345,13 +443,18 @@ def test_unknown_settings_are_refused(settings, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--pathway map --pixel local", "of the pathway 'window', not of 'map'"),
-        ("--pathway fourier --conditions local", "not of 'fourier'"),
+        ("--labels label_two", "labels is one of"),
+        ("--pathway map --pixels full", "'map' takes no pixels 'full'"),
+        ("--pathway fourier --conditions nearest", "'fourier' takes no .* conditions 'nearest'"),
         ("--k 3", "'vector' takes no"),
         ("--size 48", "a size that 32 divides"),
         ("--steps 0", "steps must be above 0, not 0"),
         ("--batch 0", "batch must be above 0, not 0"),
         ("--parameters -1", "parameters must be above 0"),
+        ("--learning-rate 0", "learning_rate must be above 0"),
+        ("--learning-rate nan", "learning_rate must be above 0, not nan"),
+        ("--cooldown 1", "cooldown is a share below 1, not 1.0"),
+        ("--unasked -0.1", "unasked is a share below 1, not -0.1"),
         ("--samples 1", "at least 2 samples"),
     ],
 )
@@ -367,9 +470,66 @@ def test_options_that_say_nothing_are_refused_before_any_work(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("scale", "message"),
+    [
+        (replace(TINY, optimizer="sgd"), "the optimizer is 'adamw' or 'muon', not 'sgd'"),
+        (replace(TINY, precision="float8"), "precision is one of .*'float8'"),
+        (replace(TINY, parameters=10), "no width gives 10 parameters"),
+    ],
+)
+def test_a_scale_that_cannot_be_trained_is_refused(scale, message):
+    with pytest.raises(ValueError, match=message):
+        length.prepared(Setting(), scale)
+
+
+def test_finished_runs_are_in_the_order_of_their_seeds_and_nothing_else_is_taken(tmp_path):
+    def write(name, setting, **more):
+        text = json.dumps({"setting": asdict(setting), "scale": asdict(TINY)} | more)
+        (tmp_path / f"{name}.json").write_text(text)
+
+    for seed in (10, 2, 0):
+        write(f"label_one.vector.seed{seed}", Setting(seed=seed), counts={})
+    write("label_one.map.seed0", Setting(pathway="map"), training={})  # not finished
+    write("asked.label_one.vector.seed0", Setting(), counts={"3": {}})  # of the same weights
+    found = length.finished(tmp_path)
+    assert {n: [r["setting"]["seed"] for r in runs] for n, runs in found.items()} == {
+        "label_one.vector": [0, 2, 10]
+    }
+    write("label_one.vector.again", Setting(seed=2), counts={})
+    with pytest.raises(ValueError, match=r"a second run of label_one\.vector, seed 2"):
+        length.finished(tmp_path)
+
+
+def test_what_is_missing_is_run_seed_by_seed_and_nothing_else(tmp_path, monkeypatch):
+    folder, kept = tmp_path / "runs", tmp_path / "kept"
+
+    def write(place, setting, scale, **more):
+        place.mkdir(exist_ok=True)
+        text = json.dumps({"setting": asdict(setting), "scale": asdict(scale)} | more)
+        (place / f"{setting.name}.seed{setting.seed}.json").write_text(text)
+
+    every = [(name, seed) for seed in (0, 1) for name in length.SETTINGS]
+    found = length.missing(2, folder, kept)
+    assert [(s.name, s.seed) for s in found] == every
+    write(folder, Setting("label_all"), Scale(), counts={})
+    write(folder, Setting("label_one", seed=1), Scale(), training={})  # begun
+    write(kept, Setting("label_one", "map", seed=1), Scale(), counts={})
+    write(kept, Setting("label_one"), replace(Scale(), steps=7), counts={})  # of another scale
+    due = [run for run in every if run not in (("label_all.vector", 0), ("label_one.map", 1))]
+    found = length.missing(2, folder, kept)
+    assert [(s.name, s.seed) for s in found] == due
+    assert length.missing(0, folder, kept) == []
+    made = []
+    monkeypatch.setattr(length, "run", lambda *arguments: made.append(arguments))
+    monkeypatch.setattr(length, "missing", lambda seeds, folder: found[:seeds])
+    length.main(["--all", "2", "--folder", str(folder)])
+    assert [arguments[:2] for arguments in made] == [(setting, Scale()) for setting in found[:2]]
+
+
 def test_all_that_the_book_runs_can_be_set():
     for windows in itertools.product(("local", "full"), ("local", "all")):
-        for k in (1, 2, 15):
+        for k in (0, 1, 2, 15):
             if windows != ("full", "all") or k == 2:
                 assert Setting("label_one", "window", *windows, k=k).k == k
     for size in (32, 64, 128):

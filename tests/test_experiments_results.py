@@ -1,36 +1,47 @@
 """What the book keeps of its runs: nothing that intervals need is lost, no claim goes astray."""
 
 import json
+import math
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from lib.book import claims, ledger, runtime
 from lib.diffusion import checkpoint, edm, networks, train
-from lib.experiments import length_generalization as length
-from lib.experiments import length_results
+from lib.experiments import length_asking, length_generalization, length_results
 from lib.experiments.length_generalization import Scale, Setting
 from lib.scenes import measure
 
 SCALE = Scale(parameters=250_000)
+COUNTS = measure.MEASURE.counts
+WAYS = {"all": 0.2, "nearest": 0.8, "random": 0.3, "mean": 0.25, "composed": 0.6, "paste": 0.9}
+PAINTERS = {
+    "3": {"smeared": 0.9, "recoloured": 0.95, "scissors": 0.2},
+    "6": {"smeared": 1.0, "recoloured": 0.85, "scissors": 0.1},
+}
 
 
 def scored(count, hits, seed, n=40):
-    rng = np.random.default_rng([seed, count])
-    return {
-        "count": count,
+    rng = np.random.default_rng([seed, count, round(100 * hits)])
+    narrow = {
         "hits": rng.binomial(count, hits, n).tolist(),
         "blind": rng.binomial(count, 0.1, n).tolist(),
-        "ceiling": [count] * n,
-        "found": [count] * n,
-        "error": (rng.random(n) * 0.02).round(6).tolist(),
+        "ceiling": rng.binomial(count, 0.97, n).tolist(),
     }
+    wide = {
+        "hits": rng.binomial(count, min(1, hits + 0.1), n).tolist(),
+        "blind": rng.binomial(count, 0.2, n).tolist(),
+        "ceiling": [count] * n,
+    }
+    found = {"found": [count] * n, "error": (rng.random(n) * 0.02).round(6).tolist()}
+    return {"count": count, "wide": wide} | narrow | found
 
 
 def run(setting, hits):
-    counts = {str(K): scored(K, hits, setting.seed) for K in range(11)}
+    counts = {str(K): scored(K, 0.95 if K == 1 else hits, setting.seed) for K in COUNTS}
     return {
         "setting": asdict(setting),
         "scale": asdict(SCALE),
@@ -40,45 +51,72 @@ def run(setting, hits):
     }
 
 
+def answers(setting, ways=WAYS):
+    counts = {}
+    for K in (3, 6, 10):
+        rng = np.random.default_rng([setting.seed, K])
+        looks = {way: rng.normal(h - 0.5, 1, 40).round(3).tolist() for way, h in ways.items()}
+        counts[str(K)] = {
+            w: scored(K, h, setting.seed) | {"looks": looks[w]} for w, h in ways.items()
+        }
+        counts[str(K)]["real"] = {"looks": rng.normal(1, 1, 40).round(3).tolist()}
+    return {"setting": asdict(setting), "scale": asdict(SCALE), "samples": 40, "counts": counts}
+
+
+FULL_ALL = Setting("label_one", "window", "full", "all")
+LOCAL = Setting("label_one", "window")
+
+
 @pytest.fixture
 def runs(tmp_path):
-    """Two seeds of two settings, with weights of seed 0, and one run of the search."""
-    for pathway, windows, hits in (("window", "local", 0.8), ("window", "all", 0.2)):
+    """Two seeds of two settings, with weights of seed 0, and what was asked of one of them."""
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    for setting, hits in ((LOCAL, 0.8), (FULL_ALL, 0.2)):
         for seed in (0, 1):
-            pixels = "local" if windows == "local" else "full"
-            setting = Setting("label_one", pathway, pixels, windows, seed=seed)
-            stem = tmp_path / "runs" / f"{setting.name}.seed{seed}"
-            stem.parent.mkdir(exist_ok=True)
-            stem.with_name(stem.name + ".json").write_text(json.dumps(run(setting, hits)))
-            made = edm.Preconditioned(length.network(setting, SCALE), 0.2)
+            own = replace(setting, seed=seed)
+            stem = folder / f"{own.name}.seed{seed}"
+            stem.with_name(stem.name + ".json").write_text(json.dumps(run(own, hits)))
+            made = edm.Preconditioned(length_generalization.network(own, SCALE), 0.2)
             train.save_weights(stem.with_name(stem.name + ".safetensors"), made, {"steps": 1})
-    (tmp_path / "search/1.2").mkdir(parents=True)
-    (tmp_path / "search/1.2/label_all.vector.seed100.json").write_text('{"training": {}}')
+    for seed in (0, 1):
+        path = folder / f"asked.{FULL_ALL.name}.seed{seed}.json"
+        path.write_text(json.dumps(answers(replace(FULL_ALL, seed=seed))))
     return tmp_path
 
 
+def independent(scores):
+    """Skill, by numpy: the shares of the asked, not sums."""
+    share = {n: np.mean(scores[n]) / scores["count"] for n in ("hits", "blind", "ceiling")}
+    return (share["hits"] - share["blind"]) / (share["ceiling"] - share["blind"])
+
+
 def test_what_is_stored_is_what_was_measured_to_the_digits_that_count(runs):
-    written = length_results.store(runs / "runs", runs / "search", runs / "kept")
-    assert len(written) == 4 + 2 + 1  # measurements, weights of seed 0, the search
-    assert (runs / "kept/search/1.2.json").exists()
-    kept = length.finished(runs / "kept")
-    for name, results in length.finished(runs / "runs").items():
+    written = length_results.store(runs / "runs", runs / "kept")
+    assert sorted(written) == sorted(path.name for path in (runs / "kept").iterdir())
+    assert len(written) == 4 + 2 + 2  # measurements, weights of seed 0, what was asked
+    kept = length_generalization.finished(runs / "kept")
+    for name, results in length_generalization.finished(runs / "runs").items():
         for ours, theirs in zip(kept[name], results, strict=True):
             for K, numbers in theirs["counts"].items():
-                for key in ("count", "hits", "blind", "ceiling", "found"):
+                for key in ("count", "hits", "blind", "ceiling", "found", "wide"):
                     assert ours["counts"][K][key] == numbers[key]
                 assert np.allclose(ours["counts"][K]["error"], numbers["error"], atol=5e-5)
             assert ours["losses"] == {"40": 0.1235}
             assert ours["training"]["4"]["locality"]["pixel"] == [0.12346]
+    ours = length_results.asked(runs / "kept")[FULL_ALL.name][1]["6"]["paste"]
+    theirs = answers(replace(FULL_ALL, seed=1))["counts"]["6"]["paste"]
+    assert np.allclose(ours.pop("error"), theirs.pop("error"), atol=5e-5)
+    assert ours == theirs
     text = (runs / "kept/label_one.local_local.seed0.json").read_text()
     assert len(text.splitlines()) < 200  # a list of numbers is one line
 
 
 def test_stored_weights_are_those_of_their_setting(runs):
-    length_results.store(runs / "runs", runs / "search", runs / "kept")
+    length_results.store(runs / "runs", runs / "kept")
     denoiser = length_results.denoiser("label_one.local_local", runs / "kept")
     assert denoiser.network.name.startswith("window.local.local")
-    expected = length.network(Setting(pathway="window"), SCALE)
+    expected = length_generalization.network(LOCAL, SCALE)
     for found, made in zip(denoiser.network.parameters(), expected.parameters(), strict=True):
         assert torch.equal(found, made.to(torch.bfloat16).float())
     with pytest.raises(FileNotFoundError):
@@ -91,137 +129,290 @@ def test_runs_of_another_scale_and_foreign_weights_are_refused(runs):
     foreign = runs / "runs/label_one.local_local.seed0.safetensors"
     weights.write_bytes(foreign.read_bytes())
     with pytest.raises(ValueError, match=r"is a checkpoint of the network 'window\.local\.local"):
-        length_results.store(runs / "runs", runs / "search", runs / "kept")
-    path = path.with_name(path.name + ".json")
-    result = json.loads(path.read_text())
-    path.write_text(json.dumps(result | {"scale": asdict(replace(SCALE, steps=5))}))
-    with pytest.raises(ValueError, match="differ in scale"):
-        length_results.store(runs / "runs", runs / "search", runs / "kept")
+        length_results.store(runs / "runs", runs / "kept")
+    for name in ("label_one.full_all.seed0.json", "asked.label_one.full_all.seed1.json"):
+        path = runs / "runs" / name
+        text = path.read_text()
+        path.write_text(json.dumps(json.loads(text) | {"scale": asdict(replace(SCALE, steps=5))}))
+        with pytest.raises(ValueError, match="differ in scale"):
+            length_results.store(runs / "runs", runs / "kept")
+        path.write_text(text)
 
 
-def test_the_book_keeps_all_that_the_first_settings_measured():
-    kept = length.finished(length_results.FOLDER)
-    assert set(length_results.FIRST) <= set(kept)
-    for name, results in kept.items():
-        first = length_results.FIRST.get(name)
-        seeds = [result["setting"]["seed"] for result in results]
-        assert len(set(seeds)) == len(seeds)
-        assert first is None or {0, 1, 2} <= set(seeds)
+def test_skill_and_retention_are_numpy_s(runs):
+    results = length_generalization.finished(runs / "runs")["label_one.full_all"]
+    for K in (1, 6, 10):
+        found = length_results.skills(results, K)
+        assert np.allclose(found, [independent(r["counts"][str(K)]) for r in results])
+        wide = [independent(r["counts"][str(K)]["wide"] | {"count": K}) for r in results]
+        assert np.allclose(length_results.skills(results, K, wide=True), wide)
+        assert not np.allclose(found, wide)
+    summary = length_generalization.summary(results)
+    assert np.allclose(summary["counts"][6]["skills"], length_results.skills(results, 6))
+    kept = length_results.retention(results)
+    expected = [independent(r["counts"]["6"]) / independent(r["counts"]["1"]) for r in results]
+    assert np.allclose(kept, expected)
+    assert np.allclose(length_results.retention(results[::-1]), expected[::-1])
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"hits": [math.nan]},
+        {"blind": [math.nan]},
+        {"ceiling": [math.inf]},
+        {"ceiling": [0]},  # no more than blind ones
+    ],
+)
+def test_what_is_no_skill_is_refused(bad):
+    good = {"hits": [1], "blind": [0], "ceiling": [1]}
+    assert length_results.skill(good) == 1
+    with pytest.raises(ValueError, match="skill needs finite hits"):
+        length_results.skill(good | bad)
+
+
+def test_nothing_is_kept_of_no_skill():
+    nothing = {"hits": [0, 0], "blind": [1, 0], "ceiling": [1, 1]}
+    all_ = {"hits": [6, 6], "blind": [1, 0], "ceiling": [6, 6]}
+    with pytest.raises(ValueError, match="skill above 0 at one object"):
+        length_results.retention([{"counts": {"1": nothing, "6": all_}}])
+
+
+def test_coherence_of_a_way_is_the_share_that_passes():
+    part = {"near": {"looks": [-1.0, 0.5, 2.0, 0.0]}, "real": {"looks": [1.0]}}
+    assert length_results.coherent(part, "near") == 0.5
+    for looks in ([1.0, math.nan], []):
+        with pytest.raises(ValueError, match="finite"):
+            length_results.coherent({"near": {"looks": looks}}, "near")
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.05, 0.2])
+@pytest.mark.parametrize("middle", [0.0, 0.06, -0.09])
+def test_equivalence_is_two_one_sided_tests(middle, spread):
+    values = middle + spread * np.random.default_rng(3).normal(size=6)
+    above = stats.ttest_1samp(values, -0.1, alternative="greater").pvalue
+    below = stats.ttest_1samp(values, 0.1, alternative="less").pvalue
+    assert length_results.equivalent(values.tolist()) == (max(above, below) < 0.05)
+
+
+def test_equivalence_needs_two_finite_differences():
+    assert length_results.equivalent([0.05, 0.05])  # no spread at all
+    assert not length_results.equivalent([0.15, 0.15])
+    for bad in ([0.0], [], [0.0, math.nan]):
+        with pytest.raises(ValueError, match="two or more finite differences"):
+            length_results.equivalent(bad)
+
+
+def test_samples_are_those_of_the_rows_and_paired_by_seed(runs):
+    results = length_generalization.finished(runs / "runs")
+    given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (1, 0)}}
+    found = length_results.samples(results, given, PAINTERS)
+    six = [given[FULL_ALL.name][seed]["6"] for seed in (1, 0)]
+    for way in WAYS:
+        assert np.allclose(found[f"length.asked.{way}"], [independent(part[way]) for part in six])
+        passed = [np.mean(np.array(part[way]["looks"]) > 0) for part in six]
+        assert np.allclose(found[f"length.coherence.{way}"], passed)
+    near, chance, plain = (
+        np.array([independent(part[way]) for part in six]) for way in ("nearest", "random", "all")
+    )
+    assert np.allclose(found["length.account.near"], near - chance)
+    assert np.allclose(found["length.account.weights"], near - plain)
+    looks = [[np.mean(np.array(p[w]["looks"]) > 0) for p in six] for w in ("nearest", "paste")]
+    assert np.allclose(found["length.coherence.gain"], np.subtract(*looks))
+    for name, seeds in results.items():
+        assert np.allclose(
+            found[f"length.one.{name}"], [independent(r["counts"]["1"]) for r in seeds]
+        )
+    assert np.allclose(found["length.coherence.real"], [(0.9 + 0.85) / 2])
+    assert np.allclose(found["length.coherence.scissors"], [0.15])
+
+
+def test_a_way_that_one_seed_was_not_asked_in_is_not_paired(runs):
+    """Rather no number than one of other seeds."""
+    results = length_generalization.finished(runs / "runs")
+    given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (0, 1)}}
+    del given[FULL_ALL.name][1]["6"]["random"]
+    found = length_results.samples(results, given, PAINTERS)
+    assert "length.asked.random" not in found
+    assert "length.account.near" not in found
+    assert len(found["length.account.weights"]) == 2
+    del given[FULL_ALL.name][1]["6"]  # this seed was interrupted
+    found = length_results.samples(results, given, PAINTERS)
+    assert {len(v) for id, v in found.items() if id.startswith("length.asked")} == {1}
+    with pytest.raises(ValueError, match="shorter"):
+        length_results.less([1.0, 2.0], [1.0])
+
+
+def test_a_perfect_drawer_told_so_is_perfect():
+    assert length_results.told(count=2, samples=8) > 0.9
+
+
+@pytest.fixture
+def book(tmp_path, monkeypatch):
+    """The ledger with the rows of what was run tested and no others, whatever it says."""
+    names = ("label_one.local_local", "label_one.full_all")
+    tested = {f"length.{kind}.{name}" for name in names for kind in ("one", "retention")}
+    tested |= {f"length.asked.{way}" for way in WAYS}
+    tested |= {"length.account.near", "length.account.weights", "length.coherence.gain"}
+    tested |= {f"length.coherence.{way}" for way in ("nearest", "paste", "all")}
+    tested |= {"length.coherence.real", "length.coherence.scissors", "length.detector.k8"}
+    tested |= {"length.told"}
+    rows = [
+        replace(row, untested="" if row.id in tested else row.untested or "not run")
+        for row in ledger.ROWS
+    ]
+    assert tested <= {row.id for row in rows}
+    monkeypatch.setattr(ledger, "ROWS", rows)
+    monkeypatch.setattr(length_results, "ROWS", rows)
+    monkeypatch.setattr(claims.runtime, "RUNS", tmp_path / "claims")
+    return tested
+
+
+def student(values):
+    """The mean and the ends of its 95 % interval, by scipy."""
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    return np.mean(values), low, high
+
+
+def test_claims_are_the_samples_and_student_s_intervals(runs, book):
+    results = length_generalization.finished(runs / "runs")
+    given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (0, 1)}}
+    measured = length_results.samples(results, given, PAINTERS) | {"length.told": [0.99]}
+    ceilings = [r["counts"]["8"]["ceiling"] for r in results["label_one.full_all"]]
+    found = length_results.record(measured, ceilings)
+    assert set(found) == book
+    rows = {row.id: row for row in ledger.ROWS}
+    for id in book - {"length.detector.k8"}:
+        ours = found[id]
+        if rows[id].of == "exact":
+            assert (ours.value, ours.low, ours.high) == (*measured[id] * 3,)
+        else:
+            assert np.allclose((ours.value, ours.low, ours.high), student(measured[id]))
+            assert ours.n == 2
+    assert np.isclose(found["length.detector.k8"].value, np.mean(ceilings) / 8)
+    stored = json.loads((runs / "claims/length_generalization/claims.json").read_text())
+    assert set(stored["records"]) == set(found)
+
+
+def test_what_the_ledger_says_was_tested_must_be_measured(runs, book):
+    results = length_generalization.finished(runs / "runs")
+    measured = length_results.samples(results, {}, PAINTERS)
+    with pytest.raises(ValueError, match=r"but not measured: \['length.account.near'"):
+        length_results.record(measured, [[8, 8], [8, 8]])
+    complete = measured | {id: [0.5, 0.6] for id in book if id not in measured}
+    with pytest.raises(ValueError, match=r"length\.told is recorded as exact"):
+        length_results.record(complete, [[8, 8], [8, 8]])
+    bad = complete | {"length.told": [0.99], "length.one.label_one.full_all": [0.9, math.nan]}
+    with pytest.raises(ValueError, match="finite"):
+        length_results.record(bad, [[8, 8], [8, 8]])
+
+
+def test_an_incompetent_network_makes_no_verdict(book):
+    """A setting that cannot draw one object says nothing about six."""
+
+    def verdicts(one, six):
+        kept = {f"length.retention.{FULL_ALL.name}": [six - 0.01, six, six + 0.01]}
+        kept[f"length.one.{FULL_ALL.name}"] = [one - 0.01, one, one + 0.01]
+        others = {id: [0.5, 0.6] for id in book if id not in kept}
+        exact = [row.id for row in ledger.ROWS if row.id in book and row.of == "exact"]
+        others |= {id: [0.99] for id in exact}
+        length_results.record(others | kept, [[8, 8], [8, 8]])
+        rows = {row["id"]: row for row in claims.live_rows(length_results.RECORDER)}
+        return rows[f"length.retention.{FULL_ALL.name}"]["verdict"]
+
+    assert verdicts(0.95, 0.1) == "holds at our scale"
+    assert verdicts(0.95, 0.9) == "does not hold"
+    assert verdicts(0.4, 0.1) == "inconclusive"
+
+
+def test_every_setting_of_the_tables_has_its_rows():
+    rows = {row.id for row in ledger.ROWS if row.recorder == length_results.RECORDER}
+    for name, setting in length_results.SETTINGS.items():
+        assert name == setting.name
+        assert setting.seed == 0
+        assert {f"length.one.{name}", f"length.retention.{name}"} <= rows
+    settings = set(length_results.SETTINGS)
+    named = {id.split(".", 2)[2] for id in rows if id.startswith(("length.one.", "length.retent"))}
+    assert named == settings
+    assert length_results.ASKED in settings
+
+
+# What is in lib/results: whichever settings and seeds are there, they are whole.
+
+
+def kept():
+    return length_generalization.finished(length_results.FOLDER)
+
+
+def len_of(scores):
+    """For how many pictures there are scores, the same for each of them."""
+    lists = [v for k, v in scores.items() if k not in ("count", "wide")]
+    (n,) = set(map(len, [*lists, *scores["wide"].values()]))
+    return n
+
+
+def test_the_book_keeps_all_that_its_runs_measured():
+    for name, results in kept().items():
+        assert name in length_results.SETTINGS
         for result in results:
             assert result["scale"] == asdict(Scale())
-            assert set(result["counts"]) == set(map(str, range(11)))
-            assert set(map(len_of, result["counts"].values())) == {256}
-            assert set(result["training"]) == set(map(str, length.milestones(Scale().steps)))
+            assert set(result["counts"]) == set(map(str, COUNTS))
+            assert set(map(len_of, result["counts"].values())) == {measure.MEASURE.samples}
+            assert all(int(K) == scores["count"] for K, scores in result["counts"].items())
+            due = length_generalization.milestones(Scale().steps)
+            assert set(result["training"]) == set(map(str, due))
             for watched in result["training"].values():
                 assert set(watched["counts"]) == {"1", "3", "6"}
-                assert set(map(len_of, watched["counts"].values())) == {64}
+                assert set(map(len_of, watched["counts"].values())) == {32}
                 assert {len(v) for v in watched["locality"].values()} == {5}
                 assert set(watched["locality"]) == {"pixel", "moved", "removed"}
             assert result["provenance"]["commit"]
 
 
-def len_of(scores):
-    """For how many pictures there are scores, the same for each of them."""
-    (n,) = {len(values) for key, values in scores.items() if key != "count"}
-    return n
+def test_all_settings_were_asked_for_the_same():
+    """Differences are paired by seed: the requests, and so the ceilings, are those of the seed."""
+    ceilings: dict[int, set] = {}
+    for results in kept().values():
+        for result in results:
+            numbers = json.dumps([result["counts"][str(K)]["ceiling"] for K in COUNTS])
+            ceilings.setdefault(result["setting"]["seed"], set()).add(numbers)
+    assert set(map(len, ceilings.values())) <= {1}
+    assert len(set.union(set(), *ceilings.values())) == len(ceilings)  # other seeds, other requests
 
 
-@pytest.mark.parametrize("name", length_results.FIRST)
-def test_the_book_s_weights_are_bfloat16_and_say_where_they_come_from(name):
-    denoiser = length_results.denoiser(name)
-    assert abs(networks.parameters(denoiser.requires_grad_()) / Scale().parameters - 1) < 0.1
-    path = length_results.FOLDER / f"{name}.seed0.safetensors"
-    tensors, header = checkpoint.load(path)
-    assert {t.dtype for t in tensors.values()} == {torch.bfloat16}
-    assert header["setting"] == asdict(length_results.FIRST[name])
-    assert header["steps"] == Scale().steps
-    assert header["provenance"]["commit"]
-    measured = json.loads(path.with_suffix(".json").read_text())
-    assert header["provenance"] == measured["provenance"]
+def test_the_book_keeps_all_that_was_asked_of_weights():
+    for name, seeds in length_results.asked().items():
+        assert set(seeds) <= {result["setting"]["seed"] for result in kept()[name]}
+        for counts in seeds.values():
+            assert set(counts) == set(map(str, length_asking.COUNTS))
+            for count, by_way in counts.items():
+                assert "real" in by_way
+                for way, scores in by_way.items():
+                    assert len(scores["looks"]) == length_asking.SAMPLES
+                    assert np.isfinite(scores["looks"]).all()
+                    assert way == "real" or len(scores["hits"]) == length_asking.SAMPLES
+                    assert way == "real" or scores["count"] == int(count)
 
 
-def test_the_book_s_weights_are_small():
+def test_the_book_s_weights_are_bfloat16_small_and_say_where_they_come_from():
+    paths = sorted(length_results.FOLDER.glob("*.safetensors"))
+    first = [n for n, results in kept().items() if any(r["setting"]["seed"] == 0 for r in results)]
+    assert {path.name for path in paths} == {f"{name}.seed0.safetensors" for name in first}
+    for path in paths:
+        assert path.stat().st_size <= 1.2e6, path.name
+        name = path.name.removesuffix(".seed0.safetensors")
+        denoiser = length_results.denoiser(name)
+        assert abs(networks.parameters(denoiser.requires_grad_()) / Scale().parameters - 1) < 0.1
+        tensors, header = checkpoint.load(path)
+        assert {t.dtype for t in tensors.values()} == {torch.bfloat16}
+        assert all(t.isfinite().all() for t in tensors.values())
+        assert header["setting"] == asdict(length_results.SETTINGS[name])
+        assert header["scale"] == asdict(Scale())
+        assert header["steps"] == Scale().steps
+        measured = json.loads(path.with_suffix(".json").read_text())
+        assert header["provenance"] == measured["provenance"]
+
+
+def test_all_of_the_book_s_weights_together_are_small():
     sizes = [path.stat().st_size for path in runtime.RESULTS.rglob("*.safetensors")]
-    assert len(sizes) >= len(length_results.FIRST)
     assert sum(sizes) <= 16e6
-
-
-@pytest.fixture
-def book(tmp_path, monkeypatch):
-    """The ledger with the rows of the runs' settings tested and no others, whatever it says."""
-    tested = (
-        "length.label_one.local_local",
-        "length.label_one.full_all",
-        "length.causal",
-        "length.detector",
-    )
-    rows = [
-        replace(row, untested="" if row.id.startswith(tested) else row.untested or "not run")
-        for row in ledger.ROWS
-    ]
-    monkeypatch.setattr(ledger, "ROWS", rows)
-    monkeypatch.setattr(length_results, "ROWS", rows)
-    monkeypatch.setattr(claims.runtime, "RUNS", tmp_path / "claims")
-    return rows
-
-
-def test_claims_are_the_measure_s_numbers(runs, book):
-    results = length.finished(runs / "runs")
-    found = length_results.record(results)
-    for name in ("label_one.local_local", "label_one.full_all"):
-        summary = length.summary(results[name])
-        ours, theirs = found[f"length.{name}"], summary["counts"][6]
-        assert np.isclose(ours.value, theirs["skill"])
-        assert ours.n == len(results[name])  # runs; the measure's own interval is over its pictures
-        assert ours.low < theirs["low"] < theirs["high"] < ours.high
-        assert found[f"length.{name}.kmax"].value == summary["k_max"]["0.8"]
-    six = {n: [r["counts"]["6"] for r in results[n]] for n in results}
-    expected = measure.difference(
-        six["label_one.local_local"], six["label_one.full_all"], torch.Generator().manual_seed(0)
-    )
-    causal = found["length.causal"]
-    assert np.isclose(causal.value, expected[0])
-    assert causal.low < expected[1] < expected[2] < causal.high
-    assert found["length.detector.k8"].value == 1
-    stored = json.loads((runs / "claims/length_generalization/claims.json").read_text())
-    assert set(stored["records"]) == set(found)
-    assert len(stored["records"]["length.causal"]["less"]) == 2
-
-
-@pytest.mark.parametrize(
-    ("full", "local", "verdict"),
-    [(0.1, 0.8, "holds at our scale"), (0.5, 0.8, "does not hold"), (0.1, 0.1, "does not hold")],
-)
-def test_locality_is_the_cause_only_if_what_sees_everything_fails(book, full, local, verdict):
-    results = {
-        f"label_one.{windows}": [
-            run(Setting("label_one", "window", *windows.split("_"), seed=seed), hits)
-            for seed in range(5)
-        ]
-        for windows, hits in (("full_all", full), ("local_local", local))
-    }
-    found = length_results.record(results)
-    assert (found["length.label_one.full_all"].high < 0.2) == (full == 0.1)
-    assert (found["length.causal"].low > 0) == (local > full)
-    rows = {row["id"]: row for row in claims.live_rows("experiments/length_generalization")}
-    assert rows["length.causal"]["verdict"] == verdict
-
-
-def test_what_was_run_must_be_what_the_ledger_says(runs, book):
-    results = length.finished(runs / "runs")
-    with pytest.raises(ValueError, match=r"but not measured: \['length.causal'"):
-        length_results.record({"label_one.full_all": results["label_one.full_all"]})
-    more = results | {"label_one.map": results["label_one.full_all"]}
-    with pytest.raises(ValueError, match=r"declared not tested: \['length.label_one.map'"):
-        length_results.record(more)
-
-
-def test_how_much_farther_a_network_looks_is_taken_seed_by_seed_at_the_end():
-    def looks(share, seed):
-        at = {s: {"locality": {"pixel": [0, 0, x, 1, 1]}} for s, x in (("4", 0.9), ("40", share))}
-        setting = asdict(Setting("label_all", seed=seed))
-        return {"setting": setting, "scale": {"steps": 40}, "training": at}
-
-    plain = [looks(0.1, 0), looks(0.3, 1)]
-    found = length_results.farther([looks(0.6, 1), looks(0.2, 0)], plain, "pixel")
-    assert np.allclose(found, [0.3, 0.1])

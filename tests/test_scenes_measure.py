@@ -52,8 +52,8 @@ def best_by_trying_all(found, asked, radius):
 
 def test_the_measure_is_the_one_fixed_before_any_result():
     """A rule: a change here asks for a new measurement of everything, not for a new number."""
-    levels = (0.8, 0.6, 0.9)
-    assert Measure(1 / 20, 0.5, 0.3, 256, tuple(range(11)), levels, 2000) == MEASURE
+    counts, levels = (0, 1, 2, 3, 4, 6, 8, 10), (0.8, 0.6, 0.9)
+    assert Measure(1 / 20, 0.5, 0.3, 96, counts, levels, 2000) == MEASURE
 
 
 @settings(max_examples=60, deadline=None)
@@ -153,6 +153,9 @@ def test_k_max():
     assert k_max(lows, 0.9) == 1
     assert k_max({1: 0.1, 2: 1.0}) == 0
     assert k_max({}) == 0
+    # Not all numbers need be asked for; those that were not do not count.
+    assert k_max({1: 0.9, 4: 0.85, 6: 0.8, 10: 0.1}) == 6
+    assert k_max({10: 0.9, 1: 0.9, 4: float("nan")}) == 1
 
 
 def test_extras_that_the_data_imply():

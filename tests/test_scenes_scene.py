@@ -1,13 +1,24 @@
 """Scenes and the camera, against a pinhole written out by hand and CLEVR's own numbers."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from lib.scenes import Camera, locations, project, sample_scenes
-from lib.scenes.scene import BEHIND, EYE, LAMPS, MARGIN, MIN_GAP, RIGHT, SHAPES
+from lib.scenes.scene import (
+    BEHIND,
+    EYE,
+    LAMPS,
+    MARGIN,
+    MIN_GAP,
+    RIGHT,
+    SHAPES,
+    moved,
+    unproject,
+)
 
 
 def generator(seed=0):
@@ -39,6 +50,46 @@ def test_project_is_a_pinhole_that_looks_at_the_origin():
     assert abs(right[1] - 160) < 0.1
     assert behind[1] < 160
     assert abs(behind[0] - 240) < 0.1
+
+
+def test_unproject_is_the_inverse_of_project():
+    rng = np.random.default_rng(1)
+    camera = Camera(torch.tensor(rng.normal(EYE, 0.3, (5, 3))))
+    points = torch.tensor(rng.uniform(-3, 3, (5, 4, 3)))
+    seen = project(points, camera)[..., :2]
+    assert seen.dtype == torch.float64
+    assert (unproject(seen, points[..., 2], camera) - points).norm() < 1e-10
+    higher = points[..., 2] + 0.5
+    other = unproject(seen, higher, camera)
+    assert torch.linalg.norm(other[..., 2] - higher) < 1e-10
+    assert torch.linalg.norm(project(other, camera)[..., :2] - seen) < 1e-8
+    assert (other - points).norm(dim=-1).min() > 0.1
+
+
+def doubled(scenes):
+    """The same scenes in double precision."""
+    eye, lamps = scenes.camera.eye.double(), scenes.lamps.double()
+    return replace(
+        scenes, coords=scenes.coords.double(), camera=replace(scenes.camera, eye=eye), lamps=lamps
+    )
+
+
+def test_moved_objects_appear_where_they_were_moved_and_keep_their_height():
+    scenes = doubled(sample_scenes(20, 1, 4, generator()))
+    places = 0.2 + 0.6 * torch.rand(20, 4, 2, generator=generator(1), dtype=torch.float64)
+    found = moved(scenes, places)
+    assert torch.linalg.norm((locations(found) - places)[scenes.mask]) < 1e-9
+    assert torch.linalg.norm(found.coords[..., 2] - scenes.coords[..., 2]) < 1e-12
+    assert torch.equal(found.coords[~scenes.mask], scenes.coords[~scenes.mask])
+    assert torch.equal(found.color, scenes.color)
+    back = moved(found, locations(scenes))
+    assert torch.linalg.norm((back.coords - scenes.coords)[scenes.mask]) < 1e-9
+    camera = Camera(
+        torch.tensor(EYE, dtype=torch.float64) + torch.rand(20, 3, generator=generator(2))
+    )
+    elsewhere = moved(scenes, places, camera)
+    assert torch.linalg.norm((locations(elsewhere) - places)[scenes.mask]) < 1e-9
+    assert torch.equal(elsewhere.camera.eye, camera.eye)
 
 
 def test_project_says_which_shapes_it_takes():

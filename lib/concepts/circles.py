@@ -22,7 +22,7 @@ COMPOSITIONS = {
     "blue small": (1.0, 1.0),
 }
 HELD_OUT = "blue small"
-TRAINING = tuple(name for name in COMPOSITIONS if name != HELD_OUT)
+CONCEPTS = ("colour", "size")
 
 RADIUS = (0.65, 0.25)  # means of big and small
 RADIUS_JITTER = 0.15  # uniform within this of the mean
@@ -39,13 +39,21 @@ class World:
     Attributes:
         signal: Distance of the class means of red and blue in either of these channels, in (0, 1].
         jitter: Factor on the scatter of colour and radius about their class means.
+        held_out: The composition that is not trained on.
+        balance: `colour` or `size`, whose two values are then shown alike often; none for all
+            three compositions alike often.
     """
 
     signal: float
     jitter: float = 1.0
+    held_out: str = HELD_OUT
+    balance: str = "none"
 
     def __post_init__(self):
         """Refuses a world that cannot be drawn."""
+        place_of(self.held_out)
+        if self.balance not in ("none", *CONCEPTS):
+            raise ValueError(f"balanced is one of {CONCEPTS} or none, not {self.balance!r}")
         if not 0 < self.signal <= 1:
             raise ValueError(f"the colour signal must lie in (0, 1], not be {self.signal}")
         most = RADIUS[1] / RADIUS_JITTER
@@ -53,6 +61,21 @@ class World:
             raise ValueError(
                 f"the jitter must lie in [0, {most:.3g}), for a radius is positive: {self.jitter}"
             )
+
+    @property
+    def training(self) -> tuple[str, ...]:
+        """The compositions that are trained on."""
+        return tuple(name for name in COMPOSITIONS if name != self.held_out)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """How often each of them is shown."""
+        if self.balance == "none":
+            return (1 / 3,) * 3
+        concept = CONCEPTS.index(self.balance)
+        # Of this concept, the value of the held-out composition is seen in one of the three alone.
+        rare = COMPOSITIONS[self.held_out][concept]
+        return tuple(0.5 if COMPOSITIONS[name][concept] == rare else 0.25 for name in self.training)
 
     @property
     def mu(self) -> tuple[float, float]:
@@ -85,15 +108,38 @@ class World:
         width = means.new_tensor([*[COLOR_JITTER * self.signal] * 3, RADIUS_JITTER])
         return means + self.jitter * width * _uniform(means.shape, -1, 1, generator)
 
-    def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Fresh training pictures (count, 3, 32, 32), all three compositions alike, and properties.
+    def classes(self, count: int, generator: torch.Generator) -> Tensor:
+        """Places (count, 2) of compositions trained on, drawn by their shares."""
+        device = generator.device
+        corners = torch.tensor([COMPOSITIONS[name] for name in self.training], device=device)
+        if self.balance == "none":
+            index = torch.randint(len(corners), (count,), generator=generator, device=device)
+        else:
+            weights = torch.tensor(self.shares, device=device)
+            index = torch.multinomial(weights, count, True, generator=generator)
+        return corners[index]
+
+    def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Fresh training pictures (count, 3, 32, 32), their properties, and places of their class.
 
         Drawn on the generator's device.
         """
-        corners = torch.tensor([COMPOSITIONS[name] for name in TRAINING], device=generator.device)
-        index = torch.randint(len(corners), (count,), generator=generator, device=generator.device)
-        properties = self.properties(corners[index], generator)
-        return draw(properties, generator), properties
+        places = self.classes(count, generator)
+        properties = self.properties(places, generator)
+        return draw(properties, generator), properties, places
+
+
+def towards(places, held_out: str = HELD_OUT):
+    """Places (..., 2) seen from the corner opposite to a composition, which then lies at (1, 1).
+
+    Tensors or arrays. For (blue, small) nothing changes.
+    """
+    color, size = place_of(held_out)
+    seen = places.copy() if hasattr(places, "copy") else places.clone()
+    for concept, value in enumerate((color, size)):
+        if not value:
+            seen[..., concept] = 1 - seen[..., concept]
+    return seen
 
 
 def place_of(name: str) -> tuple[float, float]:

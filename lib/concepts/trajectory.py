@@ -53,12 +53,17 @@ def bend(path) -> np.ndarray:
     return np.take_along_axis(lead, np.abs(lead).argmax(-1)[..., None], -1)[..., 0]
 
 
-def retreat(path) -> np.ndarray:
-    """The way from the minimum to the maximum of the error's largest rise: (T, 2) -> (2,)."""
-    path = _checked(path)
+def largest_rise(path) -> tuple[int, int]:
+    """Where the error's largest rise begins, at a minimum, and ends: (T, 2) -> two indices."""
     off = error(path)
     top = int((off - np.minimum.accumulate(off)).argmax())
-    return path[top] - path[int(off[: top + 1].argmin())]
+    return int(off[: top + 1].argmin()), top
+
+
+def retreat(path) -> np.ndarray:
+    """The way from the minimum to the maximum of the error's largest rise: (T, 2) -> (2,)."""
+    low, top = largest_rise(path)
+    return _checked(path)[top] - _checked(path)[low]
 
 
 def speed(path, steps) -> tuple[np.ndarray, np.ndarray]:

@@ -109,7 +109,8 @@ def heard(
         return *checked(conditions, x, limit), None
     locations, mask = checked(tuple(conditions[:2]), x, limit)
     weights = conditions[2]
-    if weights.shape != (*mask.shape, grid, grid) or not weights.isfinite().all():
+    fits = isinstance(weights, Tensor) and weights.shape == (*mask.shape, grid, grid)
+    if not fits or not weights.isfinite().all():
         raise ValueError(
             f"who hears what is {(*mask.shape, grid, grid)} finite weights, not "
             f"{described(weights)}"

@@ -1,6 +1,6 @@
 """Trains the judge of coherence and tries it on painters of known worth.
 
-    python -m lib.experiments coherence
+    python -m lib.experiments coherence [--again]
 
 Every step paints scenes of 3 to 10 objects and as many pastes: real scenes of one object each, with
 a camera and lamps of their own, whose objects stand at the same places, cut along the borders
@@ -170,15 +170,20 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=24, help="real pictures a step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=256, help="pictures of each painter")
+    parser.add_argument("--again", action="store_true", help="tries the stored one, trains none")
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(argv)
-    judge = train(options.steps, options.batch, options.seed)
-    settings = {"steps": options.steps, "batch": options.batch, "seed": options.seed}
-    header = provenance() | {"network": judge.name, "settings": settings}
-    weights = {n: p.to(torch.bfloat16) for n, p in judge.named_parameters()}
-    checkpoint.save(options.out / "coherence.safetensors", weights, header)
-    checkpoint.load_into(options.out / "coherence.safetensors", judge)
+    path = options.out / "coherence.safetensors"
+    if not options.again:
+        judge = train(options.steps, options.batch, options.seed)
+        settings = {"steps": options.steps, "batch": options.batch, "seed": options.seed}
+        header = provenance() | {"network": judge.name, "settings": settings}
+        weights = {n: p.to(torch.bfloat16) for n, p in judge.named_parameters()}
+        checkpoint.save(path, weights, header)
+    judge = Judge().eval().requires_grad_(False)
+    header = checkpoint.load_into(path, judge)
     rows = tried(judge, options.samples, 1000 + options.seed)
-    write_json(options.out / "coherence.json", {"provenance": header, "painters": rows})
+    said = {"provenance": header, "tried": provenance(), "samples": options.samples}
+    write_json(path.with_suffix(".json"), said | {"painters": rows})
     for count, row in rows.items():
         print(count, " ".join(f"{name} {value:.2f}" for name, value in row.items()))

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from lib.book import claims, runtime
-from lib.concepts import circles, classifier, trajectory
+from lib.concepts import circles, classifier, trajectory, words
 from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
 from lib.diffusion import checkpoint, edm, networks, train
 from lib.sim import bridge, curves
@@ -77,6 +77,9 @@ class Setting:
         average: Decay a step of the averaged weights.
         jitter: Factor on the scatter of colour and radius about their class means.
         scale: Factor on the condition as the network sees it.
+        held_out: The composition that is not trained on.
+        balance: The concept whose two values are shown alike often, `colour` or `size`, or `none`.
+        told: Whether the network is told `numbers` or `words`.
     """
 
     signal: float = 0.4
@@ -85,6 +88,9 @@ class Setting:
     average: float = 0.99
     jitter: float = 1.0
     scale: float = 1.0
+    held_out: str = HELD_OUT
+    balance: str = "none"
+    told: str = "numbers"
 
     def __post_init__(self):
         """Refuses what cannot be run."""
@@ -96,19 +102,26 @@ class Setting:
             )
         if not 0 <= self.average < 1:
             raise ValueError(f"the average's decay must lie in [0, 1), not be {self.average}")
+        if self.told not in ("numbers", "words") or (self.told == "words" and self.scale != 1):
+            raise ValueError(
+                f"told is numbers, or words (which have no scale), not {self.told!r} with scale "
+                f"{self.scale}"
+            )
 
     @property
     def world(self) -> World:
         """Where its pictures come from."""
-        return World(self.signal, self.jitter)
+        return World(self.signal, self.jitter, self.held_out, self.balance)
 
     @property
     def name(self) -> str:
         """The signal, what is unusual, and the seed."""
         usual, parts = Setting(), [f"signal{self.signal:g}"]
-        for field in ("learning_rate", "average", "jitter", "scale"):
-            if getattr(self, field) != getattr(usual, field):
-                parts.append(f"{field}-{getattr(self, field):g}")
+        for field in asdict(self):
+            value = getattr(self, field)
+            if field not in ("signal", "seed") and value != getattr(usual, field):
+                text = value.replace(" ", "_") if isinstance(value, str) else f"{value:g}"
+                parts.append(f"{field}-{text}")
         return ".".join([*parts, f"seed{self.seed}"])
 
 
@@ -120,11 +133,14 @@ class Network(nn.Module):
     it goes over to what `lib.diffusion.edm.Preconditioned` makes of a plain network.
     """
 
-    def __init__(self, width: int):
-        """A network of `width` channels a cell, on 8x8 cells."""
+    def __init__(self, width: int, told: str = "numbers"):
+        """A network of `width` channels a cell, on 8x8 cells, told `numbers` or `words`."""
         super().__init__()
         self.inner = networks.UNet("continuous", grid=8, width=width, embedding=2 * width)
         self.name = f"{self.inner.name}.level{LEVEL}"
+        if told == "words":
+            self.inner.condition = words.Reader(2 * width)
+            self.name += ".words"
 
     def forward(self, x: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
         """The raw output, like x (B, 3, 32, 32); noise is ln(sigma) / 4 (B,)."""
@@ -134,7 +150,8 @@ class Network(nn.Module):
 
 def prepared(setting: Setting, scale: Scale, device: torch.device | str = "cpu") -> train.Training:
     """A training run at its start."""
-    network = networks.initialise(Network(scale.width), runtime.generator(setting.seed))
+    network = Network(scale.width, setting.told)
+    networks.initialise(network, runtime.generator(setting.seed))
     denoiser = edm.Preconditioned(network, SIGMA_DATA).to(device)
     settings = train.Settings(
         scale.steps,
@@ -147,7 +164,9 @@ def prepared(setting: Setting, scale: Scale, device: torch.device | str = "cpu")
     )
 
     def batch(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        pictures, properties = setting.world.batch(scale.batch, generator)
+        pictures, properties, places = setting.world.batch(scale.batch, generator)
+        if setting.told == "words":
+            return pictures, words.sentences(places, generator)
         return pictures, setting.scale * properties
 
     return train.Training(denoiser, batch, settings, asdict(setting) | asdict(scale))
@@ -159,16 +178,19 @@ def milestones(scale: Scale) -> list[int]:
     return sorted(set((scale.steps * shares**2).round().astype(int).clip(1).tolist()))
 
 
-def drawn(denoiser, setting: Setting, name: str, count: int) -> Tensor:
+def drawn(denoiser, setting: Setting, name: str, count: int, device="cpu") -> Tensor:
     """Pictures (count, 3, 32, 32) that a denoiser draws when asked for a composition's means.
 
-    From the same noise at every call, so that two of them differ by the denoiser alone.
+    From the same noise at every call, so that two of them differ by the denoiser alone; told in
+    words, from the same sentences. The denoiser is on `device`.
     """
     place = torch.tensor(circles.place_of(name)).expand(count, 2)
     generator = train.stream(1000 + setting.seed, list(COMPOSITIONS).index(name))
     noise = torch.randn(count, 3, classifier.SIZE, classifier.SIZE, generator=generator)
-    device = next(denoiser.parameters()).device
-    asked = setting.scale * setting.world.means(place)
+    if setting.told == "words":
+        asked = words.sentences(place, generator)
+    else:
+        asked = setting.scale * setting.world.means(place)
     return edm.sample(denoiser, noise.to(device), asked.to(device), **SAMPLER).cpu()
 
 
@@ -183,14 +205,26 @@ def looked_at(denoiser, finder, setting: Setting, scale: Scale) -> tuple[dict, T
     """
     result, film = {}, None
     for name in COMPOSITIONS:
-        count = scale.held_out if name == HELD_OUT else scale.others
-        pictures = drawn(denoiser, setting, name, count)
-        reading = classifier.read(finder, pictures)
-        places = setting.world.places(reading.properties)[reading.readable].double()
-        result[name] = {"readable": _rounded(reading.readable.double().mean())}
-        result[name] |= _summary(places) if len(places) > 1 else dict.fromkeys(SUMMARY)
-        film = pictures[:FILM] if name == HELD_OUT else film
+        count = scale.held_out if name == setting.held_out else scale.others
+        pictures = drawn(denoiser, setting, name, count, runtime.device())
+        result[name] = read_off(finder, setting, pictures)
+        film = pictures[:FILM] if name == setting.held_out else film
     return result, film
+
+
+def read_off(finder, setting: Setting, pictures: Tensor) -> dict:
+    """What pictures (B, 3, 32, 32) show; see `looked_at`."""
+    reading = classifier.read(finder, pictures)
+    places = setting.world.places(reading.properties)[reading.readable].double()
+    result = {"readable": _rounded(reading.readable.double().mean())}
+    return result | (_summary(places) if len(places) > 1 else dict.fromkeys(SUMMARY))
+
+
+def looked_at_twice(training: train.Training, finder, setting: Setting, scale: Scale):
+    """`looked_at` with averaged and raw weights, and the pictures of the averaged ones."""
+    seen, film = looked_at(training.averaged, finder, setting, scale)
+    raw, _ = looked_at(training.denoiser, finder, setting, scale)
+    return {"averaged": seen, "raw": raw}, film
 
 
 def _summary(places: Tensor) -> dict:
@@ -199,13 +233,14 @@ def _summary(places: Tensor) -> dict:
     return dict(zip(SUMMARY, map(_rounded, values), strict=True))
 
 
-def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
+def run(setting: Setting, scale: Scale, folder: Path = RUNS, look=looked_at_twice) -> dict:
     """Trains one setting and looks at it on the way, or does what is still missing of it.
 
     Args:
         setting: What is run.
         scale: How large and how long.
         folder: Where files go.
+        look: What is done at each milestone: called like `looked_at_twice`, and returns as much.
 
     Returns:
         What is in NAME.json.
@@ -233,12 +268,8 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         step = str(training.step)
         if training.step not in due or step in result["evaluations"]:
             return
-        seen = {}
-        for name, denoiser in (("averaged", training.averaged), ("raw", training.denoiser)):
-            seen[name], pictures = looked_at(denoiser, finder, setting, scale)
-            if name == "averaged":
-                film[step] = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        result["evaluations"][step] = seen
+        result["evaluations"][step], pictures = look(training, finder, setting, scale)
+        film[step] = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         checkpoint.save(film_path, film, {"setting": asdict(setting)})
         runtime.write_json(_json(stem), result)
 
@@ -295,7 +326,7 @@ def table(result: dict) -> dict:
     looks = sorted(result["evaluations"].items(), key=lambda item: int(item[0]))
     kept = {name: value for name, value in result.items() if name != "evaluations"}
     kept["steps"] = [int(step) for step, _ in looks]
-    for weights in ("averaged", "raw"):
+    for weights in (w for w in ("averaged", "raw") if w in looks[0][1]):
         kept[weights] = {
             field: [[_filled(look[weights][n], field) for n in COMPOSITIONS] for _, look in looks]
             for field in ("readable", *SUMMARY)

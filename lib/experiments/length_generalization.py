@@ -319,9 +319,7 @@ def localities(denoiser, size: int, seed: int, count: int = 3, scenes: int = 16)
     where = labels.label_all(asked)[0].to(place)
     noise = torch.randn(pictures.shape, generator=train.stream(seed, 1)).to(place)
     mask = torch.ones(1, count, dtype=torch.bool, device=place)
-    near = hearing.window(
-        (where, torch.ones(where.shape[:2], dtype=torch.bool)), GRID, 2
-    ).bool()  # (scenes, count, GRID, GRID)
+    near = hearing.window((where, mask.expand(scenes, -1)), GRID, 2).bool()  # (scenes, count, G, G)
     near = near.repeat_interleave(cell, -1).repeat_interleave(cell, -2)
     result: dict[str, list[float]] = {"pixel": [], "moved": [], "removed": []}
     for sigma in LEVELS:
@@ -479,13 +477,21 @@ def summary(results: list[dict]) -> dict:
 
 
 def finished(folder: Path = RUNS) -> dict[str, list[dict]]:
-    """The finished runs in a folder by setting, seeds in order."""
-    found: dict[str, list[dict]] = {}
-    for path in sorted(folder.glob("label_*.json")):
+    """The finished runs in a folder by setting, seeds in order.
+
+    Raises:
+        ValueError: A file is not JSON, or two are of the same run.
+    """
+    found: dict[str, dict[int, dict]] = {}
+    for path in sorted(folder.glob("label_*.json")):  # and not what was asked of their weights
         result = runtime.read_json(path)
         if "counts" in result:
-            found.setdefault(Setting(**result["setting"]).name, []).append(result)
-    return found
+            setting = Setting(**result["setting"])
+            seeds = found.setdefault(setting.name, {})
+            if setting.seed in seeds:
+                raise ValueError(f"{path} is a second run of {setting.name}, seed {setting.seed}")
+            seeds[setting.seed] = result
+    return {name: [seeds[seed] for seed in sorted(seeds)] for name, seeds in found.items()}
 
 
 def missing(seeds: int, folder: Path = RUNS, kept: Path = KEPT) -> list[Setting]:

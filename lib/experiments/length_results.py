@@ -6,22 +6,27 @@ the measurements of every seed and the weights of seed 0; then it records the cl
 """
 
 import json
+import math
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from scipy import stats
 
 from lib.book import claims, runtime
 from lib.book.intervals import Estimate
 from lib.book.ledger import ROWS
-from lib.diffusion import checkpoint, edm, train
+from lib.diffusion import checkpoint, edm, pathways, train
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import ASKED, KEPT, SETTINGS, Scale, Setting
+from lib.scenes import conditions as labels
+from lib.scenes import detector, measure, render
 from lib.scenes.coherence import coherence
+from lib.scenes.scene import locations, moved
 
 RECORDER = "experiments/length_generalization"
 FOLDER = KEPT
@@ -63,7 +68,9 @@ def store(runs: Path = length.RUNS, folder: Path = FOLDER) -> list[str]:
         ValueError: The runs differ in scale, or weights are damaged or another network's.
     """
     results = [result for seeds in length.finished(runs).values() for result in seeds]
-    scales = {json.dumps(result["scale"], sort_keys=True) for result in results}
+    answers = {path.name: runtime.read_json(path) for path in sorted(runs.glob("asked.*.json"))}
+    every = (*results, *answers.values())
+    scales = {json.dumps(result["scale"], sort_keys=True) for result in every}
     if len(scales) > 1:
         raise ValueError(f"the runs in {runs} differ in scale: {'; '.join(sorted(scales))}")
     written = []
@@ -77,9 +84,9 @@ def store(runs: Path = length.RUNS, folder: Path = FOLDER) -> list[str]:
             train.load_weights(runs / weights, length.network(setting, Scale(**result["scale"])))
             shutil.copyfile(runs / weights, folder / weights)
             written.append(weights)
-    for path in sorted(runs.glob("asked.*.json")):
-        write(folder / path.name, runtime.read_json(path))
-        written.append(path.name)
+    for name, result in answers.items():
+        write(folder / name, result)
+        written.append(name)
     return written
 
 
@@ -115,9 +122,16 @@ def skill(scores: dict, wide: bool = False) -> float:
     Args:
         scores: What `lib.scenes.measure.scored` gave.
         wide: At twice the radius of the verdicts.
+
+    Raises:
+        ValueError: Real pictures hit no more than blind ones, or a number is not finite.
     """
     part = scores["wide"] if wide else scores
     hits, blind, ceiling = (sum(part[name]) for name in ("hits", "blind", "ceiling"))
+    if not blind < ceiling < math.inf or not math.isfinite(hits):
+        raise ValueError(
+            f"skill needs finite hits ({hits}) and a ceiling ({ceiling}) above blind hits ({blind})"
+        )
     return (hits - blind) / (ceiling - blind)
 
 
@@ -127,8 +141,15 @@ def skills(results: Sequence[dict], count: int, wide: bool = False) -> list[floa
 
 
 def retention(results: Sequence[dict]) -> list[float]:
-    """Skill at six over skill at one, seed by seed."""
-    return [six / one for six, one in zip(skills(results, 6), skills(results, 1), strict=True)]
+    """Skill at six over skill at one, seed by seed.
+
+    Raises:
+        ValueError: A seed has no skill at one, of which nothing could be kept.
+    """
+    ones = skills(results, 1)
+    if min(ones, default=1.0) <= 0:
+        raise ValueError(f"retention needs skill above 0 at one object, not {ones}")
+    return [six / one for six, one in zip(skills(results, 6), ones, strict=True)]
 
 
 def coherent(answers: dict, way: str) -> float:
@@ -142,9 +163,37 @@ def equivalent(differences: Sequence[float], margin: float = 0.1) -> bool:
     Args:
         differences: One a seed, two or more.
         margin: What counts as no difference.
+
+    Raises:
+        ValueError: There are fewer than two, or one is not finite.
     """
-    found = stats.ttest_1samp(differences, 0).confidence_interval(0.90)
-    return bool(-margin < found.low and found.high < margin)
+    values = np.asarray(differences, float)
+    if len(values) < 2 or not np.isfinite(values).all():
+        raise ValueError(f"need two or more finite differences, not {values.tolist()}")
+    half = stats.t.ppf(0.95, len(values) - 1) * stats.sem(values)
+    return bool(abs(values.mean()) + half < margin)
+
+
+def told(count: int = 6, samples: int = measure.MEASURE.samples) -> float:
+    """Skill of a perfect drawer that is told what the pathways tell: :eq:`eq-skill`.
+
+    It draws real scenes whose objects stand where the shares in the cells say.
+
+    Args:
+        count: Objects in a picture.
+        samples: Pictures.
+
+    Raises:
+        FileNotFoundError: The detector has not been trained.
+    """
+    scenes = labels.asked(samples, count, train.stream(0, count))
+    middles = pathways.centres(length.GRID).flatten(0, 1)
+    places = pathways.shares(locations(scenes), length.GRID) @ middles
+    finder = detector.trained()
+    drawn, real = (
+        detector.detect(finder, render(s, detector.SIZE)) for s in (moved(scenes, places), scenes)
+    )
+    return skill(measure.scored(drawn, labels.label_all(scenes), real))
 
 
 def samples(
@@ -162,16 +211,20 @@ def samples(
     for name, seeds in results.items():
         found[f"length.one.{name}"] = skills(seeds, 1)
         found[f"length.retention.{name}"] = retention(seeds)
-    six = [counts[SIX] for counts in answers.get(ASKED, {}).values()]
+    six = [counts[SIX] for counts in answers.get(ASKED, {}).values() if SIX in counts]
     if six:
         ways = set.intersection(*(set(ways) for ways in six)) - {"real"}
         by_way = {way: [skill(part[way]) for part in six] for way in ways}
         looks = {way: [coherent(part, way) for part in six] for way in ways}
         found |= {f"length.asked.{way}": values for way, values in by_way.items()}
         found |= {f"length.coherence.{way}": values for way, values in looks.items()}
-        found["length.account.near"] = less(by_way["nearest"], by_way["random"])
-        found["length.account.weights"] = less(by_way["nearest"], by_way["all"])
-        found["length.coherence.gain"] = less(looks["nearest"], looks["paste"])
+        for id, values, other in (
+            ("length.account.near", by_way, "random"),
+            ("length.account.weights", by_way, "all"),
+            ("length.coherence.gain", looks, "paste"),
+        ):
+            if {"nearest", other} <= ways:
+                found[id] = less(values["nearest"], values[other])
     rows = painters.values()
     passed = [min(row["smeared"], row["recoloured"]) for row in rows]
     found["length.coherence.real"] = [sum(passed) / len(passed)]
@@ -217,7 +270,7 @@ def main(runs: Path = length.RUNS) -> None:
         print(f"stored {name}")
     results = length.finished(FOLDER)
     painters = runtime.read_json(runtime.RESULTS / "coherence.json")["painters"]
-    measured = samples(results, asked(), painters)
+    measured = samples(results, asked(), painters) | {"length.told": [told()]}
     seeds = {r["setting"]["seed"]: r["counts"]["8"]["ceiling"] for s in results.values() for r in s}
     for id, e in record(measured, list(seeds.values())).items():
         print(f"{id}: {e.value:.3f} ({e.low:.3f} to {e.high:.3f})")

@@ -55,7 +55,8 @@ def logits(judge: Judge, pictures: Tensor) -> Tensor:
     Raises:
         ValueError: The pictures are of another shape, or not finite.
     """
-    if pictures.ndim != 4 or pictures.shape[1] != 3 or pictures.shape[-1] % 32:
+    size = pictures.shape[-1]
+    if pictures.shape[1:] != (3, size, size) or not size or size % 32:
         raise ValueError(f"pictures are (B, 3, S, S), 32 dividing S, not {tuple(pictures.shape)}")
     if not pictures.isfinite().all():
         raise ValueError("pictures hold numbers that are not finite")

@@ -203,15 +203,17 @@ def k_max(lows: dict[int, float], level: float = MEASURE.levels[0]) -> int:
     """How many objects a network composes.
 
     Args:
-        lows: Lower 95 % bound of skill by number of objects asked for, from 1 on.
+        lows: Lower 95 % bound of skill by number of objects asked for, 1 or more.
         level: Of skill.
 
     Returns:
-        The largest K such that every K' = 1, ..., K reaches the level; 0 if K = 1 does not.
+        The largest of these K such that it and all smaller ones reach the level; 0 if none does.
     """
     reached = 0
-    while lows.get(reached + 1, -1.0) >= level:
-        reached += 1
+    for count, low in sorted(lows.items()):
+        if not low >= level:
+            break
+        reached = count
     return reached
 
 

@@ -1,0 +1,224 @@
+"""The same weights asked in other ways: on a tiny untrained network, which need not draw well."""
+
+import json
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from lib.book import ledger
+from lib.diffusion import asking, edm, hearing, networks, train
+from lib.experiments import length_asking
+from lib.experiments import length_generalization as length
+from lib.experiments.length_generalization import Scale, Setting
+from lib.scenes import coherence, detector
+from lib.scenes import conditions as labels
+from tests.test_diffusion_networks import randomised
+
+SCALE = Scale(parameters=250_000, steps=3, batch=2)
+FULL_ALL = Setting(pathway="window", pixels="full", conditions="all")
+SIGMAS = {"steps": 2, "sigma_min": 0.2, "sigma_max": 5.0}
+COUNTS = (2, 3)
+WAYS = {"all", "mean", "random", "nearest", "soft", "composed", "displaced", "paste", "paste-apart"}
+WAYS |= {f"window-{k}" for k in (0, 1, 2, 4, 8)}
+LEVELS = ("0.1", "0.3", "1", "3", "10")
+WAYS |= {f"nearest-{side}-{level}" for side in ("above", "below") for level in LEVELS}
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def made(setting):
+    network = randomised(length.network(setting, SCALE)).float()
+    for name, parameter in network.named_parameters():
+        if name.endswith("table"):
+            parameter.data *= 20  # requests are to matter
+    return edm.Preconditioned(network, 0.2).requires_grad_(False).eval()
+
+
+@pytest.fixture(scope="module")
+def windows():
+    return made(FULL_ALL)
+
+
+@pytest.fixture(scope="module")
+def vector():
+    return made(Setting())
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    finder = networks.initialise(detector.Detector(), generator()).eval()
+    judge = networks.initialise(coherence.Judge(), generator()).eval()
+    monkeypatch.setattr(detector, "trained", lambda: finder)
+    monkeypatch.setattr(coherence, "trained", lambda: judge)
+    monkeypatch.setattr(length_asking, "SAMPLES", 2)
+    monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
+    return finder, judge
+
+
+@pytest.fixture
+def folder(windows, tmp_path):
+    """A finished run, as far as its weights are concerned."""
+    stem = tmp_path / "label_one.full_all.seed3"
+    setting = Setting(**asdict(FULL_ALL) | {"seed": 3})
+    text = json.dumps({"setting": asdict(setting), "scale": asdict(SCALE)})
+    stem.with_name(stem.name + ".json").write_text(text)
+    train.save_weights(stem.with_name(stem.name + ".safetensors"), windows, {"steps": 3})
+    return tmp_path
+
+
+def test_the_ways_are_those_of_the_ledger(windows, vector):
+    assert set(length_asking.ways(windows, 0)) == WAYS
+    assert set(length_asking.ways(vector, 0)) == WAYS | {"nearest-heard"}
+    rows = [row.id for row in ledger.ROWS if row.id.startswith("length.asked.")]
+    assert rows
+    assert {id.removeprefix("length.asked.") for id in rows} <= WAYS
+
+
+def test_every_way_starts_from_the_same_noise(windows, toy, monkeypatch):
+    started = []
+
+    def sampled(denoiser, noise, conditions):
+        started.append(noise)
+        return noise.clamp(-1, 1)
+
+    monkeypatch.setattr(length_asking, "sampled", sampled)
+    names = sorted(WAYS)
+    found = length_asking.asked(windows, *toy, 3, names, 7)
+    assert list(found) == ["real", *names]
+    noise = torch.randn(2, 3, 32, 32, generator=train.stream(7, 3, 2))
+    for name, start in zip(names, started, strict=True):
+        parts = start.view(-1, 2, 3, 32, 32)  # request by request
+        assert len(parts) == (3 if name.startswith("paste") else 1)
+        if name == "paste-apart":
+            assert len({float(part[0, 0, 0, 0]) for part in parts}) == 3
+            assert all((part - noise).norm() > 1 for part in parts)
+        else:
+            assert all(torch.equal(part, noise) for part in parts)
+    # Drawn alike, all are scored alike: the requests and the real pictures are the same too.
+    alike = [found[name] for name in names if name != "paste-apart"]
+    assert all(scores == alike[0] for scores in alike)
+
+
+@pytest.mark.parametrize("which", ["windows", "vector"])
+def test_asked_for_one_all_ways_that_hear_it_everywhere_agree(which, request, monkeypatch):
+    monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
+    denoiser = request.getfixturevalue(which)
+    noise = torch.randn(2, 3, 32, 32, generator=generator(1))
+    conditions = labels.at([(0.3, 0.6)], 2)
+    draws = length_asking.ways(denoiser, 0, 1)
+    plain = draws["all"](noise, conditions)
+    elsewhere = {"displaced", "paste-apart", *(f"window-{k}" for k in (0, 1, 2, 4, 8))}
+    for name in WAYS - elsewhere:
+        assert torch.linalg.norm(draws[name](noise, conditions) - plain) < 1e-3, name
+    for name in ("displaced", "paste-apart", "window-2"):
+        assert torch.linalg.norm(draws[name](noise, conditions) - plain) > 1e-2, name
+
+
+def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
+    monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
+    noise = torch.randn(2, 3, 32, 32, generator=generator(1))
+    conditions = labels.at([(0.3, 0.6), (0.8, 0.2), (0.6, 0.8)], 2)
+    draws = length_asking.ways(windows, 0, 3)
+    found = {name: draws[name](noise, conditions) for name in sorted(WAYS)}
+
+    def same(name, other):
+        return bool(torch.linalg.norm(found[name] - other) < 1e-3)
+
+    def plain(function):
+        return edm.sample(function, noise, conditions, **SIGMAS).clamp(-1, 1)
+
+    def differences(hear):
+        return plain(asking.composed(windows, lambda c, sigma: hear(c, length.GRID)))
+
+    # In this network the answers to single requests, put together, are the answer in one call.
+    assert same("nearest", differences(hearing.nearest))
+    assert same("composed", differences(hearing.everywhere))
+    assert not same("mean", differences(hearing.mean))  # of embeddings, not of answers
+    assert same("all", plain(windows))
+    # Noise from 5 down to .2, and the first level at which nothing is left to be asked otherwise.
+    assert same("nearest-above-0.1", found["nearest"])
+    assert same("nearest-below-10", found["nearest"])
+    assert same("nearest-above-10", found["all"])
+    assert same("nearest-below-0.1", found["all"])
+    assert not same("nearest-above-1", found["nearest"])
+    assert not same("nearest-above-1", found["nearest-below-1"])
+    # The paste: each pixel is of the picture of its nearest request.
+    alone = [draws["all"](noise, (conditions[0][:, [j]], conditions[1][:, [j]])) for j in range(3)]
+    which = asking.enlarged(hearing.nearest(conditions, length.GRID), 32).argmax(1)
+    pasted = torch.stack(alone, 1).gather(1, which[:, None, None].expand(-1, 1, 3, -1, -1))[:, 0]
+    assert same("paste", pasted)
+    apart = ("all", "mean", "random", "nearest", "soft", "composed", "paste", "paste-apart")
+    for i, name in enumerate(apart):
+        assert not any(same(name, found[other]) for other in apart[i + 1 :]), name
+    # What is drawn at random is drawn the same again, and otherwise for another seed.
+    again, other = (length_asking.ways(windows, seed, 3) for seed in (0, 1))
+    for name in ("random", "paste-apart"):
+        assert torch.equal(again[name](noise, conditions), found[name])
+        assert not same(name, other[name](noise, conditions))
+
+
+def test_an_interrupted_run_goes_on_to_the_same_numbers(folder, toy, interrupted):
+    names = ("all", "nearest", "random", "paste-apart")
+    path = folder / "asked.label_one.full_all.seed3.json"
+    whole = length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
+    assert json.loads(path.read_text()) == whole
+    assert list(whole["counts"]) == ["2", "3"]
+    for count, by_way in whole["counts"].items():
+        assert set(by_way) == {"real", *names}
+        assert all(len(scores["looks"]) == 2 for scores in by_way.values())
+        assert all(by_way[name]["count"] == int(count) for name in names)
+    assert (
+        length_asking.run("label_one.full_all", 3, folder, names, COUNTS) == whole
+    )  # nothing is left
+    path.unlink()
+    with interrupted(length_asking, "asked", 2):
+        length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
+    assert list(json.loads(path.read_text())["counts"]) == ["2"]
+    resumed = length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
+    assert resumed["counts"] == whole["counts"]
+    path.unlink()
+    for name in ("random", "all"):  # one way after the other, one number after the other
+        length_asking.run("label_one.full_all", 3, folder, (name,), COUNTS[1:])
+    again = length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
+    assert again["counts"] == whole["counts"]
+    assert length.finished(folder) == {}  # what was asked is no run
+
+
+def test_what_cannot_be_asked_is_refused(folder, toy, windows):
+    with pytest.raises(ValueError, match=r"there is no way 'shouting': choose among \['all', "):
+        length_asking.run("label_one.full_all", 3, folder, ("all", "shouting"))
+    with pytest.raises(FileNotFoundError, match=r"label_one\.full_all\.seed4\.json"):
+        length_asking.run("label_one.full_all", 4, folder)
+    path = folder / "label_one.vector.seed0"
+    text = json.dumps({"setting": asdict(Setting()), "scale": asdict(SCALE)})
+    path.with_name(path.name + ".json").write_text(text)
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        length_asking.run("label_one.vector", 0, folder)
+    train.save_weights(path.with_name(path.name + ".safetensors"), windows, {"steps": 3})
+    with pytest.raises(ValueError, match="is a checkpoint of the network 'window"):
+        length_asking.run("label_one.vector", 0, folder)
+    assert not list(folder.glob("asked.*"))
+
+
+def test_numbers_of_another_scale_are_not_added_to(folder, toy):
+    path = folder / "asked.label_one.full_all.seed3.json"
+    setting = asdict(FULL_ALL) | {"seed": 3}
+    other = {"setting": setting, "scale": asdict(Scale()), "samples": 2, "counts": {}}
+    path.write_text(json.dumps(other))
+    with pytest.raises(ValueError, match=r"is of scale .* move it elsewhere"):
+        length_asking.run("label_one.full_all", 3, folder, ("all",))
+
+
+def test_the_command_line_names_run_and_ways(monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(length_asking, "run", lambda *arguments: made.append(arguments))
+    length_asking.main([])
+    words = f"--name label_one.vector --seed 2 --ways all paste --counts 6 --folder {tmp_path}"
+    length_asking.main(words.split())
+    usual, named = made
+    assert usual == ("label_one.full_all", 0, length.RUNS, (), length_asking.COUNTS)
+    assert set(length_asking.COUNTS) == {3, 6, 10}
+    assert named == ("label_one.vector", 2, tmp_path, ("all", "paste"), [6])

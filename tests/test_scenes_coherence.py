@@ -1,0 +1,98 @@
+"""The judge of coherence: what it takes, what it says of pictures of known worth."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from lib.diffusion import checkpoint
+from lib.diffusion.networks import initialise
+from lib.experiments.coherence import scissors
+from lib.scenes import coherence as judge
+from lib.scenes import render
+from lib.scenes.conditions import asked
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    return initialise(judge.Judge(), generator()).eval().requires_grad_(False)
+
+
+def test_a_picture_is_judged_by_itself(untrained):
+    pictures = 2 * torch.rand(3, 3, 32, 32, generator=generator(1)) - 1
+    found = judge.logits(untrained, pictures)
+    assert found.shape == (3,)
+    alone = torch.cat([judge.logits(untrained, pictures[[i]]) for i in range(3)])
+    assert torch.linalg.norm(found - alone) < 1e-4
+    assert torch.linalg.norm(found - found.mean()) > 1e-4
+
+
+def test_larger_pictures_are_looked_at_in_the_small(untrained):
+    small = 2 * torch.rand(2, 3, 32, 32, generator=generator(1)) - 1
+    large = small.repeat_interleave(2, -1).repeat_interleave(2, -2)
+    found = judge.logits(untrained, large)
+    assert torch.linalg.norm(found - judge.logits(untrained, small)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 32, 32), (2, 1, 32, 32), (2, 3, 32, 48), (2, 3, 16, 32), (2, 3, 0, 0), (1, 3)]
+)
+def test_pictures_of_other_shapes_are_refused(untrained, shape):
+    with pytest.raises(ValueError, match=r"pictures are \(B, 3, S, S\), 32 dividing S"):
+        judge.logits(untrained, torch.zeros(shape))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_pictures_that_are_not_finite_are_refused(untrained, value):
+    pictures = torch.zeros(2, 3, 32, 32)
+    pictures[1, 2, 5, 7] = value
+    with pytest.raises(ValueError, match="not finite"):
+        judge.logits(untrained, pictures)
+
+
+def test_coherence_is_the_share_of_pictures_that_pass():
+    assert judge.coherence(torch.tensor([-1.0, 0.1, 3.0, -0.1])) == 0.5
+    assert judge.coherence(torch.tensor([-1.0, 0.0])) == 0.0  # as likely pasted as not: no pass
+    assert judge.coherence(torch.tensor([0.5])) == 1.0
+    for bad in ([], [1.0, math.nan], [math.inf]):
+        with pytest.raises(ValueError, match="finite logits"):
+            judge.coherence(torch.tensor(bad))
+
+
+def test_a_judge_that_is_not_there_or_another_network_s_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        judge.trained(tmp_path / "coherence.safetensors")
+    checkpoint.save(tmp_path / "other.safetensors", {"w": torch.ones(1)}, {"network": "oracle"})
+    with pytest.raises(ValueError, match="a checkpoint of the network 'oracle'"):
+        judge.trained(tmp_path / "other.safetensors")
+
+
+def test_the_stored_judge_passes_real_scenes_and_fails_scissors():
+    """Pictures of a seed that neither its training nor its trial saw."""
+    if not judge.WEIGHTS.exists():
+        pytest.skip("the judge has not been trained: python -m lib.experiments coherence")
+    network = judge.trained()
+    real = asked(48, 6, generator(77))
+    pasted = asked(48, 6, generator(78))
+    passed = judge.coherence(judge.logits(network, render(real, 32)))
+    cut = judge.coherence(judge.logits(network, scissors(pasted, 32, generator(79))))
+    assert passed > 0.75
+    assert cut < 0.25
+
+
+def test_the_stored_trial_is_that_of_the_stored_weights():
+    if not judge.WEIGHTS.exists():
+        pytest.skip("the judge has not been trained: python -m lib.experiments coherence")
+    trial = json.loads(judge.WEIGHTS.with_suffix(".json").read_text())
+    header = checkpoint.load(judge.WEIGHTS)[1]
+    assert trial["provenance"] == header
+    for row in trial["painters"].values():
+        assert all(0 <= value <= 1 for value in row.values())
+        passed = [trial["samples"] * value for value in row.values()]
+        assert all(abs(n - round(n)) < 1e-9 for n in passed)  # a share of so many pictures
+        assert {"real", "smeared", "recoloured", "scissors", "scissors_one_light"} <= set(row)
