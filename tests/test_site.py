@@ -62,6 +62,8 @@ def check(browser, site: str, name: str, viewport: dict, scheme: str) -> None:
     assert not broken
     for k in range(page.locator(".book-player").count()):
         check_player(page.locator(".book-player").nth(k))
+    for k in range(page.locator(".book-page").count()):
+        check_module(page.locator(".book-page").nth(k))
     if scheme == "dark":
         check_dark(page)
     assert not faults, "after its sliders were moved"
@@ -98,9 +100,23 @@ def check_player(player) -> None:
             button.click()
 
 
+def check_module(figure) -> None:
+    """It is alive, its handles move by keyboard, and the picture and its words follow."""
+    assert figure.get_attribute("data-mounted") == "yes"
+    for handle in figure.locator("[role=slider]").all():
+        before = handle.get_attribute("aria-valuetext")
+        handle.focus()
+        handle.press("ArrowUp")
+        figure.page.wait_for_timeout(60)
+        if handle.get_attribute("aria-valuetext") == before:  # it was at its end
+            handle.press("ArrowDown")
+            figure.page.wait_for_timeout(60)
+        assert handle.get_attribute("aria-valuetext") != before
+
+
 def check_dark(page) -> None:
     """In the dark, a figure's text is light on what is behind it."""
-    for figure in page.locator(".book-figure svg, .book-player svg").all():
+    for figure in page.locator(".book-figure svg, .book-player svg, .book-page svg").all():
         ink, ground = figure.evaluate(
             """e => {
                 let ground = e;

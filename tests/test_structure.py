@@ -21,6 +21,7 @@ ALLOWED = {
     "scenes": {"diffusion.checkpoint"},
     "concepts": {"diffusion.checkpoint"},
     "book": set(),
+    "page": {"sim", "exact", "diffusion", "scenes", "book"},
     "experiments": {"sim", "exact", "locality", "diffusion", "scenes", "concepts", "book"},
 }
 
