@@ -99,7 +99,7 @@ def test_losses_swings_and_the_border_are_the_librarys(kernel):
 def test_random_starts_have_their_laws(kernel):
     """One sign: a mean cosine of 3/4 at every width; wide and Gaussian: nearly orthogonal."""
     code = """([entry, square, width]) => {
-        const s = drag_flow_js.stream(1), found = [];
+        const s = random_js.stream(1), found = [];
         for (let k = 0; k < 2000; k++) {
             const [one, two] = drag_flow_js.drawn(s[entry], square, width, 0.01);
             found.push([one.w, Math.cos(one.angle - two.angle)]);

@@ -1,6 +1,7 @@
 // A flow to drag: the two rows of U, the two clusters and the star are handles; path, error and
 // the place in the phase diagram follow. The first state comes from drag_flow.py.
 
+import { stream } from "./random.js";
 import { eachFrame } from "./surface.js";
 import { answer, criticalCorrelation, flow, rates, swing } from "./two_layer.js";
 
@@ -182,18 +183,6 @@ function timeHandle(page, state, times, draw) {
     now: () => times[state.now],
     value: () => `time ${short(times[state.now])}`,
   }));
-}
-
-/** Random numbers of a stream of their own (mulberry32): the same presses, the same starts. */
-export function stream(seed) {
-  const uniform = () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
-  return { uniform, normal };
 }
 
 /** Rows whose lengths and angle are those of a random d x width factor, E[w_ii] = omega. */
