@@ -12,8 +12,9 @@ from axe_playwright_python.sync_playwright import Axe
 
 from lib.book import figures
 from lib.page import drag_flow, surface
-from lib.sim import SIMTask, ood_loss, phase, two_layer
+from lib.sim import SIMTask, linear, ood_loss, phase, two_layer
 from lib.sim.curves import swing
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -93,6 +94,37 @@ def test_losses_swings_and_the_border_are_the_librarys(kernel):
     assert found["swing"] == pytest.approx(swing(loss).item(), abs=1e-6)
     border = phase.critical_correlation(0.01, torch.tensor([0.1, 0.25, 0.5]), 0.01)
     assert found["border"] == pytest.approx(border.tolist(), abs=0.006)  # 8 halvings
+
+
+@pytest.mark.site
+def test_one_layer_in_the_browser_is_the_librarys(kernel):
+    code = """([w, a, mu, times]) => {
+        const { x, y } = linear_js.output(w, a, mu, times);
+        return [[...x], [...y]];
+    }"""
+    task, w0 = SIMTask(mu=(2.0, 0.7), sigma=(0.3, 1.1)), np.random.default_rng(1).normal(0, 1, 4)
+    times = drag_flow.TIMES.tolist()
+    found = kernel.evaluate(code, [w0.tolist(), task.a.tolist(), task.mu, times])
+    start = torch.as_tensor(w0).reshape(2, 2)
+    exact = linear.output(task, start, torch.as_tensor(times), task.test_point)
+    assert torch.linalg.norm(torch.tensor(found).T - exact) < 1e-6 * exact.norm()
+
+
+@pytest.mark.site
+def test_one_layer_has_no_rows_and_moves(browser, monkeypatch):
+    outputs = []
+    monkeypatch.setattr(surface, "display", lambda html: outputs.append(html.data))
+    figures.use_style()
+    drag_flow.show(mu=(1, 2), layers=1)
+    page = browser.new_page()
+    page.set_content(f"<body>{outputs[0]}</body>")
+    assert page.locator(".book-panel").count() == 2
+    path = page.locator('[data-mark="path"]')
+    before = path.get_attribute("d")
+    page.get_by_role("slider", name="diversity of concept 1").press("ArrowRight")
+    page.wait_for_timeout(100)
+    assert path.get_attribute("d") != before
+    page.close()
 
 
 @pytest.mark.site
@@ -278,7 +310,7 @@ def test_no_fault_for_readers_who_do_not_see_it(mounted):
 
 
 @pytest.mark.parametrize(
-    "change", [{"mu": (0.1, 1)}, {"sigma": (0, 3)}, {"omega": 2.0}, {"c": 1.5}]
+    "change", [{"mu": (0.1, 1)}, {"sigma": (0, 3)}, {"omega": 2.0}, {"c": 1.5}, {"layers": 3}]
 )
 def test_a_start_outside_the_picture_is_refused(change):
     with pytest.raises(ValueError, match="lies in"):
@@ -322,4 +354,32 @@ def test_scales_say_where_matplotlib_draws(shown):
         scale = scales[axis]
         low, high = ((math.log if scale["log"] else float)(scale[k]) for k in ("from", "to"))
         ours = scale["start"] + (value - low) / (high - low) * (scale["end"] - scale["start"])
-        assert ours == pytest.approx(float(place), abs=1e-3)
+        assert ours == pytest.approx(float(place), abs=0.006)
+
+
+@pytest.mark.site
+def test_the_smallest_module_of_the_developers_page_works(browser, monkeypatch, tmp_path):
+    """As printed there: Python and JavaScript are taken from the page."""
+    text = (ROOT / "chapters/modules.md").read_text(encoding="utf-8")
+    code = {
+        kind: re.search(rf"```{kind}\n(.*?)```", text, re.S)[1] for kind in ("python", "javascript")
+    }
+    (tmp_path / "drag_dot.js").write_text(code["javascript"], encoding="utf-8")
+    (tmp_path / "surface.js").write_text(
+        (surface.FOLDER / "surface.js").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    outputs = []
+    monkeypatch.setattr(surface, "FOLDER", tmp_path)
+    monkeypatch.setattr(surface, "display", lambda html: outputs.append(html.data))
+    figures.use_style()
+    names = {"plt": plt, "figures": figures, "Panel": surface.Panel, "surface": surface}
+    exec(code["python"], names)
+    names["show"]()
+    page = browser.new_page()
+    page.set_content(f"<body>{outputs[0]}</body>")
+    dot = page.get_by_role("slider", name="the dot")
+    assert dot.get_attribute("aria-valuetext") == "at 0.50 and 0.50"
+    dot.press("ArrowRight")
+    page.wait_for_timeout(100)
+    assert dot.get_attribute("aria-valuetext") == "at 0.60 and 0.50"
+    page.close()

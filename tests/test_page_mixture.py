@@ -93,7 +93,10 @@ def test_with_noise_on_the_way_the_points_still_have_the_mixtures_law(kernel):
     exact = drag_mixture.mixture()
     assert np.abs(one - other).mean() > 0.3  # another path each time
     for ends in (still, one, other):
-        assert np.abs(ends.mean(0) - exact.mean.numpy()).max() < 4 * (exact.cov.diagonal().max() / 4000) ** 0.5
+        assert (
+            np.abs(ends.mean(0) - exact.mean.numpy()).max()
+            < 4 * (exact.cov.diagonal().max() / 4000) ** 0.5
+        )
         assert np.cov(ends.T) == pytest.approx(exact.cov.numpy(), abs=0.06)
 
 

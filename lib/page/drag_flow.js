@@ -1,6 +1,8 @@
 // A flow to drag: the two rows of U, the two clusters and the star are handles; path, error and
-// the place in the phase diagram follow. The first state comes from drag_flow.py.
+// the place in the phase diagram follow. The first state comes from drag_flow.py. One layer, which
+// starts at zero, has no rows of U and no place in the diagram.
 
+import { output } from "./linear.js";
 import { stream } from "./random.js";
 import { eachFrame } from "./surface.js";
 import { answer, criticalCorrelation, flow, rates, swing } from "./two_layer.js";
@@ -15,14 +17,15 @@ const short = (value) => value < 0.01 ? value.toExponential(1).replace("e-", "e�
 export function mount(page) {
   const state = structuredClone(page.settings);
   const times = Float64Array.from(state.times);
-  const draw = eachFrame(drawing(page, state, times));
+  const two = state.layers === 2, draw = eachFrame(drawing(page, state, times));
+  page.handles = [];
   for (const p of [0, 1]) {
-    rowHandle(page, state, p, draw);
+    if (two) rowHandle(page, state, p, draw);
     clusterHandles(page, state, p, draw);
   }
   starHandle(page, state, draw);
   timeHandle(page, state, times, draw);
-  startButtons(page, state, draw);
+  if (two) startButtons(page, state, draw);
   draw();
 }
 
@@ -33,31 +36,36 @@ function factor(rows) {
 
 /** Everything that follows from a state. */
 export function follow(state, times) {
-  const a = rates(state.mu, state.sigma);
-  const w = flow(factor(state.rows), a, times);
-  const { x, y, loss } = answer(w, state.mu);
+  const a = rates(state.mu, state.sigma), r = Math.min(...a) / Math.max(...a);
+  if (state.layers === 1) {
+    const curves = output([0, 0, 0, 0], a, state.mu, times);
+    return { a, r, ...curves, swing: swing(curves.loss) };
+  }
+  const curves = answer(flow(factor(state.rows), a, times), state.mu);
   const c = Math.cos(state.rows[0].angle - state.rows[1].angle);
-  return { a, w, x, y, loss, c, r: Math.min(...a) / Math.max(...a), swing: swing(loss) };
+  return { a, r, c, ...curves, swing: swing(curves.loss) };
 }
 
 function drawing(page, state, times) {
-  const { rows, plane, error, phase } = page.panels;
-  const marks = {};
-  for (const panel of [rows, plane, error, phase]) {
-    for (const name of Object.keys(panel.spec.marks)) marks[name === "now" ? `${panel.box.dataset.panel}Now` : name] = panel.line(name);
+  const two = state.layers === 2, marks = {};
+  for (const [where, panel] of Object.entries(page.panels)) {
+    for (const name of Object.keys(panel.spec.marks)) marks[name === "now" ? `${where}Now` : name] = panel.line(name);
   }
-  const tell = page.readouts(["signals μ", "diversities σ", "rates a", "squared lengths", "correlation c", "swing"]);
+  const tell = page.readouts(["signals μ", "diversities σ", "rates a",
+    ...(two ? ["squared lengths", "correlation c", "swing"] : [])]);
   let rest;
   return () => {
     const all = follow(state, times);
-    drawRows(marks, state.rows);
     drawPlane(marks, state, all);
     const ratio = all.loss.map((value) => value / all.loss[0]);
     marks.curve(times.subarray(1), ratio.subarray(1));
     marks.errorNow([times[state.now]], [ratio[state.now]]);
-    marks.here([all.r], [all.c]);
     page.handles.forEach((place) => place());
     speak(page, state, all, tell);
+    if (!two) return;
+    drawRows(marks, state.rows);
+    marks.here([all.r], [all.c]);
+    speakOfRows(page, state, all, tell);
     clearTimeout(rest);  // the border is some hundred flows: drawn when the hand rests
     rest = setTimeout(() => drawBorder(marks, state.rows), 120);
   };
@@ -98,26 +106,30 @@ function drawBorder(marks, rows) {
   }));
 }
 
-function speak(page, state, all, tell) {
-  const { rows, plane, error, phase } = page.panels, { mu, sigma } = state;
-  const angle = Math.round(Math.acos(within(all.c, [-1, 1])) * 180 / Math.PI);
-  const lengths = state.rows.map(({ w }) => short(w)).join(", "), percent = `${digits(100 * all.swing, 1)} %`;
+const percent = (share) => `${digits(100 * share, 1)} %`;
+
+function speak(page, { mu, sigma }, all, tell) {
+  const { plane, error } = page.panels;
   tell("signals μ", mu.map((v) => digits(v)).join(", "));
   tell("diversities σ", sigma.map((v) => digits(v)).join(", "));
   tell("rates a", all.a.map((v) => digits(v)).join(", "));
+  const turns = all.swing > 0.01 ? "turns back on its way" : "does not turn back";
+  plane.describe(`Clusters at ${digits(mu[0])} and ${digits(mu[1])}; the answer's path from its start to the held-out star ${turns}.`);
+  error.describe(`The error over time; its largest rise is ${percent(all.swing)} of its start.`);
+}
+
+function speakOfRows(page, state, all, tell) {
+  const { rows, phase } = page.panels, lengths = state.rows.map(({ w }) => short(w)).join(", ");
+  const angle = Math.round(Math.acos(within(all.c, [-1, 1])) * 180 / Math.PI);
   tell("squared lengths", lengths);
   tell("correlation c", digits(all.c));
-  tell("swing", percent);
-  const turns = all.swing > 0.01 ? "turns back on its way" : "does not turn back";
+  tell("swing", percent(all.swing));
   rows.describe(`Two arrows from a centre, of squared lengths ${lengths}, ${angle} degrees apart.`);
-  plane.describe(`Clusters at ${digits(mu[0])} and ${digits(mu[1])}; the answer's path from its start to the held-out star ${turns}.`);
-  error.describe(`The error over time; its largest rise is ${percent} of its start.`);
-  phase.describe(`Ratio of rates r = ${digits(all.r)}, correlation c = ${digits(all.c)}; this flow swings by ${percent}.`);
+  phase.describe(`Ratio of rates r = ${digits(all.r)}, correlation c = ${digits(all.c)}; this flow swings by ${percent(all.swing)}.`);
 }
 
 function rowHandle(page, state, p, draw) {
   const row = () => state.rows[p];
-  page.handles ??= [];
   page.handles.push(page.panels.rows.handle({
     name: `row ${p + 1} of U: length and angle`, colour: COLOURS[p], least: 0, most: 0.6,
     at: () => [row().w ** 0.25 * Math.cos(row().angle), row().w ** 0.25 * Math.sin(row().angle)],

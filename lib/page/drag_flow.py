@@ -1,4 +1,4 @@
-"""A flow to drag: two tied layers on two concepts, their start and their data in the reader's hand.
+"""A flow to drag: one or two layers on two concepts, their start and data in the reader's hand.
 
 `drag_flow.js` goes on from the first state that is drawn here.
 """
@@ -13,7 +13,7 @@ from matplotlib.patches import Circle
 from lib.book import figures
 from lib.page import surface
 from lib.page.surface import Panel
-from lib.sim import SIMTask, ood_loss, phase, two_layer
+from lib.sim import SIMTask, linear, ood_loss, phase, two_layer
 from lib.sim.curves import swing
 
 SIZE = (3.4, 2.9)  # inches: two side by side on a page, one on a phone
@@ -28,6 +28,7 @@ def show(
     sigma: tuple[float, float] = (0.05, 0.05),
     omega: float = 0.01,
     c: float = 0.9,
+    layers: int = 2,
     caption: str = "",
 ) -> None:
     """Puts a flow on the page whose start and task the reader drags.
@@ -36,33 +37,41 @@ def show(
         mu, sigma: of the task at first, signals in [0.3, 4], diversities in [0, 2].
         omega: squared length of both rows of U at first, in [1e-4, 0.6].
         c: cosine of the angle between them, in [-1, 1].
+        layers: 2, tied; or 1, which starts at zero and has no rows of U.
         caption: as in `figures.show`.
 
     Raises:
         ValueError: an argument outside its range.
     """
-    surface.show("drag_flow", *parts(mu, sigma, omega, c), caption)
+    surface.show("drag_flow", *parts(mu, sigma, omega, c, layers), caption)
 
 
-def parts(mu, sigma, omega: float, c: float) -> tuple[dict[str, Panel], dict]:
+def parts(mu, sigma, omega=0.01, c=0.9, layers: int = 2) -> tuple[dict[str, Panel], dict]:
     """The panels of the first state, and the settings that the module begins with."""
     if not (all(0.3 <= m <= 4 for m in mu) and all(0 <= s <= 2 for s in sigma)):
         raise ValueError(f"mu lies in [0.3, 4] and sigma in [0, 2], not {mu} and {sigma}")
     if not (1e-4 <= omega <= 0.6 and -1 <= c <= 1):
         raise ValueError(f"omega lies in [1e-4, 0.6] and c in [-1, 1], not {omega} and {c}")
+    if layers not in (1, 2):
+        raise ValueError(f"layers lies in 1..2, not {layers}")
     task = SIMTask(mu=mu, sigma=sigma)
-    w = two_layer.flow(two_layer.correlated(omega, c), task.a, TIMES)
+    if layers == 2:
+        w = two_layer.flow(two_layer.correlated(omega, c), task.a, TIMES)
+    else:
+        w = linear.jacobian(task, torch.zeros(2, 2, dtype=torch.float64), torch.as_tensor(TIMES))
     error = ood_loss(w, task)
     path, share = (w @ task.test_point).numpy(), swing(error).item()
     now = int((error - error.cummin(-1).values).argmax()) if share > 0.01 else len(TIMES) - 1
     angles = [math.pi / 3, math.pi / 3 - math.acos(c)]
     panels = {
-        "rows": _rows(omega, angles),
         "plane": _plane(mu, sigma, path, now, share),
         "error": _error((error / error[0]).numpy(), now, share),
-        "phase": _phase(task.a.tolist(), omega, c),
     }
+    if layers == 2:
+        panels = {"rows": _rows(omega, angles)} | panels
+        panels["phase"] = _phase(task.a.tolist(), omega, c)
     settings = {
+        "layers": layers,
         "mu": list(mu),
         "sigma": list(sigma),
         "rows": [{"w": omega, "angle": angle} for angle in angles],
