@@ -1,8 +1,6 @@
-"""The book's Sphinx extension: ledger, formulas in docstrings, own MathJax, no dead scripts."""
+"""The book's Sphinx extension: ledger, formulas in docstrings, own MathJax, light pages."""
 
 import re
-import shutil
-from importlib.metadata import files
 from pathlib import Path
 
 from docutils import nodes
@@ -10,9 +8,8 @@ from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
 from lib.book import claims
+from tools import lighten
 
-# What of MathJax a page asks for: the fonts and the TeX extensions, 2 of its 24 MB.
-MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2/", "input/tex/extensions/")
 # The theme sets sphinx-thebe up on every page though no kernel serves this book: an error on each.
 THEBE = re.compile(r"<script[^>]*>[^<]*thebe[^<]*</script>|<script[^>]*thebe[^>]*></script>")
 
@@ -28,17 +25,12 @@ class ClaimsLedger(Directive):
         return [box]
 
 
-def copy_mathjax(app, exception) -> None:
-    """Puts the parts of MathJax that pages use into the site's `_static/mathjax`."""
+def finish(app, exception) -> None:
+    """Adds MathJax to the site, and takes off it what no page needs."""
     if exception or app.builder.format != "html":
         return
-    root = "sphinx-mathjax-offline/static/mathjax/"
-    for file in files("sphinx-mathjax-offline"):
-        name = str(file).replace("\\", "/").removeprefix(root)
-        if str(file) != name and name.startswith(MATHJAX_PARTS):
-            target = Path(app.outdir, "_static", "mathjax", name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file.locate(), target)
+    lighten.copy_mathjax(Path(app.outdir))
+    lighten.site(Path(app.outdir))
 
 
 def mend_page(app, pagename, templatename, context, doctree) -> None:
@@ -59,6 +51,6 @@ def setup(app) -> dict:
     """Registers the extension."""
     app.add_directive("claims-ledger", ClaimsLedger)
     app.connect("autodoc-process-docstring", dollar_formulas)
-    app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", finish)
     app.connect("html-page-context", mend_page, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
