@@ -6,6 +6,7 @@ the search page, and MathJax comes in the parts that are used, asked for before 
 """
 
 import functools
+import itertools
 import re
 import shutil
 from importlib.metadata import files
@@ -25,6 +26,11 @@ _SEARCH = re.compile(
     r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
 )
 _MATHJAX_TAG = re.compile(r'<script[^>]*src="([^"]*)mathjax/startup\.js[^"]*"[^>]*></script>')
+# The state of widgets, which no kernel answers here.
+_WIDGETS = re.compile(
+    r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.S
+)
+_FIGURE = re.compile(r'<figure class="book-(?:figure|player)".*?</figure>', re.S)
 _ICON_FONT = re.compile(r"@font-face\{[^}]*Font ?Awesome[^}]*\}")
 _ICON_RULE = re.compile(r"(?<=\})(?:\.fa[srb]?(?:-[\w-]+)?(?:::?(?:before|after))?,?)+\{[^}]*\}")
 
@@ -65,7 +71,25 @@ def page(text: str, icons: str, search: bool = False) -> str:
         text = _SEARCH.sub("", text)
     if found := _MATHJAX_TAG.search(text):
         text = text.replace("<meta charset", _preloads(found[1]) + "<meta charset", 1)
-    return text
+    return numbered(_WIDGETS.sub("", text))
+
+
+def numbered(text: str) -> str:
+    """Numbers a chapter's figures, so that one can name them and link to them."""
+    chapter = re.search(r'<h1><span class="section-number">(\d+)', text)
+    count = itertools.count(1)
+
+    def number(match):
+        k = next(count)
+        figure = match[0].replace("<figure ", f'<figure id="figure-{k}" ', 1)
+        if not chapter:
+            return figure
+        link = f'<a class="book-number" href="#figure-{k}">Figure {chapter[1]}.{k}</a> '
+        if "<figcaption>" in figure:
+            return figure.replace("<figcaption>", f"<figcaption>{link}", 1)
+        return figure.replace("</figure>", f"<figcaption>{link}</figcaption></figure>")
+
+    return _FIGURE.sub(number, text)
 
 
 def style(text: str) -> str:

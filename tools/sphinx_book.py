@@ -3,26 +3,20 @@
 import re
 from pathlib import Path
 
-from docutils import nodes
-from docutils.parsers.rst import Directive
-from docutils.statemachine import StringList
-
 from lib.book import claims
-from tools import lighten
+from tools import five_minutes, ledger_page, lighten
 
 # The theme sets sphinx-thebe up on every page though no kernel serves this book: an error on each.
 THEBE = re.compile(r"<script[^>]*>[^<]*thebe[^<]*</script>|<script[^>]*thebe[^>]*></script>")
 
 
-class ClaimsLedger(Directive):
-    """`{claims-ledger}`: the whole ledger as a table."""
-
-    def run(self) -> list[nodes.Node]:
-        """The table's nodes, parsed as Markdown so that formulas and links work."""
-        box = nodes.container(classes=["book-ledger"])
-        lines = claims.markdown(claims.rows()).split("\n")
-        self.state.nested_parse(StringList(lines, "ledger"), self.content_offset, box)
-        return [box]
+def fill_page(app, name, text) -> None:
+    """Puts rows, pictures and counts where a page asks for them."""
+    if name == "chapters/claims":
+        rows = ledger_page.source(Path(app.srcdir), claims.rows())
+        text[0] = text[0].replace("```{claims-ledger}\n```", rows)
+    if name in ("chapters/five_minutes", "chapters/index"):
+        text[0] = five_minutes.filled(text[0], claims.rows())
 
 
 def finish(app, exception) -> None:
@@ -31,6 +25,7 @@ def finish(app, exception) -> None:
         return
     lighten.copy_mathjax(Path(app.outdir))
     lighten.site(Path(app.outdir))
+    ledger_page.finish(Path(app.outdir), claims.rows())
 
 
 def mend_page(app, pagename, templatename, context, doctree) -> None:
@@ -49,7 +44,7 @@ def dollar_formulas(app, what, name, obj, options, lines) -> None:
 
 def setup(app) -> dict:
     """Registers the extension."""
-    app.add_directive("claims-ledger", ClaimsLedger)
+    app.connect("source-read", fill_page)
     app.connect("autodoc-process-docstring", dollar_formulas)
     app.connect("build-finished", finish)
     app.connect("html-page-context", mend_page, priority=900)
