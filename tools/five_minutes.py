@@ -108,9 +108,9 @@ def who_looks_where() -> tuple[Figure, str]:
     for k, pixels in enumerate(blocks.values()):
         owner[list(pixels)] = k + 1
     fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.5))
-    axes[0].imshow(owner.reshape(side, side), cmap="tab20c", vmax=12)
+    axes[0].imshow(owner.reshape(side, side).numpy(), cmap="tab20c", vmax=12)
     for ax, heat, (r, c) in zip(axes[1:], maps, ((2, 2), (4, 1)), strict=True):
-        ax.imshow(heat.clamp(min=1e-4).log10().reshape(side, side), cmap=figures.SEQUENTIAL)
+        ax.imshow(heat.clamp(min=1e-4).log10().reshape(side, side).numpy(), cmap=figures.SEQUENTIAL)
         ax.plot(c, r, "x", color=figures.RED, ms=9, mew=2)
     titles = ("two objects, a table", "a pixel of an object", "a pixel of the table")
     for ax, title in zip(axes, titles, strict=True):

@@ -75,7 +75,7 @@ def finish(site: Path, rows: Sequence[dict]) -> None:
         text = _ROW_LINK.sub(r"\1#claim-\3\2\3</span>", text)
         if path.stem != "claims":
             for row in rows:
-                code = f'<span class="s2">&quot;{row["id"]}&quot;</span>'
+                code = f'<span class="s2">"{row["id"]}"</span>'
                 if row["id"] not in cells and code in text:
                     cells[row["id"]] = f"{path.name}#cell-{row['id']}"
                     text = text.replace(code, f'<span id="cell-{row["id"]}">{code}</span>', 1)
