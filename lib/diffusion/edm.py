@@ -160,9 +160,17 @@ def path(
 def sample(
     denoiser: Denoiser, noise: Tensor, conditions: Any = None, steps: int = 18, **levels: float
 ) -> Tensor:
-    """The end of `path`: samples (B, ...). Takes and refuses the same; same noise, same sample."""
+    """The end of `path`: samples (B, ...). Takes and refuses the same; same noise, same sample.
+
+    Raises:
+        ValueError: See `noise_levels`.
+        FloatingPointError: The samples are not finite, so that nothing can be measured on them.
+    """
     for _, x in path(denoiser, noise, conditions, steps, **levels):
         last = x
+    if not last.isfinite().all():
+        bad = (~last.reshape(len(last), -1).isfinite().all(1)).sum().item()
+        raise FloatingPointError(f"{bad} of {len(last)} samples are not finite after {steps} steps")
     return last
 
 

@@ -363,9 +363,15 @@ def swings(row: dict, threshold: float = 0.01) -> np.ndarray:
     """Whether each run of a row of measurements swings by more than `threshold`: bool (K,).
 
     As `lib.sim.curves.swings` with `noisy`.
+
+    Raises:
+        ValueError: a measurement is not finite: it would count as a run that does not swing.
     """
-    swing = np.array(row["swing"])
-    return (swing > threshold) & (swing > 3 * np.array(row["jitter"]))
+    swing, jitter = (np.array(row[name], float) for name in ("swing", "jitter"))
+    if not np.isfinite(swing + jitter).all():
+        run = int(np.flatnonzero(~np.isfinite(swing + jitter))[0])
+        raise ValueError(f"swing or jitter of run {run} is not finite: train it anew")
+    return (swing > threshold) & (swing > 3 * jitter)
 
 
 def claimed(folder: Path | None = None) -> dict[str, np.ndarray]:
