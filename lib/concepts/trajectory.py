@@ -36,6 +36,18 @@ def first_passing(path, steps, level: float = LEARNED) -> np.ndarray:
     return np.where(reached.any(-2), passing, np.inf)
 
 
+def learnt(path, steps, level: float = LEARNED) -> np.ndarray:
+    """The evaluation from which on each concept is at `level` or above to the end: (..., T, 2) ->
+    (..., 2), a step; infinity where it is not at the end.
+
+    Raises:
+        ValueError: Steps and path do not fit each other.
+    """
+    path, steps = _checked(path, steps), np.asarray(steps, float)
+    stays = np.minimum.accumulate((path >= level)[..., ::-1, :], -2)[..., ::-1, :]
+    return np.where(stays, steps[:, None], np.inf).min(-2)
+
+
 def order(path, steps, level: float = LEARNED) -> np.ndarray:
     """Which concept comes first: 1 colour, -1 size, 0 both or neither; (..., T, 2) -> (...)."""
     color, size = np.moveaxis(first_passing(path, steps, level), -1, 0)
