@@ -132,8 +132,11 @@ def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds, monkeypatch):
     assert orders[0][0] == -1  # a weak colour comes last
     assert orders[0][-1] == 1
     assert samples["concept.order"] == [1, 1]  # nothing turns back in these
-    assert samples["concept.learnt"] == [1, 1]
-    assert samples["concept.swing"] == [0, 0]
+    ends = np.array([[r["averaged"]["place"][-1][-1] for r in runs] for runs in seeds.values()])
+    learnt = (ends.min(-1) >= 0.75)[:, [0, 1, 2, 5, 6, 7]].mean(1)
+    assert samples["concept.learnt"] == pytest.approx(learnt.tolist())
+    for share, runs in zip(samples["concept.swing"], seeds.values(), strict=True):
+        assert share <= np.mean([experiment.measured(r)["swings"] for r in runs])
     assert max(samples["concept.prediction"]) < 0.2
     for bend, runs in zip(samples["concept.bend"], seeds.values(), strict=True):
         each = [experiment.measured(r)["bend"] for r in runs]
