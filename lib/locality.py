@@ -92,13 +92,17 @@ def outside_share(maps, inside):
         A float: the root of the squares outside over all squares, of all maps together.
 
     Raises:
-        ValueError: `inside` is not boolean or of another shape than the maps.
+        ValueError: `inside` is not boolean or of another shape than the maps, or the maps are not
+            finite.
     """
     if maps.shape != inside.shape or inside.dtype != torch.bool:
         raise ValueError(
             f"inside must be boolean of shape {tuple(maps.shape)}, got {inside.dtype} "
             f"of {tuple(inside.shape)}"
         )
+    if not maps.isfinite().all():
+        bad = (~maps.isfinite()).sum().item()
+        raise ValueError(f"the maps are not finite: {bad} of {maps.numel()} entries")
     whole = maps.norm()
     return (maps[~inside].norm() / whole).item() if whole > 0 else 0.0
 

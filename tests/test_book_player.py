@@ -163,14 +163,18 @@ def test_markers_lines_labels_and_images_move_in_the_browser(shown, browser):
     page.set_content(f"<body>{shown[0]}</body>")
     before = page.locator("image").first.get_attribute("href")
     page.locator("input").fill("1")
-    places = page.locator('[id$="mark-0"] use').evaluate_all(
-        "all => all.map(e => +e.getAttribute('y'))"
-    )
-    stored = coordinates(spec(shown[0])["marks"][0]["y"])[1]
-    assert np.allclose(places, stored)
-    assert page.locator('[id$="mark-1"] text').text_content() == "two"
-    assert page.locator("image").first.get_attribute("href") != before
-    assert page.locator("svg").get_attribute("aria-label") == "state 1"
+    mark = spec(shown[0])["marks"][0]
+    stored = coordinates(mark["y"])[1]
+    _, _, factor, offset = mark["narrow"]
+    for picture, places in (("wide", stored), ("narrow", factor * stored + offset)):
+        found = page.locator(f'.book-{picture} [id$="mark-0"] use').evaluate_all(
+            "all => all.map(e => +e.getAttribute('y'))"
+        )
+        assert np.allclose(found, places, atol=0.006)
+        assert page.locator(f'.book-{picture} [id$="mark-1"] text').text_content() == "two"
+        svg = page.locator(f"svg.book-{picture}")
+        assert svg.get_attribute("aria-label") == "state 1"
+        assert svg.locator("image").get_attribute("href") != before
     assert not faults
 
 

@@ -44,6 +44,16 @@ def test_a_first_passing_counts_though_the_path_turns_back():
     assert size == pytest.approx((2 + 0.45 / 0.6) ** 2)
 
 
+def test_a_concept_is_learnt_where_it_stays():
+    path = np.zeros((6, 2))
+    path[:, 0] = [0, 0.8, 0.9, 0.5, 0.8, 0.75]  # passes, goes, and comes back to stay
+    path[:, 1] = [0, 0.8, 0.9, 0.9, 0.9, 0.7]  # passes and is lost at the end
+    steps = [1, 4, 9, 16, 25, 36]
+    assert trajectory.learnt(path, steps).tolist() == [25, np.inf]
+    assert trajectory.learnt(np.ones((2, 6, 2)), steps).tolist() == [[1, 1], [1, 1]]
+    assert np.isfinite(trajectory.first_passing(path, steps)).all()
+
+
 def test_the_bend_is_one_through_a_corner_and_none_on_the_diagonal():
     assert trajectory.bend([[0, 0], [1, 0], [1, 1]]) == 1
     assert trajectory.bend([[0, 0], [0, 1], [1, 1]]) == -1

@@ -110,6 +110,20 @@ def test_loss_is_the_expectation_it_states():
     assert abs(edm.loss(off, x0, None, generator, -0.4, 0.9).item() - 1 - added) < 0.01
 
 
+def test_a_silent_network_costs_one_whatever_the_spread_of_the_data():
+    generator = torch.Generator().manual_seed(0)
+    x0 = 0.3 * torch.randn(200_000, 1, generator=generator, dtype=torch.float64)
+
+    class Silent(torch.nn.Module):
+        def forward(self, x, noise, conditions):
+            return torch.zeros_like(x)
+
+    silent = edm.Preconditioned(Silent(), sigma_data=0.3)
+    assert abs(edm.loss(silent, x0, None, generator).item() - 1) < 0.01
+    with pytest.raises(ValueError, match=r"sigma_data is 0\.3, not 0\.5"):
+        edm.loss(silent, x0, None, generator, sigma_data=0.5)
+
+
 def test_noise_levels_of_a_batch_are_log_normal_and_stratified():
     drawn = {}
 

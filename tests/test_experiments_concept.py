@@ -131,11 +131,16 @@ def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds, monkeypatch):
     orders = [[experiment.measured(r)["order"] for r in runs] for runs in seeds.values()]
     assert orders[0][0] == -1  # a weak colour comes last
     assert orders[0][-1] == 1
-    assert samples["concept.order"] == [1, 1]
+    assert samples["concept.order"] == [1, 1]  # nothing turns back in these
+    ends = np.array([[r["averaged"]["place"][-1][-1] for r in runs] for runs in seeds.values()])
+    learnt = (ends.min(-1) >= 0.75)[:, [0, 1, 2, 5, 6, 7]].mean(1)
+    assert samples["concept.learnt"] == pytest.approx(learnt.tolist())
+    for share, runs in zip(samples["concept.swing"], seeds.values(), strict=True):
+        assert share <= np.mean([experiment.measured(r)["swings"] for r in runs])
     assert max(samples["concept.prediction"]) < 0.2
     for bend, runs in zip(samples["concept.bend"], seeds.values(), strict=True):
-        each = [abs(experiment.measured(r)["bend"]) for r in runs]
-        assert bend == pytest.approx(np.mean(each))
+        each = [experiment.measured(r)["bend"] for r in runs]
+        assert bend == pytest.approx(np.mean([-b for b in each[:3]] + each[-3:]))
 
 
 def test_what_is_stored_is_read_again(tmp_path, monkeypatch):

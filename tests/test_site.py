@@ -15,6 +15,7 @@ pytestmark = pytest.mark.site
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # A word that a reader would look for, and the chapter that must come up.
 TERMS = {
+    "Tweedie": "diffusion_models",
     "diversity": "01_sim_task",
     "terminal slowing": "02_linear_closed_form",
     "cross-talk": "03_swing_by",
@@ -55,13 +56,22 @@ def check(browser, site: str, name: str, viewport: dict, scheme: str) -> None:
     assert not faults
     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert wide <= 0, f"scrolls sideways by {wide} px"
+    cut = page.evaluate(
+        """[...document.querySelectorAll('.bd-article figure svg, tr:has(.book-row), td strong')]
+        .filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+        .map(e => e.getAttribute('aria-label') ?? e.textContent)"""
+    )
+    assert not cut, "a part of a figure or of a verdict is hidden"
     raw = page.locator(".math:not(:has(mjx-container))")
     assert raw.count() == 0, f"not typeset: {raw.first.text_content()}"
     assert page.locator("mjx-merror").count() == 0
+    assert page.locator("mjx-container[tabindex]").count() == 0, "formulas are no Tab stops"
     broken = page.evaluate("[...document.images].filter(i => !i.naturalWidth).map(i => i.src)")
     assert not broken
     for k in range(page.locator(".book-player").count()):
         check_player(page.locator(".book-player").nth(k))
+    for k in range(page.locator(".book-page").count()):
+        check_module(page.locator(".book-page").nth(k))
     if scheme == "dark":
         check_dark(page)
     assert not faults, "after its sliders were moved"
@@ -98,9 +108,23 @@ def check_player(player) -> None:
             button.click()
 
 
+def check_module(figure) -> None:
+    """It is alive, its handles move by keyboard, and the picture and its words follow."""
+    assert figure.get_attribute("data-mounted") == "yes"
+    for handle in figure.locator("[role=slider]").all():
+        before = handle.get_attribute("aria-valuetext")
+        handle.focus()
+        handle.press("ArrowUp")
+        figure.page.wait_for_timeout(60)
+        if handle.get_attribute("aria-valuetext") == before:  # it was at its end
+            handle.press("ArrowDown")
+            figure.page.wait_for_timeout(60)
+        assert handle.get_attribute("aria-valuetext") != before
+
+
 def check_dark(page) -> None:
     """In the dark, a figure's text is light on what is behind it."""
-    for figure in page.locator(".book-figure svg, .book-player svg").all():
+    for figure in page.locator(".book-figure svg, .book-player svg, .book-page svg").all():
         ink, ground = figure.evaluate(
             """e => {
                 let ground = e;
@@ -146,7 +170,7 @@ def test_every_variant(browser, site, name, viewport, scheme):
 
 @pytest.mark.weekly
 def test_search_finds_a_term_of_each_chapter(browser, site):
-    chapters = {n.removeprefix("chapters/") for n in pages() if re.search(r"/\d\d_", n)}
+    chapters = {path.stem for path in checks.toc_notebooks(ROOT, ROOT)}
     assert chapters == set(TERMS.values()), "name a term to search for in each chapter"
     for term, chapter in TERMS.items():
         _, page, faults = visit(browser, f"{site}/search.html?q={term}", WIDE, "light")
@@ -160,6 +184,45 @@ def test_without_scripts_each_player_is_a_picture(browser, site):
     page = context.new_page()
     page.goto(f"{site}/chapters/01_sim_task.html")
     assert page.locator(".book-player svg[role=img][aria-label] path").count() > 5
+    context.close()
+
+
+def test_the_ledger_can_be_searched_and_leads_to_its_cells(browser, site):
+    context, page, faults = visit(browser, f"{site}/chapters/claims.html", WIDE, "light")
+    rows = page.locator("tr:has(.book-row)")
+    every = rows.count()
+    page.get_by_label("Kind").select_option("claim")
+    claims_only = page.locator("tr:has(.book-row):visible").count()
+    assert 0 < claims_only < every
+    page.get_by_label("Search").fill("slowing terminal")
+    assert page.locator("tr:has(.book-row):visible").count() == 1
+    page.get_by_role("link", name="cell", exact=True).locator("visible=true").first.click()
+    page.wait_for_url("**/02_linear_closed_form.html#cell-linear.slowing")
+    assert page.locator("[id='cell-linear.slowing']").count() == 1
+    assert not faults
+    context.close()
+
+
+def test_prose_only_is_remembered_and_a_player_s_state_is_in_the_address(browser, site):
+    context, page, _ = visit(browser, f"{site}/chapters/01_sim_task.html", WIDE, "light")
+    page.get_by_role("button", name="Prose").click()
+    assert page.locator(".cell_input:visible").count() == 0
+    page.reload()
+    assert page.locator(".cell_input:visible").count() == 0
+    slider = page.locator("figure.book-player input[type=range]").first
+    slider.focus()
+    slider.press("ArrowRight")
+    chosen = slider.input_value()
+    assert "figure-" in page.url
+    page.goto(page.url)
+    assert page.locator("figure.book-player input[type=range]").first.input_value() == chosen
+    context.close()
+
+
+def test_a_reference_shows_what_it_refers_to(browser, site):
+    context, page, _ = visit(browser, f"{site}/chapters/01_sim_task.html", WIDE, "light")
+    page.locator(".bd-article a.reference.internal[href*='bibliography']").first.hover()
+    page.wait_for_selector(".book-preview:visible")
     context.close()
 
 

@@ -21,6 +21,7 @@ ALLOWED = {
     "scenes": {"diffusion.checkpoint"},
     "concepts": {"diffusion.checkpoint"},
     "book": set(),
+    "page": {"sim", "exact", "diffusion", "scenes", "book"},
     "experiments": {"sim", "exact", "locality", "diffusion", "scenes", "concepts", "book"},
 }
 
@@ -77,7 +78,7 @@ def test_a_chapter_is_built_like_the_others(path):
     assert f'chapter.start("{path.stem}")' in code
     assert "book.download(" in code
     assert "book.ledger()" in code
-    assert "player.live(" in code
+    assert re.search(r"player\.live\(|drag_\w+\.show\(", code)
     assert "**Where next.**" in text
     assert solutions(cells) == dict.fromkeys(exercises, True), "a solution asserts nothing"
 

@@ -132,7 +132,7 @@ def site(budget: str, root: Path = ROOT) -> Path:
     shutil.copy(root / "_toc.yml", copy)
     shutil.copytree(root / "assets", copy / "assets", dirs_exist_ok=True)
     figures.use_style()
-    picture = figures.scrolling(figures.labelled(figures.svg(cover.draw()), cover.ALT))
+    picture = figures.scrolling(figures.labelled(figures.pair(cover.draw()), cover.ALT))
     (copy / "chapters" / "cover.html").write_text(
         f'<figure class="book-figure">{picture}</figure>', encoding="utf-8"
     )

@@ -16,7 +16,7 @@ from tools import stamp
 
 EQUATION = re.compile(r"\$\$\s*\((eq-[\w-]+)\)")
 CITED = re.compile(r":eq:`(eq-[\w-]+)`")
-DRAWS = re.compile(r"\b(?:figures|player)\.(?:show|frames|live)\(")
+DRAWS = re.compile(r"\b(?:figures|player|drag_\w+|ask_\w+)\.(?:show|frames|live)\(")
 
 
 def sources(root: Path) -> list[str]:

@@ -1,44 +1,31 @@
-"""The book's Sphinx extension: ledger, formulas in docstrings, own MathJax, no dead scripts."""
+"""The book's Sphinx extension: ledger, formulas in docstrings, own MathJax, light pages."""
 
 import re
-import shutil
-from importlib.metadata import files
 from pathlib import Path
 
-from docutils import nodes
-from docutils.parsers.rst import Directive
-from docutils.statemachine import StringList
-
 from lib.book import claims
+from tools import five_minutes, ledger_page, lighten
 
-# What of MathJax a page asks for: the fonts and the TeX extensions, 2 of its 24 MB.
-MATHJAX_PARTS = ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2/", "input/tex/extensions/")
 # The theme sets sphinx-thebe up on every page though no kernel serves this book: an error on each.
 THEBE = re.compile(r"<script[^>]*>[^<]*thebe[^<]*</script>|<script[^>]*thebe[^>]*></script>")
 
 
-class ClaimsLedger(Directive):
-    """`{claims-ledger}`: the whole ledger as a table."""
-
-    def run(self) -> list[nodes.Node]:
-        """The table's nodes, parsed as Markdown so that formulas and links work."""
-        box = nodes.container(classes=["book-ledger"])
-        lines = claims.markdown(claims.rows()).split("\n")
-        self.state.nested_parse(StringList(lines, "ledger"), self.content_offset, box)
-        return [box]
+def fill_page(app, name, text) -> None:
+    """Puts rows, pictures and counts where a page asks for them."""
+    if name == "chapters/claims":
+        rows = ledger_page.source(Path(app.srcdir), claims.rows())
+        text[0] = text[0].replace("```{claims-ledger}\n```", rows)
+    if name in ("chapters/five_minutes", "chapters/index"):
+        text[0] = five_minutes.filled(text[0], claims.rows())
 
 
-def copy_mathjax(app, exception) -> None:
-    """Puts the parts of MathJax that pages use into the site's `_static/mathjax`."""
+def finish(app, exception) -> None:
+    """Adds MathJax to the site, and takes off it what no page needs."""
     if exception or app.builder.format != "html":
         return
-    root = "sphinx-mathjax-offline/static/mathjax/"
-    for file in files("sphinx-mathjax-offline"):
-        name = str(file).replace("\\", "/").removeprefix(root)
-        if str(file) != name and name.startswith(MATHJAX_PARTS):
-            target = Path(app.outdir, "_static", "mathjax", name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file.locate(), target)
+    lighten.copy_mathjax(Path(app.outdir))
+    lighten.site(Path(app.outdir))
+    ledger_page.finish(Path(app.outdir), claims.rows())
 
 
 def mend_page(app, pagename, templatename, context, doctree) -> None:
@@ -57,8 +44,8 @@ def dollar_formulas(app, what, name, obj, options, lines) -> None:
 
 def setup(app) -> dict:
     """Registers the extension."""
-    app.add_directive("claims-ledger", ClaimsLedger)
+    app.connect("source-read", fill_page)
     app.connect("autodoc-process-docstring", dollar_formulas)
-    app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", finish)
     app.connect("html-page-context", mend_page, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

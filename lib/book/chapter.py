@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,13 +50,31 @@ class Chapter:
             )
         )
 
-    def ledger(self) -> None:
-        """Shows the chapter's rows of the claims ledger, with what this run measured."""
-        display(Markdown(claims.markdown(claims.live_rows(self.name))))
+    def ledger(self, *ids: str) -> None:
+        """Shows rows of the chapter's claims, with what this run measured.
 
-    def experiment(self, name: str) -> None:
-        """Shows the rows of the ledger that an experiment measured, from its committed records."""
-        display(Markdown(claims.markdown(claims.committed_rows(f"experiments/{name}"))))
+        Args:
+            ids: which rows; without any the five that matter most, see `claims.foremost`.
+        """
+        _show_rows(claims.live_rows(self.name), ids)
+
+    def experiment(self, name: str, *ids: str) -> None:
+        """Shows rows of the ledger that an experiment measured, from its committed records.
+
+        Args:
+            name: of the experiment.
+            ids: as for `ledger`.
+        """
+        _show_rows(claims.committed_rows(f"experiments/{name}"), ids)
+
+
+def _show_rows(rows: list[dict], ids: Sequence[str]) -> None:
+    """Shows the foremost rows, and where the others stand."""
+    shown = claims.foremost(rows, ids)
+    more = len(rows) - len(shown)
+    other = f"The other {more} rows stand" if more > 1 else "The other row stands"
+    rest = f"\n\n{other} in [the ledger](claims.md)." if more else ""
+    display(Markdown(claims.markdown(shown) + rest))
 
 
 def start(name: str) -> Chapter:

@@ -293,10 +293,40 @@ def markdown(evaluated_rows: Sequence[dict]) -> str:
             span = f"{row['low']:.4g} to {row['high']:.4g} (n = {row['samples']})"
         paper = "" if row["paper"] == "none" else f" (its value: {row['paper']})"
         lines.append(
-            f"| {row['claim']} `{row['id']}` | {row['source']}{paper} | {value} | {span} "
+            f"| {row['claim']} {linked(row['id'])} | {row['source']}{paper} | {value} | {span} "
             f"| {row['rule']} | **{row['verdict']}** |"
         )
     return "\n".join(lines)
+
+
+def linked(id: str) -> str:
+    """A row's identifier, leading to the ledger's page."""
+    return f"[`{id}`](claims.md)"
+
+
+def foremost(evaluated_rows: Sequence[dict], ids: Sequence[str] = (), most: int = 5) -> list[dict]:
+    """The rows that matter most: those asked for, else claims before findings before checks.
+
+    Of one kind those that do not hold come first: they are what a reader would not expect.
+
+    Args:
+        evaluated_rows: of one recorder.
+        ids: which to take, in this order; all of them, if any are named.
+        most: how many to take if none are named.
+
+    Raises:
+        ValueError: an identifier that none of the rows has.
+    """
+    by_id = {row["id"]: row for row in evaluated_rows}
+    if unknown := [id for id in ids if id not in by_id]:
+        raise ValueError(f"No row here is called {', '.join(unknown)}; there are {list(by_id)}.")
+    if ids:
+        return [by_id[id] for id in ids]
+
+    def rank(row):
+        return ledger.KINDS.index(row["kind"]), row["verdict"] != "does not hold"
+
+    return sorted(evaluated_rows, key=rank)[:most]
 
 
 if __name__ == "__main__":

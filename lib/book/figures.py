@@ -5,18 +5,23 @@ colours that stand out on white and on near-black alike. A figure is shown with 
 says what it shows, for readers who do not see it.
 """
 
+import base64
 import contextlib
 import html
 import io
 import itertools
 import re
+from collections.abc import Callable
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import PIL.Image
 from IPython.display import HTML, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from lib.book import narrow
 
 # A colour no figure uses: where Matplotlib wrote it, the page's text colour goes.
 INK = "#010203"
@@ -63,6 +68,9 @@ STYLE = {
 }
 
 _counter = itertools.count(1)
+_DIGITS = re.compile(r"(?:scale|matrix)\([^)]*\)|-?\d+\.\d{3,}(?![\w-])")
+_EMBEDDED = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
+_SMALL = 15_000  # bytes; heat maps and small pictures stay as they are, exactly
 
 
 def use_style() -> None:
@@ -74,38 +82,90 @@ def use_style() -> None:
 
 def svg(figure: Figure) -> str:
     """The figure as an `<svg>` element in the page's ink, its identifiers unique on the page."""
+    text = drawn(figure, f"f{next(_counter)}-")
+    plt.close(figure)
+    return text
+
+
+def pair(figure: Figure, between: Callable[[], None] = lambda: None) -> str:
+    """The figure as a wide page shows it, and again as a phone does; the style sheet picks one.
+
+    Args:
+        figure: drawn under `use_style`; it is closed.
+        between: called when the figure is laid out for a phone and before it is drawn so.
+    """
+    prefix = f"f{next(_counter)}-"
+    wide = drawn(figure, prefix)
+    if narrow.fits(figure):
+        plt.close(figure)
+        return wide
+    narrow.relayout(figure)
+    between()
+    other = drawn(figure, f"{prefix}n-")
+    plt.close(figure)
+    for name, glyph in re.findall(r'<path id="([^"]+)"( d="[^"]*"[^>]*/>)', other):
+        own = name.replace(f"{prefix}n-", prefix)  # a glyph that both use stands once
+        if f'<path id="{own}"{glyph}' in wide:
+            other = other.replace(f'<path id="{name}"{glyph}', "")
+            other = other.replace(f'href="#{name}"', f'href="#{own}"')
+    return wide.replace("<svg ", '<svg class="book-wide" ', 1) + other.replace(
+        "<svg ", '<svg class="book-narrow" ', 1
+    ).replace('style="', 'style="display: none; ', 1)
+
+
+def drawn(figure: Figure, prefix: str) -> str:
+    """The figure, left open, as an `<svg>` element whose identifiers begin with `prefix`."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    plt.close(figure)
     text = buffer.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)
+    text = _EMBEDDED.sub(_lighter, text)
+    # No eye and no screen tells a hundredth of a point.
+    text = _DIGITS.sub(_rounded, text)
     # Glyphs are defined where they first occur, which may be a text that a player replaces.
     defined = "".join(re.findall(r"<defs>.*?</defs>", text, re.S))
     text = re.sub(r"<defs>.*?</defs>", "", text, flags=re.S)
     text = re.sub(r"(<svg[^>]*>)", lambda match: match[1] + defined, text, count=1)
-    prefix = f"f{next(_counter)}-"
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", text)
     width, height = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', text).groups()
-    pixels = float(width) * 4 / 3
-    # On a phone the picture keeps a readable width and scrolls inside its own frame.
-    size = (
-        f'style="width: min(100%, {pixels:.0f}px); min-width: {min(pixels, 500):.0f}px; '
-        'height: auto" stroke-linejoin="round"'
-    )
+    size = f'style="width: min(100%, {float(width) * 4 / 3:.0f}px); height: auto" '
+    size += 'stroke-linejoin="round"'
     return text.replace(f'width="{width}pt" height="{height}pt"', size, 1).strip()
 
 
+def webp(picture: PIL.Image.Image) -> bytes:
+    """A picture in few bytes; what is lost is below what a screen shows."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "webp", quality=90, method=6, exact=True)
+    return buffer.getvalue()
+
+
+def _rounded(match: re.Match) -> str:
+    """A coordinate to a hundredth of a point; what stretches a picture stays as it is."""
+    number = match[0]
+    return number if "(" in number else f"{float(number):.2f}".rstrip("0").rstrip(".")
+
+
+def _lighter(match: re.Match) -> str:
+    """An embedded picture as WebP, where that saves much."""
+    data = base64.b64decode(match[1])
+    if len(data) < _SMALL:
+        return match[0]
+    coded = webp(PIL.Image.open(io.BytesIO(data)))
+    return f"data:image/webp;base64,{base64.b64encode(coded).decode()}"
+
+
 def labelled(element: str, alt: str) -> str:
-    """The `<svg>` element as one picture with the text alternative `alt`.
+    """The `<svg>` element, or the pair, as one picture with the text alternative `alt`.
 
     Raises:
         ValueError: `alt` is empty.
     """
     if not alt.strip():
         raise ValueError("A figure needs an alt text: one sentence that says what it shows.")
-    return element.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ', 1)
+    return element.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ')
 
 
 def show(figure: Figure, alt: str, caption: str = "") -> None:
@@ -120,7 +180,7 @@ def show(figure: Figure, alt: str, caption: str = "") -> None:
         ValueError: `alt` is empty.
     """
     under = f"<figcaption>{caption}</figcaption>" if caption else ""
-    picture = scrolling(labelled(svg(figure), alt))
+    picture = scrolling(labelled(pair(figure), alt))
     display(HTML(f'<figure class="book-figure" style="margin: 1em 0">{picture}{under}</figure>'))
 
 
@@ -140,5 +200,5 @@ def band(axes: Axes, x, curves, colour: str, label: str = "") -> None:
 
 
 def scrolling(element: str) -> str:
-    """The element in a frame that scrolls sideways on narrow screens, reachable by keyboard."""
-    return f'<div class="book-scroll" tabindex="0" style="overflow-x: auto">{element}</div>'
+    """The element in a frame of its own."""
+    return f'<div class="book-scroll">{element}</div>'

@@ -16,7 +16,9 @@
     };
   };
 
-  function line(group, mark) {
+  // A mark is in the picture twice where there is one for phones, whose axes lie elsewhere.
+  function line(group, mark, fit) {
+    const [ax, bx, ay, by] = fit ?? [1, 0, 1, 0];
     const xs = coordinates(mark.x), ys = coordinates(mark.y);
     // Matplotlib leaves the path out where the first state has nothing to draw.
     const path = [...group.children].find((child) => child.tagName === "path");
@@ -33,11 +35,12 @@
       for (let k = 0; k < n; k++) {
         const px = at(x, k), py = at(y, k);
         if (px === -32768 || py === -32768) { pen = "M"; continue; }
-        d += `${pen}${px / 40} ${py / 40}`;
+        const sx = (ax * px / 40 + bx).toFixed(2), sy = (ay * py / 40 + by).toFixed(2);
+        d += `${pen}${sx} ${sy}`;
         pen = "L";
         if (markers[k]) {
-          markers[k].setAttribute("x", px / 40);
-          markers[k].setAttribute("y", py / 40);
+          markers[k].setAttribute("x", sx);
+          markers[k].setAttribute("y", sy);
         }
       }
       if (path) path.setAttribute("d", d);
@@ -45,11 +48,29 @@
   }
 
   function image(element, mark) {
-    const data = bytes(mark.data), palette = mark.palette && bytes(mark.palette);
     const canvas = document.createElement("canvas");
     canvas.width = mark.width;
     canvas.height = mark.height;
-    const context = canvas.getContext("2d"), size = mark.width * mark.height;
+    const context = canvas.getContext("2d");
+    const put = () => {
+      element.setAttribute("href", canvas.toDataURL());
+      element.removeAttribute("xlink:href");
+    };
+    if (mark.sheet) {
+      const sheet = new Image();
+      sheet.src = `data:image/webp;base64,${mark.sheet}`;
+      const show = () => {
+        if (!sheet.complete) return;
+        const k = flat(mark.shape), x = (k % mark.across) * mark.width;
+        const y = Math.floor(k / mark.across) * mark.height;
+        context.drawImage(sheet, -x, -y);
+        put();
+      };
+      sheet.decode().then(show);
+      return show;
+    }
+    const data = bytes(mark.data), palette = mark.palette && bytes(mark.palette);
+    const size = mark.width * mark.height;
     const pixels = context.createImageData(mark.width, mark.height);
     const channels = palette ? 1 : 3;
     return () => {
@@ -60,17 +81,16 @@
         pixels.data.set([source[at], source[at + 1], source[at + 2], 255], 4 * k);
       }
       context.putImageData(pixels, 0, 0);
-      element.setAttribute("href", canvas.toDataURL());
-      element.removeAttribute("xlink:href");
+      put();
     };
   }
 
-  function label(group, mark) {
-    const text = document.createElementNS(svgNS, "text");
-    text.setAttribute("x", mark.at[0]);
-    text.setAttribute("y", mark.at[1]);
+  function label(group, mark, fit) {
+    const text = document.createElementNS(svgNS, "text"), { at, size } = fit ?? mark;
+    text.setAttribute("x", at[0]);
+    text.setAttribute("y", at[1]);
     text.setAttribute("text-anchor", mark.anchor);
-    text.setAttribute("font-size", mark.size);
+    text.setAttribute("font-size", size);
     text.setAttribute("fill", mark.colour);
     text.setAttribute("dominant-baseline", mark.baseline);
     text.setAttribute("font-family", "DejaVu Sans, Verdana, sans-serif");
@@ -79,8 +99,9 @@
   }
 
   const kinds = { line, image, label };
-  const updates = (spec.marks || []).map((mark, k) =>
-    kinds[mark.kind](root.querySelector(`[id$="-mark-${k}"]`), mark));
+  const updates = (spec.marks || []).flatMap((mark, k) =>
+    [...root.querySelectorAll(`[id$="-mark-${k}"]`)].map((element, second) =>
+      kinds[mark.kind](element, mark, second ? mark.narrow : null)));
 
   function draw() {
     if (spec.frames) scroll.innerHTML = spec.frames[flat(spec.sliders.map((s) => s.values.length))];
@@ -94,9 +115,11 @@
       words[readout.label] = readout.values[flat(readout.shape)];
       readouts[k].textContent = words[readout.label];
     });
-    const svg = scroll.querySelector("svg");
-    svg.setAttribute("role", "img");
-    svg.setAttribute("aria-label", spec.alt.replace(/\{([^{}]*)\}/g, (whole, name) => words[name] ?? whole));
+    const alt = spec.alt.replace(/\{([^{}]*)\}/g, (whole, name) => words[name] ?? whole);
+    for (const svg of scroll.querySelectorAll("svg")) {
+      svg.setAttribute("role", "img");
+      svg.setAttribute("aria-label", alt);
+    }
   }
 
   // Controls: native inputs, so that mouse, touch, keyboard and screen readers all work.

@@ -17,6 +17,7 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
+import PIL.Image
 from IPython.display import HTML, display
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -29,6 +30,7 @@ from lib.book import figures, runtime
 MAX_BYTES = 1_000_000
 _SCRIPT = Path(__file__).with_name("player.js").read_text(encoding="utf-8")
 _NAMES = re.compile(r"\{([^{}]*)\}")  # as in player.js
+_SHEET = 50_000  # bytes; colour pictures that take more are stored as one WebP picture
 _STEPS_PER_POINT = 40  # coordinates are stored as 16-bit multiples of 1/40 pt
 
 
@@ -116,12 +118,16 @@ def show(
     for k, mark in enumerate(marks):
         mark.artist.set_gid(f"mark-{k}")
         _set_state(mark, grid, state)
-    figure.savefig(
-        io.StringIO(), format="svg"
-    )  # lays out with SVG's text metrics, not the screen's
-    figure.set_layout_engine("none")  # and that layout is final
+    _settle(figure)
     spec["marks"] = [_encoded(mark, grid, figure) for mark in marks]
-    _put(figures.labelled(figures.svg(figure), first_alt), spec, caption)
+    wide = [_corners(mark, figure) for mark in marks]
+
+    def on_a_phone():
+        _settle(figure)
+        for mark, coded, before in zip(marks, spec["marks"], wide, strict=True):
+            coded["narrow"] = _moved(mark, before, figure)
+
+    _put(figures.labelled(figures.pair(figure, on_a_phone), first_alt), spec, caption)
 
 
 def frames(
@@ -150,7 +156,7 @@ def frames(
     first_alt = _filled(alt, spec, start)
     values = list(sliders.values())
     spec["frames"] = [
-        figures.svg(draw(*(v[i] for v, i in zip(values, index, strict=True))))
+        figures.pair(draw(*(v[i] for v, i in zip(values, index, strict=True))))
         for index in np.ndindex(*grid)
     ]
     _put(figures.labelled(spec["frames"][0], first_alt), spec, caption)
@@ -273,6 +279,39 @@ def _set_state(mark, grid: tuple[int, ...], state: tuple[int, ...]) -> None:
         mark.artist.set_text(str(_at(np.asarray(mark.strings), state)))
 
 
+def _settle(figure: Figure) -> None:
+    """Lays the figure out with SVG's text metrics, not the screen's; that layout is final."""
+    figure.savefig(io.StringIO(), format="svg")
+    figure.set_layout_engine("none")
+
+
+def _corners(mark, figure: Figure) -> np.ndarray | None:
+    """Where a line's artist puts the corners of its axes' limits, in the picture's units (2, 2)."""
+    if not isinstance(mark, Line):
+        return None
+    axes = mark.artist.axes
+    corners = np.column_stack([axes.get_xlim(), axes.get_ylim()])
+    places = mark.artist.get_transform().transform(corners)
+    return places * [1, -1] + [0, figure.bbox.height]
+
+
+def _moved(mark, before: np.ndarray | None, figure: Figure) -> Any:
+    """How a mark of the wide picture lies in the narrow one.
+
+    Returns:
+        For a line factor and offset in x, then in y; for a label its place and size; None for an
+        image.
+    """
+    if isinstance(mark, Label):
+        return {"at": _svg_position(mark.artist, figure), "size": mark.artist.get_fontsize()}
+    if before is None:
+        return None
+    after = _corners(mark, figure)
+    factor = (after[1] - after[0]) / (before[1] - before[0])
+    offset = after[0] - factor * before[0]
+    return [round(float(v), 5) for v in (factor[0], offset[0], factor[1], offset[1])]
+
+
 def _encoded(mark, grid: tuple[int, ...], figure: Figure) -> dict[str, Any]:
     """A mark's states as the script reads them."""
     if isinstance(mark, Line):
@@ -335,8 +374,23 @@ def _pixels(mark: Image, grid: tuple[int, ...]) -> dict[str, Any]:
         levels = np.round(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
         palette = mark.artist.cmap(np.arange(256) / 255)[:, :3]
         coded["palette"] = base64.b64encode(np.round(palette * 255).astype(np.uint8)).decode()
-    coded["data"] = base64.b64encode(levels.tobytes()).decode()
+    if rgb and levels.size > _SHEET:
+        coded |= _sheet(levels.reshape(-1, *levels.shape[-3:]))
+    else:
+        coded["data"] = base64.b64encode(levels.tobytes()).decode()
     return coded
+
+
+def _sheet(pictures: np.ndarray) -> dict[str, Any]:
+    """Many colour pictures (n, H, W, 3) as one, row by row: a tenth of the bytes."""
+    n, height, width, _ = pictures.shape
+    across = math.ceil(math.sqrt(n))
+    down = math.ceil(n / across)
+    room = np.zeros((across * down, height, width, 3), np.uint8)
+    room[:n] = pictures
+    whole = room.reshape(down, across, height, width, 3).swapaxes(1, 2)
+    image = PIL.Image.fromarray(whole.reshape(down * height, across * width, 3))
+    return {"across": across, "sheet": base64.b64encode(figures.webp(image)).decode()}
 
 
 def _put(picture: str, spec: dict[str, Any], caption: str) -> None:

@@ -67,10 +67,13 @@ def read(finder: Finder, pictures: Tensor) -> Reading:
     """Reads pictures (B, 3, 32, 32) in [-1, 1].
 
     Raises:
-        ValueError: They have another shape.
+        ValueError: They have another shape, or are not finite: those would count as unreadable.
     """
     if pictures.shape[1:] != (3, SIZE, SIZE):
         raise ValueError(f"pictures must be (B, 3, {SIZE}, {SIZE}), not {tuple(pictures.shape)}")
+    if not pictures.isfinite().all():
+        bad = (~pictures.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
+        raise ValueError(f"pictures are not finite: {len(bad)} of {len(pictures)}, first {bad[0]}")
     x, y, radius = finder(pictures).unbind(1)
     disc = coverage(torch.stack([x, y], 1), radius, SIZE).flatten(1)  # (B, 1024)
     basis = torch.stack([disc, 1 - disc], 2)
@@ -123,10 +126,13 @@ def fit(finder: Finder, generator: torch.Generator, steps: int, batch: int = 64)
     """Trains the finder in place and returns it.
 
     On all colour signals and on places from -0.4 to 1.4, with more noise than the world has.
+
+    Raises:
+        FloatingPointError: A step's loss is not finite.
     """
     optimizer = torch.optim.AdamW(finder.parameters(), 2e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps + 1)
-    for _ in range(steps):
+    for step in range(1, steps + 1):
         signal, noise, *places = torch.rand(4, batch, generator=generator, device=generator.device)
         properties = World(1.0).means(1.8 * torch.stack(places, 1) - 0.4)
         properties[:, :3] = 0.5 + signal[:, None] * (properties[:, :3] - 0.5)
@@ -135,7 +141,10 @@ def fit(finder: Finder, generator: torch.Generator, steps: int, batch: int = 64)
         normal = torch.randn(pictures.shape, generator=generator, device=generator.device)
         found = finder(pictures + MOST_NOISE * noise[:, None, None, None] * normal)
         truth = torch.cat([centre, properties[:, 3:]], 1)
-        functional.smooth_l1_loss(found, truth, beta=0.02).backward()
+        loss = functional.smooth_l1_loss(found, truth, beta=0.02)
+        if not loss.isfinite():
+            raise FloatingPointError(f"step {step} of the classifier: the loss is {loss.item()}")
+        loss.backward()
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)

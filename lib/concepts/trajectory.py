@@ -36,6 +36,18 @@ def first_passing(path, steps, level: float = LEARNED) -> np.ndarray:
     return np.where(reached.any(-2), passing, np.inf)
 
 
+def learnt(path, steps, level: float = LEARNED) -> np.ndarray:
+    """The evaluation from which on each concept is at `level` or above to the end: (..., T, 2) ->
+    (..., 2), a step; infinity where it is not at the end.
+
+    Raises:
+        ValueError: Steps and path do not fit each other.
+    """
+    path, steps = _checked(path, steps), np.asarray(steps, float)
+    stays = np.minimum.accumulate((path >= level)[..., ::-1, :], -2)[..., ::-1, :]
+    return np.where(stays, steps[:, None], np.inf).min(-2)
+
+
 def order(path, steps, level: float = LEARNED) -> np.ndarray:
     """Which concept comes first: 1 colour, -1 size, 0 both or neither; (..., T, 2) -> (...)."""
     color, size = np.moveaxis(first_passing(path, steps, level), -1, 0)
@@ -90,8 +102,10 @@ def decay(steps, speeds) -> dict[str, float]:
         `power_left`.
 
     Raises:
-        ValueError: Fewer than four speeds from the maximum on.
+        ValueError: Fewer than four speeds from the maximum on, or one that is not positive.
     """
+    if not (np.isfinite(speeds) & (np.asarray(speeds) > 0)).all():
+        raise ValueError(f"speeds must be finite and positive: {list(speeds)}")
     start = int(np.argmax(speeds))
     steps, logs = np.asarray(steps, float)[start:], np.log(np.asarray(speeds, float)[start:])
     if len(logs) < 4:
@@ -108,6 +122,9 @@ def _checked(path, steps=None) -> np.ndarray:
     path = np.asarray(path, float)
     if path.ndim < 2 or path.shape[-1] != 2:
         raise ValueError(f"a path has shape (..., T, 2), not {path.shape}")
+    if not np.isfinite(path).all():
+        bad = np.argwhere(~np.isfinite(path).all(-1))[0].tolist()
+        raise ValueError(f"a path must be finite: its place at {bad} is not")
     if steps is not None and np.shape(steps) != path.shape[-2:-1]:
         raise ValueError(
             f"a path of {path.shape[-2]} places needs as many steps: {np.shape(steps)}"

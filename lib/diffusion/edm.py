@@ -23,7 +23,8 @@ Score = Callable[..., Tensor]  # the same
 class Preconditioned(nn.Module):
     """A denoiser out of a raw network whose input and target have unit variance at every sigma.
 
-    D(x; sigma) = c_skip x + c_out F(c_in x, ln(sigma) / 4, conditions): equation 7 and Table 1.
+    D(x; sigma) = c_skip x + c_out F(c_in x, ln(sigma) / 4, conditions): equation 7 and Table 1,
+    :eq:`eq-preconditioning`.
     """
 
     def __init__(self, network: nn.Module, sigma_data: float = 0.5):
@@ -63,9 +64,9 @@ def loss(
     generator: torch.Generator,
     p_mean: float = -1.2,
     p_std: float = 1.2,
-    sigma_data: float = 0.5,
+    sigma_data: float | None = None,
 ) -> Tensor:
-    """The weighted denoising error of a batch; 1 for a network that always says 0.
+    """The weighted denoising error of a batch, :eq:`eq-edm-loss`; 1 for a network that says 0.
 
     ln(sigma) ~ N(p_mean, p_std^2), weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2:
     equation 2 and Table 1. The noise levels of one batch are stratified: one quantile each.
@@ -77,11 +78,19 @@ def loss(
         generator: Where the noise comes from, on x0's device.
         p_mean: Mean of ln(sigma).
         p_std: Standard deviation of ln(sigma).
-        sigma_data: As in `Preconditioned`.
+        sigma_data: As in `Preconditioned`; the denoiser's own where it has one, else 0.5.
 
     Returns:
         The mean over batch and elements, ().
+
+    Raises:
+        ValueError: sigma_data is not the denoiser's own: 1 would then not be what silence costs.
     """
+    own = getattr(denoiser, "sigma_data", None)
+    if sigma_data is None:
+        sigma_data = 0.5 if own is None else own
+    elif own is not None and own != sigma_data:
+        raise ValueError(f"the denoiser's sigma_data is {own}, not {sigma_data}")
     n = len(x0)
     uniform = torch.rand(n, generator=generator, device=x0.device, dtype=x0.dtype)
     quantile = (torch.arange(n, device=x0.device) + uniform) / n
@@ -97,6 +106,8 @@ def noise_levels(
     steps: int, sigma_min: float = 0.002, sigma_max: float = 80.0, rho: float = 7.0
 ) -> list[float]:
     """The levels of `steps` steps, from sigma_max down to sigma_min and then 0: equation 5.
+
+    :eq:`eq-noise-levels`.
 
     Raises:
         ValueError: Fewer than one step, or not 0 < sigma_min < sigma_max.
@@ -116,7 +127,8 @@ def path(
 ) -> Iterator[tuple[float, Tensor]]:
     """Walks the probability-flow ODE dx/dsigma = (x - D(x; sigma)) / sigma by Heun's method.
 
-    Algorithm 1 without churn: deterministic, 2 steps - 1 calls of the denoiser.
+    The equation is :eq:`eq-probability-flow`. Algorithm 1 without churn: deterministic,
+    2 steps - 1 calls of the denoiser.
 
     Args:
         denoiser: D.
@@ -148,9 +160,17 @@ def path(
 def sample(
     denoiser: Denoiser, noise: Tensor, conditions: Any = None, steps: int = 18, **levels: float
 ) -> Tensor:
-    """The end of `path`: samples (B, ...). Takes and refuses the same; same noise, same sample."""
+    """The end of `path`: samples (B, ...). Takes and refuses the same; same noise, same sample.
+
+    Raises:
+        ValueError: See `noise_levels`.
+        FloatingPointError: The samples are not finite, so that nothing can be measured on them.
+    """
     for _, x in path(denoiser, noise, conditions, steps, **levels):
         last = x
+    if not last.isfinite().all():
+        bad = (~last.reshape(len(last), -1).isfinite().all(1)).sum().item()
+        raise FloatingPointError(f"{bad} of {len(last)} samples are not finite after {steps} steps")
     return last
 
 
@@ -168,7 +188,10 @@ def score(denoiser: Denoiser) -> Score:
 
 
 def denoiser(score: Score) -> Denoiser:
-    """The denoiser that belongs to a score: x + sigma^2 s(x; sigma). The inverse of `score`."""
+    """The denoiser that belongs to a score: x + sigma^2 s(x; sigma). The inverse of `score`.
+
+    :eq:`eq-score-denoiser`.
+    """
 
     def function(x: Tensor, sigma: float | Tensor, conditions: Any = None) -> Tensor:
         return x + _levels(sigma, x) ** 2 * score(x, sigma, conditions)

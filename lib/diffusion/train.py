@@ -121,6 +121,8 @@ class Training:
 
         Raises:
             ValueError: The checkpoint is damaged, of another network or of another run.
+            FloatingPointError: A step's loss or gradient is not finite; the message names the step,
+                and neither weights nor averages nor checkpoints have it.
             OSError: A checkpoint could not be written; the last good one is still there.
         """
         if path is not None and Path(path).exists():
@@ -157,15 +159,29 @@ class Training:
                 loss = self._loss(model, pictures, conditions, generator)
             (loss / len(own)).backward()
             total += loss.detach() / len(own)
+        value = self._finite(total)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate(self.step)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self._average()
+        return value
+
+    def _finite(self, total: Tensor) -> float:
+        """The step's mean loss over all processes, where it and the gradient are finite."""
         if self.world > 1:
-            dist.all_reduce(total)
-        return total.item() / self.world
+            dist.all_reduce(total)  # of the gradient the last shard's backward pass has done so
+        gradients = [p.grad for p in self.denoiser.parameters() if p.grad is not None]
+        norm = torch.stack(torch._foreach_norm(gradients)).sum()
+        value, size = torch.stack([total / self.world, norm.to(total)]).tolist()
+        if not math.isfinite(value + size):
+            self.optimizer.zero_grad(set_to_none=True)
+            raise FloatingPointError(
+                f"step {self.step + 1}: the loss is {value:g} and its gradient's norm {size:g}; "
+                "nothing of this step was kept: lower the learning rate or look at its pictures"
+            )
+        return value
 
     def _loss(self, model: nn.Module, pictures: Tensor, conditions: Any, generator) -> Tensor:
         p_mean, p_std = self.settings.p_mean, self.settings.p_std

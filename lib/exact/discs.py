@@ -43,7 +43,13 @@ def draw(locations, mask, generator, size=32):
 
 
 def find(pictures, least=12):
-    """The centres of the bright spots of at least `least` pixels, B tensors (n, 2) in [0, 1]."""
+    """The centres of the bright spots of at least `least` pixels, B tensors (n, 2) in [0, 1].
+
+    Raises:
+        ValueError: pictures that are not finite: they would show nothing.
+    """
+    if not pictures.isfinite().all():
+        raise ValueError("pictures must be finite: what is not a number counts as dark")
     size = pictures.shape[-1]
     return [_spots(one.amax(0).numpy() > 0, least) / size for one in pictures]
 

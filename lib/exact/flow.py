@@ -29,6 +29,10 @@ def probability_flow(score, noise, sigmas, conditions=None):
 
     Returns:
         The path, (T, ...) with the shape of `noise` behind; its last entry is the sample.
+
+    Raises:
+        ValueError: the levels do not fall.
+        FloatingPointError: the path does not stay finite; the message names the level.
     """
     sigmas = torch.as_tensor(sigmas, dtype=torch.float64)
     if sigmas.ndim != 1 or len(sigmas) < 2 or (sigmas.diff() >= 0).any() or sigmas[-1] < 0:
@@ -41,4 +45,9 @@ def probability_flow(score, noise, sigmas, conditions=None):
             ahead = -following * score(x + step * slope, following, conditions)
             slope = (slope + ahead) / 2
         path.append(x + step * slope)
-    return torch.stack(path)
+    path = torch.stack(path)
+    lost = ~path.reshape(len(path), -1).isfinite().all(1)
+    if lost.any():
+        level = sigmas[int(lost.int().argmax())].item()
+        raise FloatingPointError(f"the path is not finite at noise level {level:g}")
+    return path

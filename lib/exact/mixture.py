@@ -52,7 +52,7 @@ class GaussianMixture:
         return within + torch.einsum("k,kd,ke->de", self.weights, spread, spread)
 
     def log_prob(self, x, sigma):
-        """The log-density of the noised mixture at `x`, (...,), by log-sum-exp."""
+        """The log-density of the noised mixture at `x`, (...,), by log-sum-exp. :eq:`eq-noising`"""
         return torch.logsumexp(self._log_joint(*self._along_axes(x, sigma)), -1)
 
     def responsibilities(self, x, sigma):
@@ -71,7 +71,7 @@ class GaussianMixture:
         return self._back(share[..., None] * (-along / variances))
 
     def posterior_mean(self, x, sigma):
-        r"""$E[x_0 | x]$, (..., d), component by component: first-order Tweedie.
+        r"""$E[x_0 | x]$, (..., d), component by component: :eq:`eq-denoiser`.
 
         Equal to $x + \sigma^2 s(x)$, without its cancellation at low noise.
         """

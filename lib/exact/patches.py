@@ -210,6 +210,8 @@ def tally(found, locations, mask, tolerance=1 / 20):
         asked; `blind`, the same against what the other pictures were asked, on average; `extras`,
         objects that match none.
     """
+    if not all(seen.isfinite().all() for seen in (*found, locations)):
+        raise ValueError("places found and asked for must be finite: others would match nothing")
     if len(found) < 2:
         raise ValueError("the blind baseline needs at least two pictures")
     asked = [place[there] for place, there in zip(locations, mask, strict=True)]

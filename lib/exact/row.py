@@ -97,7 +97,12 @@ class Row:
         Returns:
             Two (...,) for rows `x` (..., pixels): hits in 0..1, and lit pixels outside every asked
             object over the width.
+
+        Raises:
+            ValueError: rows that are not finite, or a place that holds no object.
         """
+        if not torch.as_tensor(x).isfinite().all():
+            raise ValueError("rows must be finite: a pixel that is not a number counts as dark")
         asked = torch.zeros(len(conditions), self.pixels, dtype=torch.bool)
         for row, place in zip(asked, conditions, strict=True):
             start = self._place(place) - self.width // 2

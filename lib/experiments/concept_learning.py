@@ -36,7 +36,7 @@ SAVE_EVERY = 500  # steps
 FILM = 4  # pictures of the held-out composition that are kept of each evaluation
 SHOWN = 0.25  # least share of readable pictures, from which on a path counts
 SUMMARY = ("place", "spread", "share", "both")
-ROWS = ("order", "bend", "swing", "speed", "prediction")  # of the ledger, after `concept.`
+ROWS = ("order", "learnt", "bend", "swing", "speed", "prediction")  # of the ledger: `concept.`
 SIGNALS = tuple(round(0.1 * k, 1) for k in range(1, 9))
 WEAK, STRONG = SIGNALS[:3], SIGNALS[-3:]
 BASE = tuple(f"signal{signal:g}" for signal in SIGNALS)  # names of the settings
@@ -528,11 +528,12 @@ def by_seed(stored: dict[str, list[dict]]) -> dict[int, list[dict]]:
 def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
     """What the ledger's rows are decided by, one number a seed, with averaged weights.
 
-    `concept.order`: of the weak signals (`WEAK`) the share that learns size first, of the strong
-    ones the share that learns colour first, whichever is less. `concept.bend`: mean over signals of
-    the size of the bend. `concept.swing`: share of signals that swing. `concept.speed`: share at
-    which an exponential leaves less than a power law. `concept.prediction`: SIM's error over that
-    of its better rival, line or exponentials.
+    `concept.order`: 1 if at all weak signals (`WEAK`) size is the first that is learnt for good and
+    at all strong ones colour. `concept.learnt`: at which share of these both are. `concept.bend`:
+    their mean bend, to size at the weak ones, to colour at the strong. `concept.swing`: share of
+    signals that swing, and by more than the trained compositions of the same run.
+    `concept.speed`: share at which an exponential leaves less than a power law.
+    `concept.prediction`: SIM's error over that of its better rival, line or exponentials.
 
     Args:
         seeds: Of `by_seed`.
@@ -540,20 +541,29 @@ def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
     samples: dict[str, list[float]] = {f"concept.{name}": [] for name in ROWS}
     for runs in seeds.values():
         found = [measured(run_) for run_ in runs]
-        order = np.array([f["order"] for f in found])
-        weak, strong = np.isin(SIGNALS, WEAK), np.isin(SIGNALS, STRONG)
+        first = np.isin(SIGNALS, STRONG) * 1 - np.isin(SIGNALS, WEAK)  # colour 1, size -1
+        told = first != 0
+        when = np.array([_learnt(run_) for run_ in runs])
+        order = np.sign(when[:, 1] - when[:, 0], where=told, out=np.zeros(len(told)))
         decays = [f["decay"] for f in found]
         errors = foretold(runs, fits(runs))["errors"]
         values = (
-            min((order[weak] == -1).mean(), (order[strong] == 1).mean()),
-            np.mean([abs(f["bend"]) for f in found]),
-            np.mean([f["swings"] for f in found]),
+            (order == first)[told].all(),
+            np.isfinite(when[told]).all(1).mean(),
+            np.mean(np.array([f["bend"] for f in found])[told] * first[told]),
+            np.mean([f["swings"] and f["swing"] > max(f["others_rise"]) for f in found]),
             np.mean([d["exponential_left"] < d["power_left"] for d in decays]),
             errors["sim"] / min(errors["line"], errors["exponentials"]),
         )
         for name, value in zip(ROWS, values, strict=True):
             samples[f"concept.{name}"].append(float(value))
     return samples
+
+
+def _learnt(run_: dict) -> np.ndarray:
+    """The steps from which on each concept of the held-out composition is learnt, (2,)."""
+    steps, places = path(run_)
+    return trajectory.learnt(places[:, -1], steps)
 
 
 def train_classifier(path: Path = classifier.WEIGHTS, steps: int = 3000) -> None:

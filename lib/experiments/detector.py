@@ -69,6 +69,10 @@ def train(settings: dict, path: Path) -> tuple[Detector, float]:
 
     Returns:
         The network and the seconds it took, over all restarts.
+
+    Raises:
+        ValueError: The state is damaged, or of other settings.
+        FloatingPointError: A step's loss is not finite; the state before it is there.
     """
     network = initialise(Detector(), generator(settings["seed"])).to(device())
     network = network.to(memory_format=torch.channels_last)
@@ -79,6 +83,8 @@ def train(settings: dict, path: Path) -> tuple[Detector, float]:
         start = time.perf_counter()
         pictures, truth = batch(settings["batch"], stream(settings["seed"], step, 0, device()))
         value = loss(network(pictures.contiguous(memory_format=torch.channels_last)), truth)
+        if not value.isfinite():
+            raise FloatingPointError(f"step {step + 1} of the detector: loss {value.item()}")
         value.backward()
         for group in optimizer.param_groups:
             group["lr"] = rate(step, settings["steps"])

@@ -363,9 +363,15 @@ def swings(row: dict, threshold: float = 0.01) -> np.ndarray:
     """Whether each run of a row of measurements swings by more than `threshold`: bool (K,).
 
     As `lib.sim.curves.swings` with `noisy`.
+
+    Raises:
+        ValueError: a measurement is not finite: it would count as a run that does not swing.
     """
-    swing = np.array(row["swing"])
-    return (swing > threshold) & (swing > 3 * np.array(row["jitter"]))
+    swing, jitter = (np.array(row[name], float) for name in ("swing", "jitter"))
+    if not np.isfinite(swing + jitter).all():
+        run = int(np.flatnonzero(~np.isfinite(swing + jitter))[0])
+        raise ValueError(f"swing or jitter of run {run} is not finite: train it anew")
+    return (swing > threshold) & (swing > 3 * jitter)
 
 
 def claimed(folder: Path | None = None) -> dict[str, np.ndarray]:
@@ -384,9 +390,9 @@ def claimed(folder: Path | None = None) -> dict[str, np.ndarray]:
         return swings(rows[more]).astype(int) - swings(rows[less])
 
     def agreement(name):
-        return np.concatenate(
-            [swings(row) == (np.array(row["theory"]) > 0.01) for row in runs(name)]
-        )
+        """Of each seed, whose runs share a start: in which share of settings both agree."""
+        agree = [swings(row) == (np.array(row["theory"]) > 0.01) for row in runs(name)]
+        return np.mean(agree, 0)
 
     study = read("four_layers_d2", folder)
     plane, published = study["runs"][0], study["published"][0]
@@ -408,7 +414,7 @@ def claimed(folder: Path | None = None) -> dict[str, np.ndarray]:
     for network in ("one_layer", "two_linear_layers", "two_relu_layers"):
         weak, _, strong = runs(f"order_by_mu_{network}")
         by_mu = [in_order(weak["learnt"], (1, 0)), in_order(strong["learnt"], (0, 1))]
-        found[f"mlp.order.mu.{network}"] = np.concatenate(by_mu)
+        found[f"mlp.order.mu.{network}"] = np.mean(by_mu, 0)  # a seed's two runs share a start
         varied = runs(f"order_by_sigma_{network}")[-1]
         found[f"mlp.order.sigma.{network}"] = in_order(varied["learnt"], (0, 1))
     singles = (0, 1, 3, 7)  # the corners 0001, 0010, 0100 and 1000: the strongest concept first

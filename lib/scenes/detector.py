@@ -107,12 +107,16 @@ def detect(network: Detector, pictures: Tensor, threshold: float = MEASURE.thres
         any picture.
 
     Raises:
-        ValueError: The pictures have another shape.
+        ValueError: The pictures have another shape, or are not finite: in those nothing would be
+            found.
     """
     if pictures.ndim != 4 or pictures.shape[1] != 3 or pictures.shape[2] != pictures.shape[3]:
         raise ValueError(f"pictures must be (B, 3, S, S), got {tuple(pictures.shape)}")
     if pictures.shape[3] % SIZE or pictures.shape[3] == 0:
         raise ValueError(f"a picture's size must be a multiple of {SIZE}: {pictures.shape[3]}")
+    if not pictures.isfinite().all():
+        bad = (~pictures.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
+        raise ValueError(f"pictures are not finite: {len(bad)} of {len(pictures)}, first {bad[0]}")
     output = network(F.adaptive_avg_pool2d(pictures, SIZE))
     heat, way = output[:, 0].sigmoid(), output[:, 1:]
     peak = heat == F.max_pool2d(heat[:, None], 3, 1, 1)[:, 0]

@@ -10,6 +10,7 @@ is 0 for drawing without looking and 1 for drawing as well as a real picture. In
 percentile bootstraps over seeds, and over pictures within each.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,7 +60,13 @@ def pairs(
 
     Returns:
         Which of the found, which of the asked, and how far apart: (H,) each, H <= min(M, K).
+
+    Raises:
+        ValueError: A place is not finite: it would match nothing.
     """
+    for name, places in (("found", found), ("asked for", asked)):
+        if not places.isfinite().all():
+            raise ValueError(f"a place {name} is not finite: {places.tolist()}")
     distance = torch.cdist(found.double().cpu(), asked.double().cpu())
     # One match weighs more than any sum of distances, so as many are made as can be.
     cost = torch.where(distance <= radius, distance, 1e3)
@@ -92,7 +99,7 @@ def scored(
 
     Raises:
         ValueError: The batches differ in length or hold fewer than two pictures, the requests
-            differ in K, or a place asked for is outside the picture.
+            differ in K, a place asked for is outside the picture, or a place is not finite.
     """
     place, mask = asked
     if not len(place) == len(found[0]) == len(real[0]) or len(place) < 2:
@@ -130,7 +137,8 @@ def summary(seeds: Sequence[dict], generator: torch.Generator) -> dict:
         widths. For K = 0 all but `count`, `extras` and `exact` are None.
 
     Raises:
-        ValueError: Different K, or real pictures hit no more than blind ones.
+        ValueError: Different K, numbers that are not finite, or real pictures hit no more than
+            blind ones.
     """
     count = seeds[0]["count"]
     if any(seed["count"] != count for seed in seeds):
@@ -156,7 +164,11 @@ def summary(seeds: Sequence[dict], generator: torch.Generator) -> dict:
 
 def _numbers(seeds: Sequence[dict], *names: str) -> Tensor:
     """Raw numbers (names, seeds, n)."""
-    return torch.tensor([[seed[name] for seed in seeds] for name in names], dtype=torch.float64)
+    numbers = torch.tensor([[seed[name] for seed in seeds] for name in names], dtype=torch.float64)
+    for name, each in zip(names, numbers, strict=True):
+        if not each.isfinite().all():
+            raise ValueError(f"{name} of K = {seeds[0]['count']} are not finite in some pictures")
+    return numbers
 
 
 def _skill(numbers: Tensor) -> Tensor:
@@ -208,7 +220,12 @@ def k_max(lows: dict[int, float], level: float = MEASURE.levels[0]) -> int:
 
     Returns:
         The largest of these K such that it and all smaller ones reach the level; 0 if none does.
+
+    Raises:
+        ValueError: A bound is not finite.
     """
+    if not all(map(math.isfinite, lows.values())):
+        raise ValueError(f"bounds of skill must be finite: {lows}")
     reached = 0
     for count, low in sorted(lows.items()):
         if not low >= level:

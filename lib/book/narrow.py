@@ -1,0 +1,165 @@
+"""A figure as it fits a phone: its panels below each other, its text no smaller than it reads well.
+
+The figure is laid out a second time at the width of a phone. Plots get the full width; small
+pictures without scales stay side by side as long as they fit. Nothing is drawn anew: the artists
+are the same, so what moves in a player moves in both.
+"""
+
+import math
+import textwrap
+import warnings
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Text
+
+WIDTH = 3.6  # inches; 346 CSS pixels, what a phone of 390 leaves beside its margins
+TEXT = 8.4  # points: 11.2 CSS pixels
+_TILE = 0.85  # inches: the least width of a picture beside others
+_HANDLE = 60  # points beside the text of a legend: its handle, and the panel's scale
+_LEGEND = 0.55  # of a panel's width or height: a larger legend goes below it
+
+
+def fits(figure: Figure) -> bool:
+    """Whether the figure fits a phone as it is."""
+    small = min((text.get_fontsize() for text in _texts(figure)), default=TEXT)
+    return figure.get_figwidth() <= WIDTH and small >= TEXT
+
+
+def relayout(figure: Figure) -> None:
+    """Lays the figure out for a phone, in place.
+
+    Args:
+        figure: of axes on one grid; one with other axes keeps its arrangement and is only made
+            narrower.
+    """
+    panels = _panels(figure)
+    height = figure.get_figheight()
+    if panels:
+        columns, heights = _arranged(panels, height)
+        if columns < _columns(panels):
+            for axes in panels:
+                _with_scales(axes, panels)
+        grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
+        for k, axes in enumerate(panels):
+            axes.set_subplotspec(grid[k // columns, k % columns])
+        height = sum(heights)
+    figure.set_size_inches(WIDTH, height)
+    for text in _texts(figure):
+        text.set_fontsize(max(text.get_fontsize(), TEXT))
+        if text.axes is None or text in _headings(text.axes):
+            text.set_wrap(True)
+    legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    for legend in legends:  # first the panels, then whether a legend has room in its own
+        legend.set_in_layout(False)
+        for text in legend.get_texts():
+            letters = int((WIDTH * 72 - _HANDLE) / (0.62 * text.get_fontsize()))
+            text.set_text(textwrap.fill(text.get_text(), letters))
+    on_grid = any(axes.get_subplotspec() for axes in figure.axes)
+    figure.set_layout_engine("constrained" if on_grid else "none")
+    _lay_out(figure)
+    for legend in legends:
+        _below(legend)
+    _lay_out(figure)
+
+
+def _lay_out(figure: Figure) -> None:
+    """Lets the layout settle, in a taller figure where there is no room in this one."""
+    for _ in range(4):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            figure.draw_without_rendering()
+        if not said:
+            return
+        figure.set_size_inches(WIDTH, 1.3 * figure.get_figheight())
+
+
+def _panels(figure: Figure) -> list[Axes]:
+    """The axes in reading order, without colour bars; none if they lie on several grids."""
+    panels = [axes for axes in figure.axes if not hasattr(axes, "_colorbar")]
+    specs = [axes.get_subplotspec() for axes in panels]
+    if figure.subfigs or not specs or None in specs:
+        return []
+    if len({id(spec.get_gridspec()) for spec in specs}) > 1:
+        return []
+    starts = {a: (s.rowspan.start, s.colspan.start) for a, s in zip(panels, specs, strict=True)}
+    return sorted((axes for axes in panels if axes.get_visible()), key=starts.get)
+
+
+def _columns(panels: list[Axes]) -> int:
+    """How many panels stand side by side."""
+    return max(axes.get_subplotspec().colspan.stop for axes in panels)
+
+
+def _arranged(panels: list[Axes], height: float) -> tuple[int, list[float]]:
+    """How many columns a phone shows, and the height of each row in inches."""
+    before = _columns(panels)
+    rows = max(axes.get_subplotspec().rowspan.stop for axes in panels)
+    if all(_is_tile(axes) for axes in panels):
+        across = panels[0].figure.get_figwidth() / before
+        columns = min(before, max(1, int(WIDTH / max(_TILE, _widest_title(panels)))))
+        while before % columns and columns > 2:  # equal rows, so that a grid stays one
+            columns -= 1
+        scale = min(1.0, WIDTH / columns / across) if columns > 1 else 1.0
+        return columns, [height / rows * scale] * math.ceil(len(panels) / columns)
+    return 1, [_height(axes, height / rows) for axes in panels]
+
+
+def _widest_title(panels: list[Axes]) -> float:
+    """The width in inches that the panels' titles need."""
+    titles = [text for axes in panels for text in _headings(axes) if text.get_text()]
+    sizes = [t.get_window_extent().width * max(1, TEXT / t.get_fontsize()) for t in titles]
+    return max(sizes, default=0) / panels[0].figure.dpi + 0.1
+
+
+def _height(axes: Axes, before: float) -> float:
+    """The height of a panel that has the width to itself."""
+    spec = axes.get_subplotspec()
+    before *= len(spec.rowspan)
+    if axes.get_aspect() == "auto":
+        return min(before, 3.2) if len(axes.get_yticks()) < 12 else before
+    x0, x1 = axes.get_xlim()
+    y0, y1 = axes.get_ylim()
+    shape = abs(y1 - y0) / abs(x1 - x0) * float(axes.get_aspect())
+    return min(max(before, 1.0), 0.8 * WIDTH * shape + 0.6)
+
+
+def _is_tile(axes: Axes) -> bool:
+    """Whether a panel is a picture without scales."""
+    bare = not len(axes.get_xticks()) and not len(axes.get_yticks())
+    return bare or not axes.axison
+
+
+def _with_scales(axes: Axes, panels: list[Axes]) -> None:
+    """Gives a panel the scales and names that it shares with those beside and below it."""
+    for name, shared, tick in (
+        ("x", axes.get_shared_x_axes(), "labelbottom"),
+        ("y", axes.get_shared_y_axes(), "labelleft"),
+    ):
+        others = [other for other in shared.get_siblings(axes) if other in panels]
+        if len(others) > 1:
+            named = [getattr(other, f"get_{name}label")() for other in others]
+            getattr(axes, f"set_{name}label")(next(filter(None, named), ""))
+            axes.tick_params(**{tick: True})
+
+
+def _texts(figure: Figure) -> list:
+    """Every text that the figure shows."""
+    figure.draw_without_rendering()  # labels of ticks exist once drawn
+    return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+
+
+def _headings(axes: Axes) -> list:
+    return [axes.title, axes._left_title, axes._right_title, axes.xaxis.label]
+
+
+def _below(legend: Legend) -> None:
+    """Puts a legend that would cover much of its panel below it."""
+    box, panel = legend.get_window_extent(), legend.axes.get_window_extent()
+    if box.width <= _LEGEND * panel.width and box.height <= _LEGEND * panel.height:
+        return
+    under = legend.axes.get_tightbbox().y0 - panel.y0  # below the scale and its name
+    legend.set_loc("upper left")
+    legend.set_bbox_to_anchor((0, under / panel.height), legend.axes.transAxes)
+    legend.set_in_layout(True)

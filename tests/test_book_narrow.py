@@ -1,0 +1,108 @@
+"""A figure as a phone shows it fits, and its text can be read."""
+
+import itertools
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from lib.book import figures, narrow, player
+
+
+@pytest.fixture(autouse=True)
+def style():
+    figures.use_style()
+    yield
+    plt.close("all")
+
+
+def inside(figure) -> bool:
+    """Whether all that is drawn lies within the figure, to two points."""
+    box = figure.get_tightbbox().padded(-2 / 72)
+    return box.x0 >= 0 and box.x1 <= figure.get_figwidth() and box.y0 >= 0
+
+
+def test_plots_stand_below_each_other_with_the_scales_they_shared():
+    fig, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True)
+    for k, ax in enumerate(axes):
+        ax.plot([0, k + 1], label="a line")
+        ax.legend(fontsize=7)
+    axes[0].set_ylabel("error")
+    narrow.relayout(fig)
+    boxes = [ax.get_window_extent() for ax in axes]
+    assert all(above.y0 > below.y1 for above, below in itertools.pairwise(boxes))
+    assert {ax.get_ylabel() for ax in axes} == {"error"}
+    assert all(ax.yaxis.get_tick_params()["labelleft"] for ax in axes)
+    assert fig.get_figwidth() == narrow.WIDTH
+    assert min(text.get_fontsize() for text in axes[0].get_legend().get_texts()) >= narrow.TEXT
+    assert inside(fig)
+
+
+def test_a_name_is_not_lent_to_a_panel_with_another_scale():
+    fig, (one, two) = plt.subplots(1, 2, figsize=(9, 3))
+    one.set_ylabel("error")
+    narrow.relayout(fig)
+    assert two.get_ylabel() == ""
+
+
+def test_pictures_stay_side_by_side_where_their_titles_let_them():
+    for title, columns in (("a", 4), ("a title that needs its room", 1)):
+        fig, axes = plt.subplots(1, 4, figsize=(8, 2))
+        for ax in axes:
+            ax.imshow(np.eye(3))
+            ax.set(xticks=[], yticks=[], title=title)
+        narrow.relayout(fig)
+        assert len({round(ax.get_position().x0, 2) for ax in axes}) == columns
+        assert inside(fig)
+
+
+def test_a_wide_legend_goes_below_and_a_long_title_over_two_lines():
+    fig, ax = plt.subplots(figsize=(7, 3))
+    ax.plot([0, 1], label="a label that takes most of the width of a telephone")
+    ax.legend()
+    ax.set(xlabel="time", title="a title that is longer than any telephone is wide, by far")
+    narrow.relayout(fig)
+    assert ax.get_legend().get_window_extent().y1 <= ax.get_window_extent().y0
+    assert ax._left_title.get_window_extent().height > 2 * ax._left_title.get_fontsize()
+    assert inside(fig)
+
+
+def test_a_small_figure_is_left_alone_and_axes_of_no_grid_keep_their_place():
+    small, ax = plt.subplots(figsize=(3, 2))
+    ax.set_title("a", fontsize=10)
+    assert narrow.fits(small)
+    free = plt.figure(figsize=(7, 3), layout="none")
+    free.add_axes([0.1, 0.1, 0.8, 0.8])
+    narrow.relayout(free)
+    assert free.get_figwidth() == narrow.WIDTH
+
+
+def test_both_pictures_share_their_glyphs_and_no_identifier():
+    fig, ax = plt.subplots(figsize=(7, 3))
+    ax.set_title("glyphs")
+    text = figures.pair(fig)
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', text)) <= set(ids)
+    assert text.count('<path id="') < 1.5 * text.split("book-narrow")[0].count('<path id="')
+
+
+def test_a_mark_lies_on_the_axes_of_both_pictures(monkeypatch):
+    """The line that the first state draws goes through the same points as the moved one."""
+    kept = []
+    monkeypatch.setattr(player, "_put", lambda picture, spec, caption: kept.append((picture, spec)))
+    fig, (ax, _) = plt.subplots(1, 2, figsize=(8, 3))
+    ax.set_yscale("log")
+    (line,) = ax.plot([1.0], [1.0])
+    x, y = np.array([[1.0, 2, 3], [2, 3, 4]]), np.array([[1.0, 10, 50], [3, 4, 90]])
+    player.show(fig, {"k": [0, 1]}, [player.Line(line, x, y)], alt="k {k}")
+    picture, spec = kept[0]
+    paths = [
+        np.array(re.findall(r"-?[\d.]+", re.search(r' d="([^"]+)"', group)[1]), float)
+        for group in re.findall(r'<g id="[^"]*mark-0">.*?</g>', picture, re.S)
+    ]
+    assert len(paths) == 2
+    wide, phone = (path.reshape(-1, 2) for path in paths)
+    ax_, bx, ay, by = spec["marks"][0]["narrow"]
+    assert np.abs(wide * [ax_, ay] + [bx, by] - phone).max() < 0.05

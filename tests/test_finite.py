@@ -1,0 +1,171 @@
+"""A failure is no measurement: what is not finite raises, by name, wherever something is measured.
+
+Each of these once went through as a number, and often as the best one: NaN compares as false, so
+that it lies outside nothing, matches nothing and exceeds nothing.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lib.concepts import classifier, trajectory
+from lib.diffusion import edm
+from lib.diffusion.train import Settings, Training
+from lib.exact import discs, patches, row
+from lib.exact.flow import probability_flow
+from lib.experiments import detector as detector_training
+from lib.experiments import nonlinear_sim
+from lib.locality import outside_share
+from lib.scenes import detector, measure
+from tests.test_diffusion_train import batch, denoiser, weights
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+def test_maps_of_locality(bad):
+    inside = torch.tensor([True, False])
+    for place in (0, 1):
+        maps = torch.ones(2)
+        maps[place] = bad
+        with pytest.raises(ValueError, match="maps are not finite: 1 of 2"):
+            outside_share(maps, inside)
+
+
+@pytest.mark.parametrize("bad", [NAN, INF])
+def test_pictures_in_which_objects_are_looked_for(bad):
+    pictures = torch.zeros(3, 3, 32, 32)
+    pictures[1, 0, 5, 5] = bad
+    with pytest.raises(ValueError, match="not finite: 1 of 3, first 1"):
+        detector.detect(detector.Detector(), pictures)
+    with pytest.raises(ValueError, match="not finite: 1 of 3, first 1"):
+        classifier.read(classifier.Finder(), pictures)
+    with pytest.raises(ValueError, match="finite"):
+        discs.find(pictures)
+
+
+def places(*values):
+    """Two pictures, one place each."""
+    return torch.tensor(values).reshape(2, 1, 2), torch.ones(2, 1, dtype=torch.bool)
+
+
+GOOD, BAD = places(0.1, 0.2, 0.3, 0.4), places(0.1, 0.2, NAN, 0.4)
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_places_that_are_scored(which):
+    found_asked_real = [BAD if k == which else GOOD for k in range(3)]
+    with pytest.raises(ValueError, match=r"not finite|outside the picture"):
+        measure.scored(*found_asked_real)
+
+
+def test_a_place_that_is_masked_is_none():
+    """Detections come padded; what stands in a slot without an object does not matter."""
+    found = BAD[0], torch.tensor([[True], [False]])
+    assert measure.scored(found, GOOD, GOOD)["found"] == [1, 0]
+
+
+def test_places_that_are_tallied():
+    for found, asked in ((BAD, GOOD), (GOOD, BAD)):
+        with pytest.raises(ValueError, match="must be finite"):
+            patches.tally(list(found[0]), *asked)
+
+
+@pytest.mark.parametrize("name", ["hits", "blind", "ceiling", "found", "error"])
+def test_numbers_that_are_summed_up(name):
+    seeds = [measure.scored(GOOD, GOOD, GOOD) for _ in range(2)]
+    measure.summary(seeds, torch.Generator())
+    seeds[1][name][0] = NAN
+    with pytest.raises(ValueError, match=f"{name} of K = 1 are not finite"):
+        measure.summary(seeds, torch.Generator())
+
+
+def test_bounds_of_what_a_network_composes():
+    assert measure.k_max({1: 0.9, 2: 0.85, 3: 0.1}) == 2
+    with pytest.raises(ValueError, match="must be finite"):
+        measure.k_max({1: 0.9, 2: NAN})
+
+
+@pytest.mark.parametrize("bad", [NAN, INF])
+def test_training_stops_at_the_step_and_keeps_nothing_of_it(bad, tmp_path):
+    calls = []
+
+    def spoilt(generator):
+        calls.append(0)
+        pictures, conditions = batch(generator)
+        return (pictures * bad if len(calls) == 4 else pictures), conditions
+
+    training = Training(denoiser(), spoilt, Settings(6, precision="float32"))
+    run = training.run(tmp_path / "state", save_every=1)
+    assert [next(run)["step"] for _ in range(3)] == [1, 2, 3]
+    before = weights(training.denoiser).clone(), weights(training.averaged).clone()
+    with pytest.raises(FloatingPointError, match="step 4: the loss is"):
+        next(run)
+    assert training.step == 3
+    assert torch.equal(weights(training.denoiser), before[0])
+    assert torch.equal(weights(training.averaged), before[1])
+    # Whoever mends the data goes on from the step before.
+    again = Training(denoiser(1), batch, Settings(6, precision="float32"))
+    assert [r["step"] for r in again.run(tmp_path / "state")] == [4, 5, 6]
+    assert weights(again.averaged).isfinite().all()
+
+
+def test_a_gradient_that_overflows_stops_training_too(monkeypatch):
+    training = Training(denoiser(), batch, Settings(6, precision="float32"))
+    next(training.run())
+    before = weights(training.denoiser).clone()
+    parameter = next(training.denoiser.parameters())
+    parameter.register_hook(lambda gradient: gradient * INF)
+    with pytest.raises(FloatingPointError, match=r"step 2: the loss is [\d.]+ and its gradient"):
+        next(training.run())
+    assert torch.equal(weights(training.denoiser), before)
+
+
+def test_samples_and_flows():
+    noise = torch.randn(4, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def lost(x, sigma, conditions=None):
+        return torch.where(torch.arange(len(x))[:, None] == 1, x * NAN, x)
+
+    with pytest.raises(FloatingPointError, match="1 of 4 samples are not finite after 5 steps"):
+        edm.sample(lost, noise, steps=5)
+    with pytest.raises(FloatingPointError, match="not finite at noise level 1"):
+        probability_flow(lambda x, s, c: x * (NAN if s <= 1 else 1), noise, [3.0, 2.0, 1.0, 0.5])
+
+
+def test_rows_in_which_objects_are_counted():
+    x = torch.ones(2, 16)
+    x[1, 3] = NAN
+    with pytest.raises(ValueError, match="must be finite"):
+        row.Row(16).hits(x, (2,))
+
+
+def test_paths_through_concept_space():
+    path = np.zeros((5, 2))
+    path[3, 1] = NAN
+    for reads in (trajectory.error, trajectory.bend, trajectory.retreat):
+        with pytest.raises(ValueError, match=r"its place at \[3\] is not"):
+            reads(path)
+    with pytest.raises(ValueError, match=r"its place at \[3\] is not"):
+        trajectory.order(path, np.arange(5))
+    with pytest.raises(ValueError, match="finite and positive"):
+        trajectory.decay(np.arange(1, 7), [6, 5, 4, 3, NAN, 1])
+
+
+def test_a_run_whose_swing_is_no_number_is_not_one_that_does_not_swing():
+    good = {"swing": [0.5, 0.0], "jitter": [0.0, 0.0]}
+    assert nonlinear_sim.swings(good).tolist() == [True, False]
+    for name in good:
+        with pytest.raises(ValueError, match="run 1 is not finite"):
+            nonlinear_sim.swings(good | {name: [0.1, NAN]})
+
+
+def test_training_of_what_looks_at_pictures(tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier, "render", lambda *a: torch.full((2, 3, 32, 32), NAN))
+    with pytest.raises(FloatingPointError, match="step 1 of the classifier"):
+        classifier.fit(classifier.Finder(), torch.Generator(), 3, batch=2)
+    monkeypatch.setattr(detector_training, "loss", lambda *a: torch.tensor(NAN))
+    with pytest.raises(FloatingPointError, match="step 1 of the detector"):
+        detector_training.train({"steps": 1, "batch": 2, "seed": 0}, tmp_path / "state")

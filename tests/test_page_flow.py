@@ -1,0 +1,385 @@
+"""The flow to drag: its numbers are the library's, and it follows pointer, keys and touch."""
+
+import json
+import math
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+
+from lib.book import figures
+from lib.page import drag_flow, surface
+from lib.sim import SIMTask, linear, ood_loss, phase, two_layer
+from lib.sim.curves import swing
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The first state of the flow as HTML."""
+    outputs = []
+    monkeypatch.setattr(surface, "display", lambda html: outputs.append(html.data))
+    figures.use_style()
+    drag_flow.show()
+    yield outputs[0]
+    plt.close("all")
+
+
+@pytest.fixture
+def kernel(browser):
+    """A page in which the mathematics of a module can be called."""
+    page = browser.new_page()
+    page.add_script_tag(content=surface.script("drag_flow"))
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def mounted(shown, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.set_content(f"<html lang=en><title>A flow</title><body>{shown}</body></html>")
+    yield page
+    assert not page.faults
+    page.close()
+
+
+def starts(n: int):
+    """Random tasks and starts, rows of one direction and opposite ones among them."""
+    rng = np.random.default_rng(0)
+    w = 10 ** rng.uniform(-4, -0.3, (n, 2))
+    c = np.concatenate([[1, -1, 0], rng.uniform(-1, 1, n - 3)])
+    mu, sigma = rng.uniform(0.3, 4, (n, 2)), rng.uniform(0, 2, (n, 2))
+    return w, c, mu, sigma
+
+
+@pytest.mark.site
+def test_the_flow_in_the_browser_is_the_librarys(kernel):
+    w, c, mu, sigma = starts(40)
+    times = drag_flow.TIMES.tolist()
+    code = """([w, c, a, times]) => w.map((v, k) => {
+        const { w11, w12, w22 } = two_layer_js.flow(two_layer_js.rows(...v, c[k]), a[k], times);
+        return [w11, w12, w22].map((x) => [...x]);
+    })"""
+    tasks = [SIMTask(mu=m, sigma=s) for m, s in zip(mu, sigma, strict=True)]
+    a = torch.stack([task.a for task in tasks])
+    found = kernel.evaluate(code, [w.tolist(), c.tolist(), a.tolist(), times])
+    found = torch.tensor(found, dtype=torch.float64)
+    found = found[:, [0, 1, 1, 2]].unflatten(1, (2, 2)).movedim(-1, 1)  # (n, T, 2, 2)
+    cross = torch.as_tensor(c * np.sqrt(w.prod(1)))
+    w0 = torch.diag_embed(torch.as_tensor(w))
+    w0[:, 0, 1] = w0[:, 1, 0] = cross
+    exact = two_layer.flow(w0, a, times)
+    error = torch.linalg.matrix_norm(found - exact) / torch.linalg.matrix_norm(exact)
+    assert error.max() < 1e-6
+
+
+@pytest.mark.site
+def test_losses_swings_and_the_border_are_the_librarys(kernel):
+    code = """([mu, sigma, times]) => {
+        const { flow, rows, answer, swing, rates, criticalCorrelation } = two_layer_js;
+        const { loss } = answer(flow(rows(0.01, 0.01, 0.9), rates(mu, sigma), times), mu);
+        const border = [0.1, 0.25, 0.5].map((r) => criticalCorrelation(0.01, 0.01, r));
+        return { loss: [...loss], swing: swing(loss), border };
+    }"""
+    task = SIMTask(mu=(3.0, 1.0), sigma=(0.2, 0.1))
+    found = kernel.evaluate(code, [task.mu, task.sigma, drag_flow.TIMES.tolist()])
+    w = two_layer.flow(two_layer.correlated(0.01, 0.9), task.a, drag_flow.TIMES)
+    loss = ood_loss(w, task)
+    assert np.linalg.norm(found["loss"] - loss.numpy()) < 1e-6 * loss.norm()
+    assert found["swing"] == pytest.approx(swing(loss).item(), abs=1e-6)
+    border = phase.critical_correlation(0.01, torch.tensor([0.1, 0.25, 0.5]), 0.01)
+    assert found["border"] == pytest.approx(border.tolist(), abs=0.006)  # 8 halvings
+
+
+@pytest.mark.site
+def test_one_layer_in_the_browser_is_the_librarys(kernel):
+    code = """([w, a, mu, times]) => {
+        const { x, y } = linear_js.output(w, a, mu, times);
+        return [[...x], [...y]];
+    }"""
+    task, w0 = SIMTask(mu=(2.0, 0.7), sigma=(0.3, 1.1)), np.random.default_rng(1).normal(0, 1, 4)
+    times = drag_flow.TIMES.tolist()
+    found = kernel.evaluate(code, [w0.tolist(), task.a.tolist(), task.mu, times])
+    start = torch.as_tensor(w0).reshape(2, 2)
+    exact = linear.output(task, start, torch.as_tensor(times), task.test_point)
+    assert torch.linalg.norm(torch.tensor(found).T - exact) < 1e-6 * exact.norm()
+
+
+@pytest.mark.site
+def test_one_layer_has_no_rows_and_moves(browser, monkeypatch):
+    outputs = []
+    monkeypatch.setattr(surface, "display", lambda html: outputs.append(html.data))
+    figures.use_style()
+    drag_flow.show(mu=(1, 2), layers=1)
+    page = browser.new_page()
+    page.set_content(f"<body>{outputs[0]}</body>")
+    assert page.locator(".book-panel").count() == 2
+    path = page.locator('[data-mark="path"]')
+    before = path.get_attribute("d")
+    page.get_by_role("slider", name="diversity of concept 1").press("ArrowRight")
+    page.wait_for_timeout(100)
+    assert path.get_attribute("d") != before
+    page.close()
+
+
+@pytest.mark.site
+def test_random_starts_have_their_laws(kernel):
+    """One sign: a mean cosine of 3/4 at every width; wide and Gaussian: nearly orthogonal."""
+    code = """([entry, square, width]) => {
+        const s = random_js.stream(1), found = [];
+        for (let k = 0; k < 2000; k++) {
+            const [one, two] = drag_flow_js.drawn(s[entry], square, width, 0.01);
+            found.push([one.w, Math.cos(one.angle - two.angle)]);
+        }
+        return found;
+    }"""
+    signed = np.array(kernel.evaluate(code, ["uniform", 1 / 3, 64]))
+    wide = np.array(kernel.evaluate(code, ["normal", 1, 64]))
+    assert signed.mean(0) == pytest.approx([0.01, 0.75], rel=0.02)
+    assert wide[:, 0].mean() == pytest.approx(0.01, rel=0.02)
+    assert wide[:, 1].std() == pytest.approx(1 / 8, rel=0.1)
+
+
+def value(page, name: str) -> str:
+    return page.get_by_role("slider", name=name).get_attribute("aria-valuetext")
+
+
+@pytest.mark.site
+def test_everything_follows_the_pointer(mounted):
+    path = mounted.locator('[data-mark="path"]')
+    before, here = path.get_attribute("d"), mounted.locator('[data-mark="here"]')
+    place = here.get_attribute("d")
+    star = mounted.get_by_role("slider", name="star")
+    box = star.bounding_box()
+    mounted.mouse.move(box["x"] + 18, box["y"] + 18)
+    mounted.mouse.down()
+    mounted.mouse.move(box["x"] + 30, box["y"] - 80, steps=4)
+    mounted.wait_for_timeout(100)
+    assert path.get_attribute("d") != before
+    assert here.get_attribute("d") != place
+    middle = star.bounding_box()
+    assert abs(middle["x"] + 18 - box["x"] - 30) < 2
+    assert abs(middle["y"] + 18 - box["y"] + 80) < 2
+    mounted.mouse.up()
+    alt = mounted.locator('[data-panel="plane"] svg[role=img]').get_attribute("aria-label")
+    mu = value(mounted, "star").removeprefix("at ").split(" and ")
+    assert f"Clusters at {mu[0]} and {mu[1]}" in alt
+
+
+@pytest.mark.site
+def test_every_handle_moves_by_keys_and_says_its_value(mounted):
+    handles = mounted.get_by_role("slider")
+    assert handles.count() == 8
+    for k in range(8):
+        handle = handles.nth(k)
+        before = handle.get_attribute("aria-valuetext")
+        assert any(c.isdigit() for c in before)
+        handle.focus()
+        handle.press("ArrowUp")
+        mounted.wait_for_timeout(60)
+        if handle.get_attribute("aria-valuetext") == before:
+            raise AssertionError(f"{handle.get_attribute('aria-label')} did not move")
+        assert float(handle.get_attribute("aria-valuemin")) <= float(
+            handle.get_attribute("aria-valuenow")
+        )
+
+
+@pytest.mark.site
+def test_named_starts(mounted):
+    shown = mounted.locator(".book-controls")
+    mounted.get_by_role("button", name="wide").click()
+    mounted.wait_for_timeout(60)
+    assert "correlation c: 0.90" not in shown.text_content()
+    mounted.get_by_role("button", name="canonical").click()
+    mounted.wait_for_timeout(60)
+    assert "correlation c: 0.90" in shown.text_content()
+    assert "swing: 3.2 %" in shown.text_content()
+
+
+@pytest.mark.site
+def test_touch_drags_on_a_phone(shown, browser):
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.set_content(
+        "<head><meta name=viewport content='width=device-width'></head>"
+        f"<body style='margin:16px'>{shown}</body>"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    row = page.get_by_role("slider", name="row 1")
+    before = row.get_attribute("aria-valuetext")
+    box = row.bounding_box()
+    session = context.new_cdp_session(page)
+    for kind, dx in (("touchStart", 0), ("touchMove", 20), ("touchMove", 40), ("touchEnd", None)):
+        points = [] if dx is None else [{"x": box["x"] + 18 + dx, "y": box["y"] + 18}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    page.wait_for_timeout(100)
+    assert row.get_attribute("aria-valuetext") != before
+    context.close()
+
+
+@pytest.mark.site
+def test_without_scripts_the_first_state_is_a_picture(shown, browser):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.set_content(f"<body>{shown}</body>")
+    assert page.locator("svg[role=img][aria-label]").count() == 4
+    assert page.get_by_text("Where scripts run").is_visible()
+    context.close()
+
+
+@pytest.mark.site
+def test_what_fails_is_said_and_the_page_goes_on(shown, browser):
+    page = browser.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.set_content("<body>" + shown.replace('"rows":', '"lost":') + "<p>after</p></body>")
+    assert page.get_by_text("can't be taken hold of here").is_visible()
+    assert page.locator("svg[role=img]").count() == 4
+    assert not faults
+    page.close()
+
+
+PATHS = """([least, seconds]) => new Promise((done) => {
+    const row = document.activeElement, path = document.querySelector('[data-mark="path"]');
+    const begun = performance.now();
+    let paths = 0, last = "", presses = 0;
+    const press = () => {
+        const now = path.getAttribute("d");
+        paths += now !== last;
+        last = now;
+        if (paths >= least && performance.now() - begun >= 1000 * seconds) return done(paths);
+        const key = presses++ % 20 < 10 ? "ArrowLeft" : "ArrowRight";
+        row.dispatchEvent(new KeyboardEvent("keydown", { key }));
+        requestAnimationFrame(press);
+    };
+    press();
+})"""
+
+
+@pytest.mark.site
+def test_a_path_takes_the_time_that_thirty_a_second_leave_on_a_phone(mounted):
+    """Processor time of the page's thread a path, drawn, times four: a busy machine is no fault."""
+    session = mounted.context.new_cdp_session(mounted)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent():
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return next(m["value"] for m in metrics if m["name"] == "TaskDuration")
+
+    mounted.get_by_role("slider", name="row 1").focus()
+    costs = []
+    for _ in range(4):  # the least of four: others share the processor's cores and caches
+        before = spent()
+        paths = mounted.evaluate(PATHS, [20, 0])
+        costs.append((spent() - before) / paths)
+    assert 4 * min(costs) < 1 / 30
+
+
+@pytest.mark.site
+@pytest.mark.weekly
+def test_thirty_paths_a_second_on_a_phone(mounted):
+    """The same by the clock, the processor throttled four times."""
+    session = mounted.context.new_cdp_session(mounted)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    idle = """() => new Promise((done) => {
+        const begun = performance.now();
+        let frames = 0;
+        const next = () => performance.now() - begun > 1000 ? done(frames)
+            : requestAnimationFrame(() => { frames += 1; next(); });
+        next();
+    })"""
+    if (frames := mounted.evaluate(idle)) < 45:
+        pytest.skip(f"this machine is busy: {frames} frames a second with nothing to draw")
+    mounted.get_by_role("slider", name="row 1").focus()
+    rate = mounted.evaluate(PATHS, [1, 3]) / 3
+    print(f"{rate:.0f} paths a second")
+    assert rate >= 30
+
+
+@pytest.mark.site
+def test_no_fault_for_readers_who_do_not_see_it(mounted):
+    found = Axe().run(mounted).response["violations"]
+    assert not [v["id"] for v in found if v["impact"] in ("serious", "critical")]
+
+
+@pytest.mark.parametrize(
+    "change", [{"mu": (0.1, 1)}, {"sigma": (0, 3)}, {"omega": 2.0}, {"c": 1.5}, {"layers": 3}]
+)
+def test_a_start_outside_the_picture_is_refused(change):
+    with pytest.raises(ValueError, match="lies in"):
+        drag_flow.show(**change)
+
+
+def test_a_script_is_whole_and_knows_its_parts():
+    text = surface.script("drag_flow")
+    assert text.index("const surface_js") < text.index("const drag_flow_js")
+    assert text.index("const two_layer_js") < text.index("const drag_flow_js")
+    assert "\nimport " not in text
+    assert "\nexport " not in text
+    assert "</script" not in text
+    with pytest.raises(FileNotFoundError, match=r"no module 'nothing\.js'"):
+        surface.script("nothing")
+
+
+def test_panels_are_refused_where_they_are_none(monkeypatch):
+    figures.use_style()
+    figure, axes = plt.subplots(1, 2)
+    with pytest.raises(ValueError, match="only axes of its figure"):
+        surface.element("drag_flow", {"a": surface.Panel(axes[0], {}, "two")}, {})
+    plt.close(figure)
+    ax = plt.subplots()[1]
+    ax.set_yscale("symlog")
+    with pytest.raises(ValueError, match="linear or logarithmic"):
+        surface.element("drag_flow", {"a": surface.Panel(ax, {}, "one")}, {})
+
+
+def test_scales_say_where_matplotlib_draws(shown):
+    """The dot on the error's curve: by the stored scales, and in Matplotlib's own SVG."""
+    spec = json.loads(shown.split('application/json">')[1].split("</script>")[0])
+    scales, now = spec["panels"]["error"], spec["settings"]["now"]
+    drawn = re.search(
+        r'data-panel="error".*?mark-now".*?<use [^>]*x="([\d.]+)" y="([\d.]+)"', shown, re.S
+    )
+    task = SIMTask(mu=(2.0, 1.0), sigma=(0.05, 0.05))
+    loss = ood_loss(two_layer.flow(two_layer.correlated(0.01, 0.9), task.a, drag_flow.TIMES), task)
+    values = [math.log(drag_flow.TIMES[now]), (loss[now] / loss[0]).item()]
+    for axis, value, place in zip("xy", values, drawn.groups(), strict=True):
+        scale = scales[axis]
+        low, high = ((math.log if scale["log"] else float)(scale[k]) for k in ("from", "to"))
+        ours = scale["start"] + (value - low) / (high - low) * (scale["end"] - scale["start"])
+        assert ours == pytest.approx(float(place), abs=0.006)
+
+
+@pytest.mark.site
+def test_the_smallest_module_of_the_developers_page_works(browser, monkeypatch, tmp_path):
+    """As printed there: Python and JavaScript are taken from the page."""
+    text = (ROOT / "chapters/modules.md").read_text(encoding="utf-8")
+    code = {
+        kind: re.search(rf"```{kind}\n(.*?)```", text, re.S)[1] for kind in ("python", "javascript")
+    }
+    (tmp_path / "drag_dot.js").write_text(code["javascript"], encoding="utf-8")
+    (tmp_path / "surface.js").write_text(
+        (surface.FOLDER / "surface.js").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    outputs = []
+    monkeypatch.setattr(surface, "FOLDER", tmp_path)
+    monkeypatch.setattr(surface, "display", lambda html: outputs.append(html.data))
+    figures.use_style()
+    names = {"plt": plt, "figures": figures, "Panel": surface.Panel, "surface": surface}
+    exec(code["python"], names)
+    names["show"]()
+    page = browser.new_page()
+    page.set_content(f"<body>{outputs[0]}</body>")
+    dot = page.get_by_role("slider", name="the dot")
+    assert dot.get_attribute("aria-valuetext") == "at 0.50 and 0.50"
+    dot.press("ArrowRight")
+    page.wait_for_timeout(100)
+    assert dot.get_attribute("aria-valuetext") == "at 0.60 and 0.50"
+    page.close()

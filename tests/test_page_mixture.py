@@ -1,0 +1,142 @@
+"""The mixture to drag: its score and its flow are the library's, and it follows the reader."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from lib.book import figures
+from lib.diffusion import edm
+from lib.exact import probability_flow
+from lib.page import drag_mixture, surface
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The first state of the mixture as HTML."""
+    outputs = []
+    monkeypatch.setattr(surface, "display", lambda html: outputs.append(html.data))
+    figures.use_style()
+    drag_mixture.show()
+    yield outputs[0]
+    plt.close("all")
+
+
+@pytest.fixture
+def kernel(browser):
+    page = browser.new_page()
+    page.add_script_tag(content=surface.script("drag_mixture"))
+    yield page
+    page.close()
+
+
+def cases(n: int):
+    """Random mixtures as the module takes them, and as the library has them."""
+    for _ in range(n):
+        means, spreads = RNG.uniform(-3, 3, (3, 2)), RNG.uniform(0.05, 1.2, 3)
+        plain = {"means": means.tolist(), "spreads": spreads.tolist()}
+        yield plain, drag_mixture.mixture(means, spreads)
+
+
+@pytest.mark.site
+def test_shares_and_denoiser_are_the_librarys(kernel):
+    x, sigma = RNG.normal(0, 4, (30, 2)), RNG.choice([0.02, 0.3, 2.0, 40.0], 30)
+    code = """([mixture, x, sigma]) => x.map(([a, b], k) => {
+        const share = new Float64Array(3);
+        const guess = [...mixture_js.denoised(mixture, a, b, sigma[k], share, [0, 0])];
+        return [...guess, ...share];
+    })"""
+    for plain, exact in cases(6):
+        found = torch.tensor(kernel.evaluate(code, [plain, x.tolist(), sigma.tolist()]))
+        mean = exact.posterior_mean(torch.as_tensor(x), torch.as_tensor(sigma))
+        share = exact.responsibilities(torch.as_tensor(x), torch.as_tensor(sigma))
+        assert torch.linalg.norm(found - torch.cat([mean, share], 1)) < 1e-6 * mean.norm()
+
+
+@pytest.mark.site
+def test_the_flow_is_the_librarys(kernel):
+    """Against the score's own solver in `lib.exact` and against the sampler of `edm`."""
+    noise = RNG.standard_normal((50, 2))
+    code = """([mixture, noise, steps, high]) => {
+        const levels = mixture_js.noiseLevels(steps, 0.02, high);
+        const walk = mixture_js.path(mixture, Float64Array.from(noise), levels);
+        return { levels, walk: walk.map((points) => [...points]) };
+    }"""
+    for (plain, exact), steps, high in zip(cases(3), (1, 7, 40), (80.0, 2.0, 10.0), strict=True):
+        found = kernel.evaluate(code, [plain, noise.ravel().tolist(), steps, high])
+        levels = edm.noise_levels(steps, 0.02, high)
+        assert found["levels"] == pytest.approx(levels, rel=1e-12)
+        start = torch.as_tensor(noise)
+        path = probability_flow(exact.score, levels[0] * start, levels)
+        ours = torch.tensor(found["walk"], dtype=torch.float64).unflatten(1, (-1, 2))
+        assert torch.linalg.norm(ours - path) < 1e-6 * path.norm()
+
+        def best(x, sigma, conditions, exact=exact):
+            return exact.posterior_mean(x, sigma)
+
+        end = edm.sample(best, start, steps=steps, sigma_min=0.02, sigma_max=high)
+        assert torch.linalg.norm(ours[-1] - end) < 1e-6 * end.norm()
+
+
+@pytest.mark.site
+def test_with_noise_on_the_way_the_points_still_have_the_mixtures_law(kernel):
+    plain = {"means": drag_mixture.MEANS, "spreads": drag_mixture.SPREADS}
+    code = """(mixture) => {
+        const { normal } = random_js.stream(5), noise = Float64Array.from({ length: 8000 }, normal);
+        const levels = mixture_js.noiseLevels(48, 0.02, 20);
+        const ends = (churn) => [...mixture_js.path(mixture, noise, levels, churn, normal).at(-1)];
+        return [ends(0), ends(0.5), ends(0.5)];
+    }"""
+    still, one, other = np.array(kernel.evaluate(code, plain)).reshape(3, -1, 2)
+    exact = drag_mixture.mixture()
+    assert np.abs(one - other).mean() > 0.3  # another path each time
+    for ends in (still, one, other):
+        assert (
+            np.abs(ends.mean(0) - exact.mean.numpy()).max()
+            < 4 * (exact.cov.diagonal().max() / 4000) ** 0.5
+        )
+        assert np.cov(ends.T) == pytest.approx(exact.cov.numpy(), abs=0.06)
+
+
+@pytest.mark.site
+def test_it_follows_hands_keys_and_sliders(shown, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.set_content(f"<body>{shown}</body>")
+    points, levels = page.locator('[data-mark="points"]'), page.locator('[data-mark="levels"]')
+    cluster = page.get_by_role("slider", name="cluster 1: its place")
+    box, before = cluster.bounding_box(), points.get_attribute("d")
+    page.mouse.move(box["x"] + 18, box["y"] + 18)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 10, box["y"] + 60, steps=3)
+    page.mouse.up()
+    page.wait_for_timeout(100)
+    assert points.get_attribute("d") != before
+    assert cluster.get_attribute("aria-valuetext").startswith("at −1.")
+    steps = page.locator("input[type=range]").first
+    before = levels.get_attribute("d")
+    steps.focus()
+    steps.press("ArrowLeft")
+    page.wait_for_timeout(100)
+    assert levels.get_attribute("d") != before
+    assert steps.get_attribute("aria-valuetext") == "12"
+    for slider in page.locator("[role=slider]").all():
+        before = slider.get_attribute("aria-valuetext")
+        slider.press("ArrowUp")
+        page.wait_for_timeout(60)
+        assert slider.get_attribute("aria-valuetext") != before
+    before = points.get_attribute("d")
+    page.get_by_role("button", name="new noise").click()
+    page.wait_for_timeout(100)
+    assert points.get_attribute("d") != before
+    assert not faults
+    page.close()
+
+
+@pytest.mark.parametrize("change", [{"steps": 0}, {"steps": 65}, {"high": 7.0}])
+def test_what_the_picture_has_no_room_for_is_refused(change):
+    with pytest.raises(ValueError, match="steps lie in"):
+        drag_mixture.show(**change)

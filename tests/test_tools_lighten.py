@@ -1,0 +1,80 @@
+"""What pages shed, what they gain, and the pages that are made when the site is built."""
+
+import csv
+import io
+import re
+
+import pytest
+
+from lib.book import claims
+from tests.conftest import ROOT
+from tools import five_minutes, ledger_page, lighten
+
+ICONS = 'x={bars:[448,512,["navicon"],"f0c9","M0 96z"],sun:[512,512,[],"f1","M1 1z"]}'
+
+
+def test_icons_are_drawn_and_scripts_that_idle_are_gone():
+    page = (
+        '<html><meta charset="utf-8"><script defer src="a/scripts/fontawesome.js?d=1"></script>'
+        '<script src="../searchindex.js"></script>'
+        '<i class="x fa-solid fa-bars fa-lg" title="t"></i>'
+        '<script async="async" src="../_static/mathjax/startup.js"></script></html>'
+    )
+    text = lighten.page(page, ICONS)
+    assert "fontawesome" not in text
+    assert "searchindex" not in text
+    assert '<svg class="svg-inline--fa x fa-solid fa-bars fa-lg" title="t"' in text
+    assert 'd="M0 96z"' in text
+    assert text.count("preload") == len(lighten.MATHJAX) + len(lighten.FONTS)
+    assert "searchindex" in lighten.page(page, ICONS, search=True)
+    with pytest.raises(ValueError, match="none called 'moon'"):
+        lighten.page('<i class="fa-solid fa-moon"></i>', ICONS)
+
+
+def test_the_style_sheet_loses_icons_only():
+    sheet = (
+        "a{b:c}.fa-x{--fa:1}.fa-y:before,.fa-z{q:r}@font-face{font-family:Font Awesome}.own{d:e}"
+    )
+    assert lighten.style(sheet) == "a{b:c}.own{d:e}"
+
+
+def test_figures_of_a_chapter_have_numbers_and_all_have_places():
+    figure = '<figure class="book-figure">x<figcaption>c</figcaption></figure>'
+    text = lighten.numbered(f'<h1><span class="section-number">3. </span></h1>{figure}{figure}')
+    assert re.findall(r'href="#(figure-\d)">Figure (3\.\d)<', text) == [
+        ("figure-1", "3.1"),
+        ("figure-2", "3.2"),
+    ]
+    assert 'id="figure-1"' in lighten.numbered(figure)
+
+
+def test_the_ledger_s_page_has_every_row_once_and_the_papers_claims_first():
+    rows = claims.rows()
+    text = ledger_page.source(ROOT, rows)
+    for row in rows:
+        assert text.count(f'id="claim-{row["id"]}"') == 1
+    kinds = re.findall(r'data-kind="(\w+)"', text)
+    assert kinds == sorted(kinds, key=["claim", "finding", "check"].index)
+    table = list(csv.DictReader(io.StringIO(ledger_page.as_csv(rows))))
+    assert [line["id"] for line in table] == [row["id"] for row in rows]
+    assert [line["verdict"] for line in table] == [row["verdict"] for row in rows]
+
+
+def test_the_foremost_rows_are_claims_and_what_does_not_hold():
+    rows = claims.rows()
+    shown = claims.foremost(rows)
+    assert len(shown) == 5
+    assert {(row["kind"], row["verdict"]) for row in shown} == {("claim", "does not hold")}
+    assert [row["id"] for row in claims.foremost(rows, ["sim.a.rate"])] == ["sim.a.rate"]
+    with pytest.raises(ValueError, match=r"called sim\.b"):
+        claims.foremost(rows, ["sim.b"])
+
+
+def test_every_picture_of_five_minutes_is_on_its_page_and_draws():
+    page = (ROOT / "chapters/five_minutes.md").read_text()
+    named = re.findall(r"<!-- picture: (\w+) -->", page)
+    assert named == [*five_minutes.PICTURES, "networks"]
+    text = five_minutes.filled(page, claims.rows())
+    assert text.count("<figure") == len(named)
+    counted = sum(int(n) for n in re.findall(r"\| (\d+) ", five_minutes.counts(claims.rows())))
+    assert counted == sum(row["kind"] == "claim" for row in claims.rows())

@@ -1,0 +1,193 @@
+"""The pictures and counts of the page "The book in five minutes", made when the site is built."""
+
+import functools
+import html
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from lib.book import figures, ledger
+from lib.exact import CPC, GaussianMixture
+from lib.exact.divergence import entangled, factorised, fisher
+from lib.experiments import concept_learning
+from lib.locality import pixel_locality
+from lib.sim import SIMTask, ood_loss, two_layer
+from lib.sim.curves import swings
+
+STARTS = 100
+
+
+def turning_back() -> tuple[Figure, str]:
+    """Two layers learn a new combination: nearer, back, and there."""
+    task = SIMTask(mu=(3.0, 1.0), sigma=(0.05, 0.05))
+    t = torch.linspace(0, 6, 400, dtype=torch.float64)
+    path = two_layer.flow(two_layer.correlated(0.1, 0.97), task.a, t)
+    answer = path @ task.test_point
+    fig, (plane, curve) = plt.subplots(1, 2, figsize=(8, 3))
+    points = task.sample(80, torch.Generator().manual_seed(1))
+    plane.plot(*points[:80].T, "o", ms=3, color=figures.BLUE, alpha=0.5)
+    plane.plot(*points[80:].T, "o", ms=3, color=figures.ORANGE, alpha=0.5)
+    plane.plot(*answer.T, color=figures.PURPLE)
+    plane.plot(*task.test_point, "*", ms=15, color=figures.GREEN)
+    plane.set(xlabel="concept 1", ylabel="concept 2", title="the answer's path")
+    curve.plot(t, ood_loss(path, task), color=figures.PURPLE)
+    curve.set(xlabel="training time", title="its error")
+    alt = "The answer to a combination never shown first comes nearer, then turns back towards a "
+    return fig, alt + "training cluster, then arrives; its error falls, rises and falls again."
+
+
+def how_often() -> tuple[Figure, str]:
+    """The share of random starts that turn back, by width and by the kind of start."""
+    task = SIMTask(mu=(2.0, 1.0), sigma=(0.05, 0.05))
+    t = torch.linspace(0, 12, 240, dtype=torch.float64)
+    widths = (2, 8, 64)
+    fig, ax = plt.subplots(figsize=(6, 2.9))
+    told = []
+    for name, colour, draw in (
+        ("all entries of one sign", figures.PURPLE, lambda *s: torch.rand(*s[:3], generator=s[3])),
+        ("signs at random", figures.GREY, lambda *s: torch.randn(*s[:3], generator=s[3])),
+    ):
+        shares = []
+        for width in widths:
+            u = draw(STARTS, 2, width, torch.Generator().manual_seed(width)).double()
+            w0 = 0.01 * (u @ u.mT) / (u**2).sum(-1).mean()
+            errors = ood_loss(two_layer.flow(w0, task.a, t), task)
+            shares.append(swings(errors).double().mean().item())
+        ax.plot(range(len(widths)), shares, "o-", color=colour, label=name)
+        told.append(f"{name}: {', '.join(f'{share:.2f}' for share in shares)}")
+    ax.set(xticks=range(len(widths)), xticklabels=widths, ylim=(-0.03, 1.03), xlabel="hidden width")
+    ax.set_title("share of starts that turn back")
+    ax.legend()
+    return (
+        fig,
+        f"Share of {STARTS} starts whose error swings by more than 1 %, at width {widths}: "
+        + ("; ".join(told)),
+    )
+
+
+def a_network() -> tuple[Figure, str]:
+    """The held-out path of trained diffusion models in concept space."""
+    runs = concept_learning.tables()["signal0.4"]
+    fig, ax = plt.subplots(figsize=(4.4, 3.2))
+    for run in runs:
+        ax.plot(*concept_learning.path(run)[1][:, -1].T, color=figures.PURPLE, alpha=0.8, lw=1.3)
+    for corner in ((0, 0), (0, 1), (1, 0)):
+        ax.plot(*corner, "s", ms=8, mfc="none", color=figures.BLUE)
+    ax.plot(1, 1, "*", ms=15, color=figures.GREEN)
+    ax.set(xlabel="colour: red to blue", ylabel="size: big to small")
+    return (
+        fig,
+        f"Paths of {len(runs)} trained networks, asked for small blue discs that they never saw.",
+    )
+
+
+def who_looks_where() -> tuple[Figure, str]:
+    """A picture that composes, and what the exact score at one pixel of it looks at."""
+    side = 9
+    at = torch.cartesian_prod(torch.arange(side), torch.arange(side)).double()
+    smooth = (
+        0.25 * torch.exp(-(torch.cdist(at, at) ** 2) / 2.88) + 0.05 * torch.eye(side**2).double()
+    )
+    table = GaussianMixture([1.0], torch.zeros(1, side**2).double(), smooth[None])
+    blocks = {
+        name: tuple((r + a) * side + c + b for a in range(3) for b in range(3))
+        for name, (r, c) in {"1": (1, 1), "2": (5, 4)}.items()
+    }
+    brightness = 0.05 * torch.eye(9).double() + 0.15
+    thing = GaussianMixture([1.0], torch.ones(1, 9).double(), brightness[None])
+    scene = CPC(table, {name: (pixels, thing) for name, pixels in blocks.items()})
+    x = scene.joint(("1", "2")).sample(1, torch.Generator().manual_seed(5))[0]
+    maps = [
+        pixel_locality(scene.score, x, 0.5, ("1", "2"), k) for k in (2 * side + 2, 4 * side + 1)
+    ]
+    owner = torch.zeros(side**2)
+    for k, pixels in enumerate(blocks.values()):
+        owner[list(pixels)] = k + 1
+    fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.5))
+    axes[0].imshow(owner.reshape(side, side).numpy(), cmap="tab20c", vmax=12)
+    for ax, heat, (r, c) in zip(axes[1:], maps, ((2, 2), (4, 1)), strict=True):
+        ax.imshow(heat.clamp(min=1e-4).log10().reshape(side, side).numpy(), cmap=figures.SEQUENTIAL)
+        ax.plot(c, r, "x", color=figures.RED, ms=9, mew=2)
+    titles = ("two objects, a table", "a pixel of an object", "a pixel of the table")
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set(title=title, xticks=[], yticks=[])
+        ax.grid(False)
+    return (
+        fig,
+        "What a pixel's score looks at: inside an object, that object; on the table, the table.",
+    )
+
+
+def noise_and_locality() -> tuple[Figure, str]:
+    """How far two pixels that agree are from local, over noise."""
+    points = entangled(1.0)
+    square = factorised(points, [[0], [1]])
+    levels = np.geomspace(0.1, 10, 25)
+    errors = [fisher(points, square.score, s, n=61).value for s in levels.tolist()]
+    fig, ax = plt.subplots(figsize=(6, 2.8))
+    ax.semilogx(levels, errors, color=figures.BLUE)
+    ax.set(xlabel="noise", title="what a local score gets wrong")
+    return fig, "The error of the best local score on two points: none at low noise, none at high."
+
+
+def networks(rows: Sequence[dict]) -> tuple[Figure, str]:
+    """What the ledger's records say of the three experiments with six objects asked for."""
+    ours = {row["id"]: row for row in rows}
+    names = {
+        "length.label_all.vector": "1: all locations labelled",
+        "length.label_one.vector": "2: one location labelled",
+        "length.label_one.local_local": "3: one labelled, local network",
+    }
+    shown = [(text, ours[id]) for id, text in names.items() if ours.get(id, {}).get("samples")]
+    fig, ax = plt.subplots(figsize=(6, 2.6))
+    for k, (text, row) in enumerate(shown):
+        ax.plot([row["low"], row["high"]], [k, k], color=figures.BLUE, lw=3)
+        ax.plot(row["value"], k, "o", color=figures.BLUE)
+        ax.text(-0.08, k - 0.3, text, fontsize=9)
+    ax.set(yticks=[], xlim=(-0.1, 1), ylim=(len(shown) - 0.5, -0.8))
+    ax.set_title("skill at six objects, 95 % interval")
+    said = "; ".join(f"{text}: {row['value']:.2f} ({row['verdict']})" for text, row in shown)
+    return fig, f"Skill at six objects asked for, trained on one to three. {said}."
+
+
+PICTURES: dict[str, Callable] = {
+    "turning_back": turning_back,
+    "how_often": how_often,
+    "a_network": a_network,
+    "who_looks_where": who_looks_where,
+    "noise_and_locality": noise_and_locality,
+}
+
+
+def counts(rows: Sequence[dict]) -> str:
+    """The papers' claims by verdict, as a Markdown table."""
+    claims_ = [row for row in rows if row["kind"] == "claim"]
+    found = Counter((row["source"], row["verdict"]) for row in claims_)
+    shown = [v for v in ledger.VERDICTS if any(row["verdict"] == v for row in claims_)]
+    lines = [f"| claims of | {' | '.join(shown)} |", "|---|" + "---|" * len(shown)]
+    for source in dict.fromkeys(row["source"] for row in claims_):
+        lines.append(f"| {source} | " + " | ".join(str(found[source, v]) for v in shown) + " |")
+    return "\n".join(lines)
+
+
+def filled(text: str, rows: Sequence[dict]) -> str:
+    """The page with its pictures and counts in place.
+
+    Args:
+        text: Markdown in which `<!-- picture: NAME -->` and `<!-- counts -->` hold their places.
+        rows: as `claims.rows` gives them.
+    """
+    figures.use_style()
+    for name, draw in {**PICTURES, "networks": functools.partial(networks, rows)}.items():
+        place = f"<!-- picture: {name} -->"
+        if place in text:
+            fig, alt = draw()
+            picture = figures.scrolling(figures.labelled(figures.pair(fig), alt))
+            said = f"<figcaption>{html.escape(alt)}</figcaption>"
+            whole = f'<figure class="book-figure">{picture}{said}</figure>'
+            text = text.replace(place, "```{raw} html\n" + whole + "\n```")
+    return text.replace("<!-- counts -->", counts(rows))

@@ -1,0 +1,141 @@
+"""What a finished page sheds, so that it is there at once: icons inline, and no idle scripts.
+
+The theme loads a script and a webfont of thousands of icons for the dozen that a page shows, and
+the whole search index on every page. Here the icons become part of the page, the index stays on
+the search page, and MathJax comes in the parts that are used, asked for before the page is read.
+"""
+
+import functools
+import itertools
+import re
+import shutil
+from importlib.metadata import files
+from pathlib import Path
+
+# The parts of MathJax, in the order in which they are needed; its menu, two fifths of the whole,
+# is left out: it makes every formula a stop of the Tab key.
+MATHJAX = ("startup.js", "core.js", "input/tex.js", "output/chtml.js")
+MATHJAX += ("output/chtml/fonts/tex.js", "a11y/assistive-mml.js")
+FONTS = ("MathJax_Main-Regular.woff", "MathJax_Math-Italic.woff")
+_MATHJAX_FOLDERS = ("output/chtml/fonts/woff-v2/", "input/tex/extensions/")
+
+_ICON = re.compile(r'<(i|span) class="([^"]*\bfa-(?:solid|brands|regular) [^"]*)"([^>]*)></\1>')
+_NAME = re.compile(r"\bfa-(?!solid|brands|regular|lg|fw)([\w-]+)")
+_ICONS_SCRIPT = re.compile(r"\s*<script[^>]*scripts/fontawesome\.js[^>]*></script>")
+_SEARCH = re.compile(
+    r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+)
+_MATHJAX_TAG = re.compile(r'<script[^>]*src="([^"]*)mathjax/startup\.js[^"]*"[^>]*></script>')
+# The state of widgets, which no kernel answers here.
+_WIDGETS = re.compile(
+    r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.S
+)
+_FIGURE = re.compile(r'<figure class="book-(?:figure|player)".*?</figure>', re.S)
+_ICON_FONT = re.compile(r"@font-face\{[^}]*Font ?Awesome[^}]*\}")
+_ICON_RULE = re.compile(r"(?<=\})(?:\.fa[srb]?(?:-[\w-]+)?(?:::?(?:before|after))?,?)+\{[^}]*\}")
+
+
+def site(html: Path) -> None:
+    """Lightens every page and style sheet of a built site, and removes what none asks for.
+
+    Args:
+        html: the folder that holds `index.html`; its files are changed in place.
+    """
+    static = html / "_static"
+    script = static / "scripts" / "fontawesome.js"
+    icons = script.read_text(encoding="utf-8")
+    for path in html.rglob("*.html"):
+        if "_static" not in path.relative_to(html).parts:
+            text = path.read_text(encoding="utf-8")
+            path.write_text(page(text, icons, path.name == "search.html"), encoding="utf-8")
+    sheet = static / "styles" / "pydata-sphinx-theme.css"
+    sheet.write_text(style(sheet.read_text(encoding="utf-8")), encoding="utf-8")
+    for idle in {*static.glob("scripts/fontawesome*"), *static.rglob("*.js.map")}:
+        idle.unlink()
+    shutil.rmtree(static / "vendor" / "fontawesome", ignore_errors=True)
+
+
+def page(text: str, icons: str, search: bool = False) -> str:
+    """A page with its icons in it, without the scripts that it does not use.
+
+    Args:
+        text: the page.
+        icons: the theme's script of all icons, from which the drawings are taken.
+        search: whether it is the search page, which needs the index.
+
+    Raises:
+        ValueError: the page shows an icon that the script does not have.
+    """
+    text = _ICONS_SCRIPT.sub("", _ICON.sub(lambda match: _inline(match, icons), text))
+    if not search:
+        text = _SEARCH.sub("", text)
+    if found := _MATHJAX_TAG.search(text):
+        text = text.replace("<meta charset", _preloads(found[1]) + "<meta charset", 1)
+    return numbered(_WIDGETS.sub("", text))
+
+
+def numbered(text: str) -> str:
+    """Numbers a chapter's figures, so that one can name them and link to them."""
+    chapter = re.search(r'<h1><span class="section-number">(\d+)', text)
+    count = itertools.count(1)
+
+    def number(match):
+        k = next(count)
+        figure = match[0].replace("<figure ", f'<figure id="figure-{k}" ', 1)
+        if not chapter:
+            return figure
+        link = f'<a class="book-number" href="#figure-{k}">Figure {chapter[1]}.{k}</a> '
+        if "<figcaption>" in figure:
+            return figure.replace("<figcaption>", f"<figcaption>{link}", 1)
+        return figure.replace("</figure>", f"<figcaption>{link}</figcaption></figure>")
+
+    return _FIGURE.sub(number, text)
+
+
+def style(text: str) -> str:
+    """The theme's style sheet without its rules for icons that are no longer glyphs of a font."""
+    text, before = _ICON_FONT.sub("", text), ""
+    while text != before:  # a rule is known by the brace before it
+        text, before = _ICON_RULE.sub("", text), text
+    return text
+
+
+def copy_mathjax(html: Path) -> None:
+    """Puts the parts of MathJax that pages use into the site's `_static/mathjax`."""
+    root = "sphinx-mathjax-offline/static/mathjax/"
+    for file in files("sphinx-mathjax-offline"):
+        name = str(file).replace("\\", "/").removeprefix(root)
+        if str(file) != name and (name in MATHJAX or name.startswith(_MATHJAX_FOLDERS)):
+            target = html / "_static" / "mathjax" / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file.locate(), target)
+
+
+def _inline(match: re.Match, icons: str) -> str:
+    """The icon of a matched element, drawn."""
+    _, classes, more = match.groups()
+    names = _NAME.findall(classes)
+    width, height, path = _drawing(names[0], icons)
+    return (
+        f'<svg class="svg-inline--fa {classes}"{more} aria-hidden="true" focusable="false" '
+        f'viewBox="0 0 {width} {height}"><path fill="currentColor" d="{path}"/></svg>'
+    )
+
+
+@functools.cache
+def _drawing(name: str, icons: str) -> tuple[str, str, str]:
+    """Width, height and path of an icon; the solid kind where there are several."""
+    own = rf'(?<![\w-])"?{re.escape(name)}"?:\[(\d+),(\d+),\[[^\]]*\],"[0-9a-f]+","([^"]*)"\]'
+    alias = r'\[(\d+),(\d+),\[[^\]]*"' + re.escape(name) + r'"[^\]]*\],"[0-9a-f]+","([^"]*)"\]'
+    found = re.findall(own, icons) or re.findall(alias, icons)
+    if not found:
+        raise ValueError(f"The theme's script of icons has none called {name!r}.")
+    return found[-1]
+
+
+def _preloads(static: str) -> str:
+    """Links that ask for MathJax before the page has been read."""
+    scripts = [f'<link rel="preload" as="script" href="{static}mathjax/{n}">' for n in MATHJAX]
+    font = '<link rel="preload" as="font" type="font/woff" crossorigin href="{}">'
+    folder = f"{static}mathjax/output/chtml/fonts/woff-v2/"
+    return "\n".join([*scripts, *(font.format(folder + name) for name in FONTS), ""])
