@@ -229,58 +229,49 @@ def test_sim_s_prediction_of_a_diffusion_model():
     assert stored[seed] == pytest.approx(left["sim"] / min(left["alone"], left["line"]), rel=1e-3)
 
 
-def length_runs(name):
-    """All committed seeds of one setting."""
-    paths = sorted((RESULTS / "length_generalization").glob(f"{name}.seed*.json"))
-    assert paths, name
-    return [json.loads(path.read_text()) for path in paths]
-
-
-def skill(name, count="6"):
-    """Over the pictures of all seeds: hits over ceiling, both above blind ones."""
-    all_ = [run["counts"][count] for run in length_runs(name)]
-    hits, blind, ceiling = (
-        sum(sum(c[part]) for c in all_) for part in ("hits", "blind", "ceiling")
-    )
+def skill(scores):
+    """Hits over ceiling, both above blind ones."""
+    hits, blind, ceiling = (sum(scores[part]) for part in ("hits", "blind", "ceiling"))
     return (hits - blind) / (ceiling - blind)
+
+
+def length_runs(pattern):
+    """All committed runs of a name, seeds in order."""
+    paths = sorted((RESULTS / "length_generalization").glob(f"{pattern}.seed*.json"))
+    return [json.loads(path.read_text()) for path in paths]
 
 
 def test_length_generalisation():
     rows = {row["id"]: row for row in claims.committed_rows("experiments/length_generalization")}
-    apart = {
-        "length.causal": ("label_one.local_local", "label_one.full_all"),
-        "length.labels": ("label_all.vector", "label_one.vector"),
-        "length.table.one": ("label_one.local_local.objects-1", "label_one.vector.objects-1"),
-        "length.table.five": ("label_one.local_local.objects-5", "label_one.vector.objects-5"),
+    asked = [run["counts"]["6"] for run in length_runs("asked.label_one.full_all")]
+    looks = {way: [np.mean(np.array(r[way]["looks"]) > 0) for r in asked] for way in asked[0]}
+    painters = json.loads((RESULTS / "coherence.json").read_text())["painters"].values()
+    special = {
+        "length.account.near": [skill(r["nearest"]) - skill(r["random"]) for r in asked],
+        "length.account.weights": [skill(r["nearest"]) - skill(r["all"]) for r in asked],
+        "length.coherence.gain": np.subtract(looks["nearest"], looks["paste"]),
+        "length.coherence.real": [min(p["smeared"], p["recoloured"]) for p in painters],
+        "length.coherence.scissors": [p["scissors"] for p in painters],
     }
-    usual = {run["setting"]["seed"]: run for run in length_runs("label_all.vector")}
-
-    def looks(run, sense):  # the last look, at noise 1, the third of five levels
-        return run["training"][max(run["training"], key=int)]["locality"][sense][2]
-
     checked = set()
     for id, row in rows.items():
-        name = id.removeprefix("length.")
-        if row["verdict"] == "not tested":
+        if row["verdict"] == "not tested" or id == "length.told":
             continue
-        if id in apart:
-            expected = skill(apart[id][0]) - skill(apart[id][1])
-        elif id == "length.detector.k8":
-            runs = {run["setting"]["seed"]: run for run in length_runs("label_*")}.values()
-            ceilings = [c for run in runs for c in run["counts"]["8"]["ceiling"]]
-            expected = np.mean(ceilings) / 8
-        elif name.endswith(".kmax"):
-            at_one = skill(name.removesuffix(".kmax"), count="1")
-            assert at_one < 0.8  # then no lower bound reaches the level at one object
-            expected = 0
-        elif name.endswith((".pixel", ".moved")):
-            setting, sense = name.rsplit(".", 1)
-            runs = length_runs(setting)
-            expected = np.mean(
-                [looks(r, sense) - looks(usual[r["setting"]["seed"]], sense) for r in runs]
-            )
+        kind, _, name = id.removeprefix("length.").partition(".")
+        if id in special:
+            expected = np.mean(special[id])
+        elif kind == "detector":
+            by_seed = {r["setting"]["seed"]: r for r in length_runs("label_*")}.values()
+            expected = np.mean([c for r in by_seed for c in r["counts"]["8"]["ceiling"]]) / 8
+        elif kind == "one":
+            expected = np.mean([skill(r["counts"]["1"]) for r in length_runs(name)])
+        elif kind == "retention":
+            counts = [r["counts"] for r in length_runs(name)]
+            expected = np.mean([skill(c["6"]) / skill(c["1"]) for c in counts])
+        elif kind == "asked":
+            expected = np.mean([skill(r[name]) for r in asked])
         else:
-            expected = skill(name)
+            expected = np.mean(looks[name])
         assert row["value"] == pytest.approx(expected, abs=1e-12), id
         checked.add(id)
-    assert len(checked) == sum(row["verdict"] != "not tested" for row in rows.values())
+    assert {"length.coherence.real", "length.coherence.scissors"} <= checked

@@ -49,15 +49,14 @@ def test_noise_levels_of_training_are_those_of_the_reported_runs():
 def test_each_chunk_of_judged_pictures_has_noise_of_its_own(monkeypatch):
     drawn = []
 
-    def draw(denoiser, scenes, size, generator):
+    def draw(scenes, generator):
         drawn.append(torch.randn(3, generator=generator))
-        return torch.zeros(len(scenes), 3, size, size)
+        return torch.zeros(len(scenes), 3, 32, 32)
 
     places = torch.zeros(130, 1, 2), torch.ones(130, 1, dtype=torch.bool)
-    monkeypatch.setattr(length_generalization, "drawn", draw)
     monkeypatch.setattr(length_generalization, "render", lambda *a: torch.zeros(0))
     monkeypatch.setattr(length_generalization.detector, "detect", lambda *a: places)
-    length_generalization.judged(None, None, 1, 130, 32, seed=4)
+    length_generalization.judged(draw, None, 1, 130, 32, seed=4)
     assert len(drawn) == 3
     assert all((drawn[i] - drawn[j]).abs().min() > 1e-3 for i in range(3) for j in range(i))
 
