@@ -73,7 +73,7 @@ def test_the_foremost_rows_are_claims_and_what_does_not_hold():
 def test_every_picture_of_five_minutes_is_on_its_page_and_draws():
     page = (ROOT / "chapters/five_minutes.md").read_text()
     named = re.findall(r"<!-- picture: (\w+) -->", page)
-    assert named == [*five_minutes.PICTURES, "networks"]
+    assert named == [*five_minutes.PICTURES]
     text = five_minutes.filled(page, claims.rows())
     assert text.count("<figure") == len(named)
     counted = sum(int(n) for n in re.findall(r"\| (\d+) ", five_minutes.counts(claims.rows())))
