@@ -136,6 +136,7 @@ def site(budget: str, root: Path = ROOT) -> Path:
     (copy / "chapters" / "cover.html").write_text(
         f'<figure class="book-figure">{picture}</figure>', encoding="utf-8"
     )
+    (copy / "chapters" / "flow.html").write_text(cover.flow(), encoding="utf-8")
     print("Site: building.", flush=True)
     _sphinx(copy, root)
     shutil.rmtree(html, ignore_errors=True)
