@@ -180,6 +180,32 @@ def test_search_finds_a_term_of_each_chapter(browser, site):
         assert not faults
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name.endswith("02_linear_closed_form")
+        else pytest.param(name, marks=pytest.mark.weekly)
+        for name in pages()
+    ],
+)
+def test_on_paper_ink_is_dark_and_no_line_is_cut(browser, site, name):
+    """Printed from the dark theme, without backgrounds, on A4."""
+    context, page, _ = visit(browser, f"{site}/{name}.html", {"width": 794, "height": 1123}, "dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    inks = page.evaluate(
+        """() => [".bd-article p", ".bd-article svg[role=img]", ".highlight span", "mjx-container"]
+          .flatMap((part) => [...document.querySelectorAll(part)])
+          .map((element) => getComputedStyle(element).color)"""
+    )
+    for ink in set(inks):
+        assert sum(map(int, re.findall(r"\d+", ink)[:3])) < 3 * 110, ink
+    code = page.locator(".bd-article pre")
+    assert not code.evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth + 1).length")
+    context.close()
+
+
 @pytest.mark.weekly
 def test_without_scripts_each_player_is_a_picture(browser, site):
     context = browser.new_context(java_script_enabled=False)
