@@ -19,7 +19,7 @@ test-all: test
 	$(RUN) -m pytest -q -m weekly
 
 lab: .venv/ready
-	$(RUN) -m jupyterlab chapters
+	JUPYTER_PATH="$(CURDIR)/.venv/share/jupyter:$$JUPYTER_PATH" $(RUN) -m jupyterlab chapters
 
 serve: book
 	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory $(if $(filter laptop,$(BUDGET)),_build/html,_build/$(BUDGET)/html)

@@ -22,6 +22,9 @@ torch.set_num_threads(
     max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
 )
 
+# What tests serve is here, and no proxy of the machine's is asked for it.
+os.environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
+
 # A busy machine is no fault of the code.
 hypothesis.settings.register_profile("book", deadline=None)
 hypothesis.settings.load_profile("book")

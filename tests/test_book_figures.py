@@ -52,6 +52,24 @@ def test_the_same_figure_twice_is_the_same_but_for_its_prefix():
     assert one == two
 
 
+HOSTILE = {
+    "savefig.bbox": "tight", "savefig.pad_inches": 1.0, "figure.dpi": 200, "font.family": "serif",
+    "axes.xmargin": 0.3, "lines.marker": "o", "xtick.direction": "in", "svg.fonttype": "none",
+    "axes.facecolor": "#000000", "legend.fontsize": 20, "image.origin": "lower",
+}  # fmt: skip
+
+
+def test_nothing_of_the_machine_s_matplotlibrc_reaches_a_figure():
+    usual = re.sub(r"\bf\d+-", "", figures.svg(drawn()))
+    plt.rcParams.update(HOSTILE)
+    assert re.sub(r"\bf\d+-", "", figures.svg(drawn())) == usual
+    figures.use_style()
+    plt.rcParams["savefig.bbox"] = "tight"  # set after the style
+    fig = drawn()
+    plt.rcParams["savefig.bbox"] = "tight"
+    assert re.sub(r"\bf\d+-", "", figures.svg(fig)) == usual
+
+
 def test_a_figure_without_alt_text_is_refused():
     with pytest.raises(ValueError, match="alt text"):
         figures.show(drawn(), alt=" ")

@@ -194,6 +194,40 @@ def test_frames_follow_in_the_browser(shown, browser):
     assert page.locator("svg").get_attribute("aria-label") == "bars 3"
 
 
+# As VS Code's notebook renderer runs the scripts of an HTML output.
+MOVED = """html => {
+  const container = document.createElement("div");
+  document.body.append(container);
+  container.innerHTML = html;
+  for (const node of [...container.getElementsByTagName("script")]) {
+    const script = document.createElement("script");
+    script.text = node.innerText;
+    if (node.type) script.setAttribute("type", node.type);
+    container.appendChild(script).parentNode.removeChild(script);
+  }
+}"""
+
+
+def test_a_player_whose_script_is_moved_still_plays(shown, browser):
+    for _ in range(2):
+        fig, ax = plt.subplots()
+        text = ax.text(0.5, 0.5, "")
+        strings = np.array(["one", "two", "three"])
+        player.show(fig, {"k": [1, 2, 3]}, [player.Label(text, strings)], alt="number {k}")
+    assert shown[0] != shown[1]  # two names
+    page = browser.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    for output in (*shown, shown[0]):  # the same output twice, as in two open notebooks
+        page.evaluate(MOVED, output)
+    assert not faults
+    for k in range(3):
+        figure = page.locator(".book-player").nth(k)
+        figure.locator("input").press("ArrowRight")
+        assert figure.locator("svg").first.get_attribute("aria-label") == "number 2"
+    page.close()
+
+
 def test_more_than_a_megabyte_is_refused(shown):
     fig, ax = plt.subplots()
     (line,) = ax.plot([], [])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.diffusion import checkpoint, edm, networks, train
+from lib.diffusion import checkpoint, edm, networks, patch, train
 from lib.diffusion.train import Settings, Training
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -234,7 +234,7 @@ def test_stored_weights_come_back_in_bfloat16_precision(tmp_path):
         train.load_weights(tmp_path / "net.safetensors", denoiser(width=12).network)
     other = denoiser(dimensions=3).network
     other.name = model.network.name
-    with pytest.raises(ValueError, match="does not fit"):
+    with pytest.raises(ValueError, match=r"does not fit .*0\.weight is \(16, 4\), not \(16, 3\)"):
         train.load_weights(tmp_path / "net.safetensors", other)
 
 
@@ -293,8 +293,163 @@ def test_a_failing_write_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     assert path.read_bytes() == before
 
 
-def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match="'float8'"):
-        Training(denoiser(), batch, replace(SETTINGS, precision="float8"))
-    with pytest.raises(ValueError, match="0 shards"):
-        Training(denoiser(), batch, replace(SETTINGS, shards=0))
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"precision": "float8"}, "'float8'"),
+        ({"shards": 0}, "not of 0 shards"),
+        ({"steps": -3}, "steps must be an integer of at least 1, not -3"),
+        ({"steps": 2.5}, "steps must be an integer"),
+        ({"seed": -1}, "seed must be"),
+        ({"warmup": -1}, "warmup must be"),
+        ({"cooldown": -1}, "cooldown must be"),
+        ({"average": 2}, r"average must be in \[0, 1\), not 2"),
+        ({"average": 1}, "average must be"),
+        ({"learning_rate": 0}, "learning_rate must be above 0"),
+        ({"learning_rate": float("inf")}, "learning_rate must be"),
+        ({"p_std": -1}, "p_std must be at least 0"),
+        ({"p_mean": float("nan")}, "p_mean must be finite"),
+    ],
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SETTINGS, **settings)
+
+
+def unconditional(generator):
+    return batch(generator)[0], None
+
+
+def frozen(seed=0):
+    made = denoiser(seed)
+    made.network.trunk.requires_grad_(False)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("make", "data"), [(frozen, batch), (denoiser, unconditional)], ids=["frozen", "None"]
+)
+def test_a_run_resumes_where_a_parameter_had_no_gradient(tmp_path, make, data):
+    path = tmp_path / "run.safetensors"
+    whole = Training(make(), data, SETTINGS)
+    expected = [r["loss"] for r in whole.run()]
+    first = Training(make(), data, SETTINGS).run(path, save_every=5)
+    assert [next(first)["loss"] for _ in range(5)] == expected[:5]
+    second = Training(make(seed=3), data, SETTINGS)
+    assert [r["loss"] for r in second.run(path)] == expected[5:]
+    assert torch.equal(weights(second.averaged), weights(whole.averaged))
+
+
+def test_a_run_resumes_that_was_saved_before_its_first_step(tmp_path):
+    path = tmp_path / "run.safetensors"
+    expected = [r["loss"] for r in Training(denoiser(), batch, SETTINGS).run()]
+    Training(denoiser(), batch, SETTINGS).save(path)
+    assert [r["loss"] for r in Training(denoiser(3), batch, SETTINGS).run(path)] == expected
+
+
+class Normalised(torch.nn.Module):
+    """An own network with a batch normalisation, whose running statistics are buffers."""
+
+    name = "normalised"
+
+    def __init__(self):
+        super().__init__()
+        self.enter = torch.nn.Conv2d(3, 4, 1)
+        self.norm = torch.nn.BatchNorm2d(4)
+        self.leave = torch.nn.Conv2d(4, 3, 1)
+
+    def forward(self, x, noise, conditions):
+        return self.leave(self.norm(self.enter(x)))
+
+
+def normalised(seed):
+    made = networks.initialise(Normalised(), torch.Generator().manual_seed(seed))
+    return edm.Preconditioned(made, 0.3)
+
+
+def test_statistics_of_a_batch_normalisation_are_averaged_kept_and_resumed(tmp_path):
+    path = tmp_path / "run.safetensors"
+    whole = Training(normalised(0), batch, replace(SETTINGS, steps=4, warmup=1))
+    mean = torch.zeros(4)
+    for n, _ in enumerate(whole.run()):
+        decay = min(0.9, (2 + n) / (11 + n))
+        mean = decay * mean + (1 - decay) * whole.denoiser.network.norm.running_mean
+    averaged = whole.averaged.network.norm
+    assert mean.norm() > 0.01
+    assert torch.linalg.norm(averaged.running_mean - mean) < 1e-6
+    assert averaged.num_batches_tracked == 4
+    next(Training(normalised(0), batch, whole.settings).run(path, save_every=1))
+    second = Training(normalised(5), batch, whole.settings)
+    list(second.run(path))
+    for ours, theirs in ((second.averaged, whole.averaged), (second.denoiser, whole.denoiser)):
+        for name, tensor in theirs.state_dict().items():
+            assert torch.equal(ours.state_dict()[name], tensor)
+    train.save_weights(path, whole.averaged, {})
+    loaded, _ = train.load_weights(path, normalised(7).network)
+    assert torch.equal(loaded.network.norm.running_var, averaged.running_var)
+    assert loaded.network.norm.num_batches_tracked == 4
+
+
+def test_trying_precisions_leaves_running_statistics_alone():
+    model = normalised(0)
+    generator = torch.Generator().manual_seed(0)
+    train.fastest_precision(model, (*batch(generator), generator))
+    assert not model.network.norm.running_mean.any()
+    assert model.network.norm.num_batches_tracked == 0
+
+
+def test_a_state_of_another_network_of_the_same_name_is_refused(tmp_path):
+    path = tmp_path / "run.safetensors"
+    Training(denoiser(), batch, SETTINGS).save(path)
+    tensors, header = checkpoint.load(path)
+    extra = {"denoiser.network.head.2.weight": torch.ones(3, 2)}
+    checkpoint.save(path, tensors | extra, header)
+    other = Training(denoiser(1), batch, SETTINGS)
+    before = weights(other.denoiser)
+    with pytest.raises(ValueError, match=r"head\.2\.weight \(3, 2\) has no place"):
+        other.restore(path)
+    assert torch.equal(weights(other.denoiser), before)
+    del tensors["averaged.network.leave.bias"]
+    checkpoint.save(path, tensors, header)
+    with pytest.raises(ValueError, match=r"network\.leave\.bias \(12,\) is missing"):
+        other.restore(path)
+
+
+def test_three_blocks_do_not_go_into_two(tmp_path):
+    def windows(blocks):
+        sizes = {"size": 8, "grid": 4, "k": 1, "trunk_width": 8, "width": 8, "embedding": 16}
+        return edm.Preconditioned(patch.WindowNetwork(**sizes, blocks=blocks), 0.3)
+
+    path = tmp_path / "run.safetensors"
+    Training(windows(3), unconditional, SETTINGS).save(path)
+    with pytest.raises(ValueError, match=r"a checkpoint of the network '.*blocks3'"):
+        Training(windows(2), unconditional, SETTINGS).restore(path)
+
+
+def test_without_a_compiler_a_gpu_trains_eagerly_and_says_so(monkeypatch, capsys):
+    class Uncompiled(torch.nn.Module):
+        def forward(self, *_):
+            raise RuntimeError("Failed to find C compiler.\nSet CC.")
+
+    monkeypatch.setattr(torch, "compile", lambda _: Uncompiled())
+    training = Training(denoiser(), batch, SETTINGS)
+    before = weights(training.denoiser)
+    assert train._compiled(training.denoiser, training._tried) is training.denoiser
+    assert "Trains without torch.compile, which does not work here: Failed to find C compiler." in (
+        capsys.readouterr().out
+    )
+    assert torch.equal(weights(training.denoiser), before)
+    assert all(p.grad is None for p in training.denoiser.parameters())
+    monkeypatch.setattr(torch, "compile", lambda model: model)
+    assert train._compiled(training.denoiser, training._tried) is training.denoiser
+    assert not capsys.readouterr().out
+
+
+def test_several_processes_without_torchrun_are_told_how_to_start(monkeypatch):
+    for name in train.TORCHRUN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match=r"WORLD_SIZE is set to 2, but not RANK, .*torchrun"):
+        train.join_processes()
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert train.join_processes() == 0

@@ -168,3 +168,12 @@ def test_bad_calls():
             regular.marginal(pixels)
     with pytest.raises(ValueError, match="each once"):
         independent([((0, 1), regular), ((1, 2), regular)])
+
+
+def test_what_the_caller_writes_later_changes_no_mixture():
+    weights, means = torch.tensor([0.4, 0.6]).double(), torch.tensor([[-1.0], [1.0]]).double()
+    mixture, x = GaussianMixture(weights, means, torch.ones(2, 1, 1).double()), normal(4, 1)
+    before = mixture.score(x, 0.5)
+    means += 3
+    weights.copy_(weights.flip(0))
+    assert torch.equal(mixture.score(x, 0.5), before)

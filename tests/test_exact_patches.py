@@ -203,3 +203,23 @@ def test_bad_input():
         machine.score(x, 0.0)
     with pytest.raises(ValueError, match="2 pictures, but conditions for 4"):
         machine.score(x, 1.0, (locations, mask))
+
+
+@pytest.mark.parametrize("same_position", [False, True])
+def test_what_the_caller_writes_later_changes_no_machine(same_position):
+    pictures, locations, mask = training()
+    size = {"pixel_radius": 1, "condition_radius": 1, "penalty": PENALTY, "grid": GRID}
+    machine = PatchMachine(pictures, locations, mask, same_position=same_position, **size)
+    x, asked, there = rand(1, 2, SIZE, SIZE, seed=4), rand(1, 2, 2, seed=5), torch.ones(1, 2).bool()
+    before = machine.denoise(x, 0.5, (asked, there))
+    pictures.zero_()
+    locations.fill_(0.9)
+    assert torch.equal(machine.denoise(x, 0.5, (asked, there)), before)
+    asked.copy_(1 - asked)
+    fresh = machine.denoise(x, 0.5, (asked.clone(), there.clone()))
+    assert torch.linalg.norm(fresh - before) > 1e-3
+    machine.denoise(x, 0.5, (1 - asked, there))  # the machine remembers what it was asked last
+    last = 1 - asked
+    machine.denoise(x, 0.5, (last, there))
+    last.copy_(asked)
+    assert torch.equal(machine.denoise(x, 0.5, (last, there)), fresh)

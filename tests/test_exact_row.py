@@ -134,6 +134,26 @@ def test_bad_input():
             row.score(x, 1.0, (place,))
     with pytest.raises(ValueError, match="one object is labelled"):
         row.score(x, 1.0, (1, 4))
+    with pytest.raises(ValueError, match="no layout seen in training has an object at 2"):
+        Row(6, width=3, counts=(2,)).score(torch.zeros(6), 1.0, (2,))
     for sigma, spread in ((-1.0, 0.1), (0.0, 0.0)):
         with pytest.raises(ValueError, match="sigma must be"):
             Row(8, spread=spread).score(x, sigma)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"counts": (0, 1)}, "count 0 must be an integer of at least 1"),  # nothing to label
+        ({"counts": (-1,)}, "count -1 must be"),
+        ({"width": (0, 1)}, "width must be an integer"),
+        ({"width": 0}, "width must be"),
+        ({"counts": ()}, "do not fit"),
+        ({"gap": -1}, "gap and spread must not be negative"),
+        ({"spread": -0.1}, "gap and spread must not be negative"),
+        ({"spread": float("nan")}, "gap and spread"),
+    ],
+)
+def test_rows_that_cannot_be_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Row(6, **arguments)

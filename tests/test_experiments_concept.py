@@ -67,11 +67,18 @@ def test_a_run_looks_stores_and_resumes(tmp_path, interrupted):
 
     with interrupted(experiment, "looked_at", 4):
         experiment.run(setting, TINY, tmp_path / "cut")
+    path = tmp_path / "cut" / "signal0.4.seed3.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"cpu_seconds": 1000.0}))
     resumed = experiment.run(setting, TINY, tmp_path / "cut")
+    assert resumed["cpu_seconds"] >= 1000
     for name in ("evaluations", "losses", "parameters", "setting", "accuracy"):
         assert resumed[name] == whole[name]
     with pytest.raises(ValueError, match=r"is of scale .* move it elsewhere"):
         experiment.run(setting, replace(TINY, steps=7), tmp_path / "cut")
+
+
+def test_no_stopwatch_chooses_a_reported_run_s_precision():
+    assert experiment.prepared(Setting(), TINY).precision == "float32"
 
 
 def test_a_bad_classifier_stops_the_run(tmp_path, monkeypatch):

@@ -202,6 +202,30 @@ def test_named_starts(mounted):
 
 
 @pytest.mark.site
+def test_a_guess_is_drawn_before_the_error_is_shown(mounted):
+    mounted.get_by_role("button", name="guess first").click()
+    mounted.wait_for_timeout(100)
+    curve = mounted.locator('[data-mark="curve"]')
+    assert not curve.get_attribute("d")
+    assert "swing: hidden" in mounted.locator(".book-controls").text_content()
+    box = mounted.locator('[data-panel="error"] svg[role=img]').bounding_box()
+    heights = [0.3, 0.8, 0.5, 0.8]  # falls, rises by more than half, falls
+    for k, height in enumerate(heights):
+        x, y = box["x"] + (0.3 + 0.15 * k) * box["width"], box["y"] + height * box["height"]
+        mounted.mouse.move(x, y, steps=5)
+        if not k:
+            mounted.mouse.down()
+    mounted.mouse.up()
+    mounted.get_by_role("button", name="show it").click()
+    mounted.wait_for_timeout(100)
+    assert curve.get_attribute("d")
+    said = mounted.locator(".book-note").text_content()
+    rise = float(re.search(r"largest rise of ([\d.]+) %", said)[1])
+    assert 30 < rise < 60
+    assert "it rises by 3.2 %" in said
+
+
+@pytest.mark.site
 def test_touch_drags_on_a_phone(shown, browser):
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True

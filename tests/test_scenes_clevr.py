@@ -3,14 +3,15 @@
 import copy
 import json
 import shutil
-from dataclasses import fields
+import time
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from lib.scenes import Camera, locations, project, render, render_frame, sample_scenes
+from lib.scenes import Camera, clevr, locations, project, render, render_frame, sample_scenes
 from lib.scenes.clevr import load_scenes, recover_camera, save_scenes
 from lib.scenes.scene import EYE
 
@@ -249,3 +250,77 @@ def test_what_no_camera_can_be_recovered_from():
     with pytest.raises(ValueError, match="has no 'objects'"):
         recover_camera([])
     assert isinstance(recover_camera(OFFICIAL), Camera)
+
+
+@pytest.fixture
+def generated(tmp_path):
+    """What CLEVR's generator writes: 320x240, no folder for the split, one file beside."""
+    scenes = sample_scenes(3, 1, 4, generator(5))
+    scenes = replace(scenes, camera=Camera(scenes.camera.eye, 320, 240, 350.0))
+    file = save_scenes(tmp_path, scenes, render_frame(scenes), "new")
+    file.rename(tmp_path / "CLEVR_scenes.json")
+    for picture in (tmp_path / "images/new").glob("*.png"):
+        picture.rename(tmp_path / "images" / picture.name)
+    (tmp_path / "scenes/CLEVR_new_000000.json").write_text("{}")
+    return tmp_path, scenes
+
+
+def test_the_generator_s_own_output_is_read(generated):
+    path, scenes = generated
+    for place in (path, path / "CLEVR_scenes.json"):
+        loaded, pictures = load_scenes(place, size=32)
+        off = project(loaded.coords, loaded.camera) - project(scenes.coords, scenes.camera)
+        assert off[..., :2][scenes.mask].norm(dim=1).max() < 1
+        assert (pictures - render(scenes, 32)).abs().mean() < 0.02
+
+
+def test_labels_of_another_picture_size_are_named_with_the_size(folder):
+    path, _, _ = folder
+    for picture in (path / "images/val").glob("*.png"):
+        Image.open(picture).resize((240, 160)).save(picture)
+    with pytest.raises(ValueError, match="see its 3d_coords in a picture of 240x160"):
+        load_scenes(path)
+
+
+def test_the_home_folder_is_found(generated, monkeypatch):
+    path, _ = generated
+    monkeypatch.setenv("HOME", str(path.parent))
+    monkeypatch.setenv("USERPROFILE", str(path.parent))
+    assert len(load_scenes(f"~/{path.name}").scenes) == 3
+
+
+def test_a_missing_picture_is_found_before_any_camera(folder, monkeypatch):
+    path, _, _ = folder
+    (path / "images/val/CLEVR_val_000001.png").unlink()
+    monkeypatch.setattr(clevr, "_scenes", lambda *_: pytest.fail("cameras came first"))
+    with pytest.raises(FileNotFoundError, match=r"no picture at .*000001\.png"):
+        load_scenes(path)
+
+
+def test_long_loads_show_how_far_they_are(folder, monkeypatch, capsys):
+    load_scenes(folder[0])
+    assert "CLEVR" not in capsys.readouterr().out
+    monkeypatch.setattr(clevr, "PATIENCE", 2)
+    load_scenes(folder[0])
+    assert "CLEVR: 100%" in capsys.readouterr().out
+
+
+def test_cameras_of_many_scenes_are_those_of_each_and_take_no_time():
+    scenes = sample_scenes(300, 1, 8, generator(3))
+    labels = project(scenes.coords, scenes.camera).double()
+    labels[..., :2] = labels[..., :2].round()
+    arguments = scenes.coords.double(), labels, scenes.mask, 480, 320
+    clevr._eyes(*arguments)  # torch wakes up
+    start = time.process_time()
+    eyes = clevr._eyes(*arguments)
+    assert (time.process_time() - start) / 300 < 1e-3
+    sure = eyes.isfinite().all(1)
+    assert sure[scenes.mask.sum(1) > 2].double().mean() > 0.97  # CLEVR's have three or more
+    for i in sure.nonzero()[:8, 0].tolist():
+        keys = ("3d_coords", "pixel_coords")
+        pairs = zip(scenes.coords[i].tolist(), labels[i].tolist(), strict=True)
+        objects = [dict(zip(keys, pair, strict=True)) for pair in pairs]
+        alone = recover_camera({"objects": objects[: int(scenes.mask[i].sum())]})
+        assert torch.linalg.norm(eyes[i] - alone.eye) < 1e-5
+    labels[7, 0, 0] += 60
+    assert clevr._eyes(*arguments)[7].isnan().all()

@@ -41,6 +41,25 @@ def test_objects_are_found_where_the_output_says():
     assert len(matched(found[0], PLACES, 1e-4)) == len(PLACES)
 
 
+@pytest.mark.parametrize(
+    "peaks",
+    [
+        {(8, 8): 30.0, (8, 9): 20.0},  # both are 1 after a sigmoid
+        {(8, 8): 5.0, (8, 9): 5.0},
+        {(8, 8): 40.0, (8, 9): 40.0, (9, 8): 40.0, (9, 9): 40.0},
+        {(8, column): 30.0 for column in range(8, 14)},  # a ridge without a top
+    ],
+    ids=["saturated", "equal", "square", "ridge"],
+)
+def test_neighbours_that_are_equally_sure_are_one_object(peaks):
+    output = torch.zeros(1, 3, SIZE, SIZE)
+    output[:, 0] = -10
+    for (row, column), logit in peaks.items():
+        output[0, 0, row, column] = logit
+    output[0, 0, 20, 20] = 30.0  # another, elsewhere
+    assert detect(lambda _: output, torch.zeros(1, 3, 32, 32))[1].sum() == 2
+
+
 def test_a_score_counts_wherever_in_its_pixel_an_object_lies():
     """A heat 0.6 times as high as a sure object's is found at a threshold of 0.5, not of 0.7."""
     for place in torch.rand(20, 1, 2, generator=generator()):

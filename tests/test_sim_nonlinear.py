@@ -90,6 +90,25 @@ def test_other_seeds_are_another_measurement(toys, tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["seeds"] == 5
 
 
+def test_files_measured_otherwise_do_not_count(tmp_path, monkeypatch):
+    study = Study("a", "", (TOY,), 3, detail=2)
+    file = {"seeds": 3, "settings": nonlinear_sim.plain(study)}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(file | {"measure": nonlinear_sim.how(study)}))
+    assert nonlinear_sim.done(study, tmp_path)
+    assert not nonlinear_sim.done(replace(study, detail=1), tmp_path)
+    path.write_text(json.dumps(file))  # as before it was said
+    assert nonlinear_sim.done(study, tmp_path)
+    for name, value in (("EVERY", 20), ("SHOWN", 30), ("LEVELS", (0.5,))):
+        with monkeypatch.context() as patch:
+            patch.setattr(nonlinear_sim, name, value)
+            assert not nonlinear_sim.done(study, tmp_path)
+            path.write_text(json.dumps(file | {"measure": nonlinear_sim.how(study)}))
+            assert nonlinear_sim.done(study, tmp_path)
+        assert not nonlinear_sim.done(study, tmp_path)
+        path.write_text(json.dumps(file))
+
+
 def test_bad_arguments(toys):
     with pytest.raises(ValueError, match="unknown studies"):
         toys("--only", "c")

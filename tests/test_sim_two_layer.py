@@ -375,3 +375,48 @@ def test_divergence_names_step_and_rate():
         two_layer.recursion(w0, a, 0.5, 200)
     with pytest.raises(ValueError, match=r"diverged at step \d+ with rate 0.5"):
         two_layer.descent(two_layer.gaussian_factor(1, 2, 2, 0.1, seeded()), a, 0.5, 200)
+
+
+STIFF = torch.tensor([1e4, 1.0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("a", "end"), [(STIFF, 20.0), (STIFF * 1e-2, 50.0), (torch.ones(2).double(), 1e8)]
+)
+def test_a_stiff_flow_ends_and_is_the_closed_form_s(a, end):
+    start = torch.tensor([1e-3, 1e-5], dtype=torch.float64)
+    t = torch.linspace(0, end, 50, dtype=torch.float64)
+    found = two_layer.flow(torch.diag(start), a, t)
+    exact = torch.diag_embed(two_layer.commuting(start, a, t))
+    error = torch.linalg.matrix_norm(found - exact) / torch.linalg.matrix_norm(exact)
+    assert error.max() < 1e-7
+
+
+def test_a_stiff_flow_of_correlated_concepts_is_the_explicit_method_s(monkeypatch):
+    w0, t = two_layer.correlated(1e-3, 0.5), torch.linspace(0, 0.2, 20, dtype=torch.float64)
+    stiff = two_layer.flow(w0, STIFF, t)
+    monkeypatch.setattr(two_layer._ode, "STIFF", 1e9)
+    explicit = two_layer.flow(w0, STIFF, t)
+    assert not torch.equal(stiff, explicit)  # two methods
+    assert torch.linalg.norm(stiff - explicit) < 1e-7 * torch.linalg.norm(explicit)
+    monkeypatch.undo()
+    late = two_layer.flow(w0, STIFF, [0.0, 20.0])
+    assert torch.linalg.norm(late[-1] - torch.eye(2).double()) < 1e-7
+
+
+def test_stiff_flows_among_others_keep_their_places_and_empty_directions_stay_empty():
+    line = torch.tensor([[0.01], [0.02]], dtype=torch.float64)
+    w0 = torch.stack([two_layer.correlated(1e-3, 0.5), line @ line.mT, torch.zeros(2, 2).double()])
+    w0, a = w0.unsqueeze(1), torch.stack([STIFF, STIFF / 1e4])
+    t = torch.tensor([0.0, 0.0, 1.0, 20.0], dtype=torch.float64)
+    together = two_layer.flow(w0, a, t)
+    for i, j in np.ndindex(3, 2):
+        single = two_layer.flow(w0[i, 0], a[j], t)
+        assert torch.linalg.norm(together[i, j] - single) < 1e-7 * torch.linalg.norm(single) + 1e-30
+    assert torch.linalg.matrix_rank(together[1]).max() == 1
+    assert not together[2].any()
+
+
+def test_what_is_too_stiff_is_refused_by_its_max_a_t():
+    with pytest.raises(ValueError, match=r"max\(a\) t is 2e\+08: beyond 1e\+06 .* not 289"):
+        two_layer.flow(torch.eye(17) * 1e-3, torch.linspace(1, 2, 17), [0.0, 1e8])

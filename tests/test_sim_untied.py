@@ -102,3 +102,22 @@ def test_leading_dimensions_and_bad_input():
         untied.flow(w1 * math.nan, w2, a[0], [1.0])
     with pytest.raises(ValueError, match="m1"):
         untied.field(torch.eye(2), torch.eye(3), torch.eye(2), a[0])
+
+
+def test_a_stiff_flow_ends_and_is_the_explicit_method_s(monkeypatch):
+    w1, w2 = layers(1, 2, 3, 0.1, 0)
+    a, t = torch.tensor([1e4, 1.0]).double(), torch.linspace(0, 0.2, 20, dtype=torch.float64)
+    stiff, late = untied.flow(w1, w2, a, t), untied.flow(w1, w2, a, [0.0, 20.0])
+    longest = untied.flow(w1, w2, a / 1e4, [0.0, 1e8])
+    monkeypatch.setattr(untied._ode, "STIFF", 1e9)
+    explicit = untied.flow(w1, w2, a, t)
+    assert not torch.equal(stiff, explicit)  # two methods
+    assert torch.linalg.norm(stiff - explicit) < 1e-6 * torch.linalg.norm(explicit)
+    for end in (late[0, -1], longest[0, -1]):
+        assert torch.linalg.norm(end - torch.eye(2).double()) < 1e-6
+
+
+def test_what_is_too_stiff_is_refused_by_its_max_a_t():
+    w1 = torch.full((100, 2), 0.01)
+    with pytest.raises(ValueError, match=r"max\(a\) t is 1e\+08: .* at most 256 numbers, not 400"):
+        untied.flow(w1, w1.mT, [1.0, 0.5], [0.0, 1e8])

@@ -1,7 +1,9 @@
 """Execution and site: cached by content, loud when something is wrong."""
 
+import json
 import re
 import shutil
+import time
 import tomllib
 
 import nbformat
@@ -56,11 +58,46 @@ def test_a_book_is_executed_built_and_not_done_again(tiny, any_first_cell, capfd
     html = build.site(build.execute("smoke", tiny).name, tiny)
     assert "42" in (html / "chapters/a.html").read_text()
     assert (html / "_static/mathjax/tex-mml-chtml.js").exists()
+    (download,) = (html / "_sources").rglob("a.ipynb")
+    assert not any(c.get("outputs") for c in nbformat.read(download, as_version=4).cells)
     capfd.readouterr()
     build.site(build.execute("smoke", tiny).name, tiny)
     out = capfd.readouterr().out
     assert "Chapters: nothing changed" in out
     assert "Site: nothing changed" in out
+
+
+@pytest.mark.parametrize("folder", ["book [2]", "a::b"])
+def test_a_book_runs_in_a_folder_of_any_name(tiny, tmp_path_factory, monkeypatch, folder):
+    """With a foreign kernel, start-up files and options of the machine's own in its way."""
+    root = tmp_path_factory.mktemp("clone") / folder
+    shutil.move(tiny, root)
+    machine = tmp_path_factory.mktemp("machine")
+    kernel = {"argv": ["false", "{connection_file}"], "display_name": "Foreign", "language": "x"}
+    (machine / "kernels/python3").mkdir(parents=True)
+    (machine / "kernels/python3/kernel.json").write_text(json.dumps(kernel))
+    (machine / "profile_default/startup").mkdir(parents=True)
+    (machine / "profile_default/startup/a.py").write_text("print = None")
+    monkeypatch.setenv("JUPYTER_PATH", str(machine))
+    monkeypatch.setenv("IPYTHONDIR", str(machine))
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing_is_called_so")
+    copy = build.execute("smoke", root)
+    cell = nbformat.read(copy / "chapters/a.ipynb", as_version=4).cells[2]
+    assert cell.outputs[0].text == "42\n"
+
+
+def test_where_notebooks_cannot_run_is_said(tiny, tmp_path):
+    shutil.copytree(tiny, tmp_path / "_build/book")
+    with pytest.raises(build.BuildError, match="nothing below a folder `_build`"):
+        build.execute("smoke", tmp_path / "_build/book")
+
+
+def test_notebooks_to_download_have_no_outputs(tmp_path):
+    cell = new_code_cell("1", execution_count=1, outputs=[new_output("stream", text="1")])
+    nbformat.write(new_notebook(cells=[cell]), tmp_path / "a.ipynb")
+    build.strip_outputs(tmp_path / "a.ipynb")
+    (cell,) = nbformat.read(tmp_path / "a.ipynb", as_version=4).cells
+    assert (cell.source, cell.outputs, cell.execution_count) == ("1", [], None)
 
 
 def test_a_failing_cell_fails_the_build(tiny):
@@ -166,8 +203,11 @@ def test_torch_comes_from_the_right_index(monkeypatch, system, gpu, reached, ind
     assert install.TORCH in install.torch_arguments()
 
 
-def test_what_does_not_answer_is_not_waited_for():
+def test_what_does_not_answer_is_not_waited_for(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://192.0.2.1:9")  # an address that never answers
+    start = time.perf_counter()
     assert not install.answers("http://127.0.0.1:9/")
+    assert time.perf_counter() - start < 3
 
 
 def test_formulas_in_docstrings_are_formulas():

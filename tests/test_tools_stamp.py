@@ -103,6 +103,10 @@ def test_faults_are_named(tmp_path):
         (tmp_path / "_config.yml").write_text(yaml.safe_dump(config))
         with pytest.raises(ValueError, match=r"repository\.(url|branch) is"):
             stamp.repository(tmp_path)
+    for url in ("https://github.com/O", "https://github.com/O/N/tree/main"):
+        (tmp_path / "_config.yml").write_text(f"repository:\n  url: {url}\n  branch: main\n")
+        with pytest.raises(ValueError, match=r"it is https://github\.com/OWNER/NAME, no less"):
+            stamp.repository(tmp_path)
     with pytest.raises(ValueError, match=r"README\.md needs the lines"):
         stamp.stamp_readme("nothing", "https://x", "main", [])
 

@@ -15,6 +15,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import nbformat
 import yaml
 from filelock import FileLock, Timeout
 
@@ -22,6 +23,7 @@ from lib.book import figures, runtime
 from tools import checks, cover
 
 ROOT = Path(__file__).resolve().parents[1]
+NO_TESTS = 5  # what pytest ends with where it found nothing to run
 COPIES = "_executed"  # one folder a budget; nbmake runs nothing that lies below a `_build`
 
 
@@ -65,6 +67,10 @@ def execute(budget: str, root: Path = ROOT, fresh: bool = False, workers: int = 
         BuildError: a cell failed.
     """
     copy = root / COPIES / budget
+    if "_build" in copy.resolve().parts:
+        raise BuildError(
+            f"nbmake runs nothing below a folder `_build`: move the book out of {root}"
+        )
     sources = checks.toc_notebooks(root, root)
     inputs = [root / name for name in ("lib", "requirements.txt", "_toc.yml")]
     installed = [version(name) for name in ("torch", "numpy", "matplotlib")]
@@ -78,7 +84,8 @@ def execute(budget: str, root: Path = ROOT, fresh: bool = False, workers: int = 
     (copy / "chapters").mkdir(exist_ok=True)
     for path in sources:
         shutil.copy(path, copy / "chapters")
-    notebooks = [str(p) for p in checks.toc_notebooks(root, copy)]
+    # Relative names: pytest takes a bracket in a folder's name for a test's parameters.
+    notebooks = [f"chapters/{p.name}" for p in sources]
     count = f"{len(notebooks)}, {workers} at a time,"
     print(
         f"Chapters: running {count} at the budget `{budget}`; a line each as they end.", flush=True
@@ -90,7 +97,7 @@ def execute(budget: str, root: Path = ROOT, fresh: bool = False, workers: int = 
         "--no-header",
         "-p",
         "no:cacheprovider",
-        f"--rootdir={copy}",
+        "--rootdir=.",
         "-c",
     ]
     threads = str(max(1, (os.cpu_count() or 2) // workers))
@@ -99,12 +106,29 @@ def execute(budget: str, root: Path = ROOT, fresh: bool = False, workers: int = 
         "BOOK_STATIC": "1",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", threads),
         "PYTHONPATH": "",
+        "PYTEST_ADDOPTS": "",
+        **own_kernel(copy),
     }
     done = subprocess.run([*pytest, *options, os.devnull, *notebooks], cwd=copy, env=environment)
+    if done.returncode == NO_TESTS:
+        raise BuildError("No chapter ran: _toc.yml names no notebook.")
     if done.returncode:
         raise BuildError("A chapter failed: see above.")
     stamp.write_text(key, encoding="utf-8")
     return copy
+
+
+def own_kernel(folder: Path) -> dict[str, str]:
+    """The environment in which a notebook's kernel is this Python, without the reader's own set-up.
+
+    Elsewhere on the machine another `python3` kernel may come first, and IPython's start-up files
+    may change what a cell does.
+    """
+    paths = [str(Path(sys.prefix) / "share" / "jupyter"), os.environ.get("JUPYTER_PATH")]
+    return {
+        "JUPYTER_PATH": os.pathsep.join(filter(None, paths)),
+        "IPYTHONDIR": str(folder / ".ipython"),
+    }
 
 
 def site(budget: str, root: Path = ROOT) -> Path:
@@ -136,13 +160,29 @@ def site(budget: str, root: Path = ROOT) -> Path:
     (copy / "chapters" / "cover.html").write_text(
         f'<figure class="book-figure">{picture}</figure>', encoding="utf-8"
     )
+    (copy / "chapters" / "flow.html").write_text(cover.flow(), encoding="utf-8")
     print("Site: building.", flush=True)
     _sphinx(copy, root)
     shutil.rmtree(html, ignore_errors=True)
     shutil.move(copy / "_build" / "html", html)
+    for path in (html / "_sources").rglob("*.ipynb"):
+        strip_outputs(path)
     _raise(checks.site(html, copy))
     stamp.write_text(key, encoding="utf-8")
     return html
+
+
+def strip_outputs(path: Path) -> None:
+    """Takes the outputs out of a notebook that readers download.
+
+    JupyterLab shows no HTML of a notebook that it does not trust: figures and their texts would be
+    missing, where a notebook without outputs is plainly one that has to be run.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, path)
 
 
 def copy_pages(root: Path, copy: Path) -> None:

@@ -4,9 +4,10 @@ import ast
 import importlib
 import inspect
 import re
+from html import escape as html_escape
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import nbformat
 import yaml
@@ -249,11 +250,23 @@ def lost_figures(html: Path, copy: Path) -> list[str]:
 def machine_paths(html: Path, copy: Path) -> list[str]:
     """No page carries a path of the machine that built it."""
     base = str(copy.resolve().parents[1])
+    path = carries(base)
     return [
         f"{page.relative_to(html)}: carries the path {base}"
         for page in sorted(html.rglob("*.html"))
-        if base in page.read_text(encoding="utf-8")
+        if path.search(page.read_text(encoding="utf-8"))
     ]
+
+
+def carries(base: str) -> re.Pattern:
+    """What finds the path of a folder in a page, as it is, escaped or as an address.
+
+    Only where the path begins and a name ends: `/book` is neither in `_static/book.css` nor, for
+    `/code`, in `</code>`.
+    """
+    spellings = {base, html_escape(base), quote(base), base.replace("\\", "\\\\")}
+    either = "|".join(map(re.escape, sorted(spellings)))
+    return re.compile(rf"(?<![\w.~%/<-])(?<!&lt;)(?:file://)?(?:{either})(?![\w.~%-])")
 
 
 def _code(notebook) -> list:

@@ -11,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from lib.book import figures
+from lib.page import drag_flow, surface
 from lib.sim import SIMTask, linear, ood_loss, two_layer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +49,16 @@ def draw() -> Figure:
     plane.legend(*curve.get_legend_handles_labels(), loc="upper center", fontsize=9)
     curve.set(xlabel="training time", title="the error on the new combination", ylim=(0, 2.5))
     return fig
+
+
+def flow() -> str:
+    """The same flow for the opening page, to be taken hold of there."""
+    caption = (
+        "Two layers learn in this page: drag the arrows (how they start), the rings (what they are "
+        "shown) and the ring below the error (training time). "
+        '<a href="03_swing_by.html">Swing-by</a> explains what you see.'
+    )
+    return surface.element("drag_flow", *drag_flow.parts((2.0, 1.0), (0.05, 0.05)), caption)
 
 
 def main() -> None:

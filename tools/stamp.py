@@ -53,6 +53,11 @@ def repository(root: Path = ROOT) -> tuple[str, str]:
         raise ValueError(
             f"repository.url is {url!r}; it must look like https://github.com/OWNER/NAME."
         )
+    if url.startswith("https://github.com/") and not re.fullmatch(r"[^/]+/[^/]+", url[19:]):
+        raise ValueError(
+            f"repository.url is {url!r}: on GitHub it is https://github.com/OWNER/NAME, "
+            "no less and no more."
+        )
     if not re.fullmatch(r"[\w./-]+", branch):
         raise ValueError(f"repository.branch is {branch!r}; a branch has no such name.")
     return url, branch

@@ -74,7 +74,8 @@ _SMALL = 15_000  # bytes; heat maps and small pictures stay as they are, exactly
 
 
 def use_style() -> None:
-    """Draws everything that follows in the book's style."""
+    """Draws all that follows in the book's style, whatever the machine's matplotlibrc says."""
+    mpl.rcdefaults()
     mpl.rcParams.update(STYLE)
     with contextlib.suppress(ValueError):  # IPython keeps figures from being shown a second time
         plt.ioff()
@@ -116,7 +117,9 @@ def pair(figure: Figure, between: Callable[[], None] = lambda: None) -> str:
 def drawn(figure: Figure, prefix: str) -> str:
     """The figure, left open, as an `<svg>` element whose identifiers begin with `prefix`."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    # The whole figure: cut to its content, a player's marks would lie beside their axes.
+    with mpl.rc_context({"savefig.bbox": None}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :].replace(INK, "currentColor")
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", text, flags=re.S)

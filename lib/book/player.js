@@ -1,5 +1,8 @@
-(() => {
-  const root = document.currentScript.closest(".book-player");
+((name) => {
+  // By its name: VS Code moves scripts away from their figure. The same output may be there twice.
+  const root = document.currentScript?.closest(".book-player") ??
+    [...document.querySelectorAll(`[id="${name}"]`)].find((figure) => !figure.dataset.started);
+  root.dataset.started = "yes";
   const spec = JSON.parse(root.querySelector("script[type='application/json']").textContent);
   const svgNS = "http://www.w3.org/2000/svg";
   const scroll = root.querySelector(".book-scroll");
@@ -193,4 +196,4 @@
   // JupyterLab would take the arrow keys for its own shortcuts.
   controls.addEventListener("keydown", (event) => event.stopPropagation());
   draw();
-})();
+})("PLAYER");

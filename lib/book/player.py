@@ -6,7 +6,9 @@ without scripts show something true. It works on the website, in JupyterLab and 
 """
 
 import base64
+import hashlib
 import io
+import itertools
 import json
 import math
 import re
@@ -31,6 +33,7 @@ MAX_BYTES = 1_000_000
 _SCRIPT = Path(__file__).with_name("player.js").read_text(encoding="utf-8")
 _NAMES = re.compile(r"\{([^{}]*)\}")  # as in player.js
 _SHEET = 50_000  # bytes; colour pictures that take more are stored as one WebP picture
+_shown = itertools.count(1)
 _STEPS_PER_POINT = 40  # coordinates are stored as 16-bit multiples of 1/40 pt
 
 
@@ -397,11 +400,14 @@ def _put(picture: str, spec: dict[str, Any], caption: str) -> None:
     """Displays the picture, its data and the script as one output."""
     data = json.dumps(spec, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
     under = f"<figcaption>{caption}</figcaption>" if caption else ""
+    # Its own name: a viewer may move the script, and several notebooks may share a page.
+    name = f"player-{hashlib.sha256(data.encode()).hexdigest()[:12]}-{next(_shown)}"
+    script = _SCRIPT.replace("PLAYER", name)
     output = (
-        '<figure class="book-player" style="margin: 1em 0">'
+        f'<figure class="book-player" id="{name}" style="margin: 1em 0">'
         f"{figures.scrolling(picture)}"
         '<div class="book-controls"></div>'
-        f'{under}<script type="application/json">{data}</script><script>{_SCRIPT}</script></figure>'
+        f'{under}<script type="application/json">{data}</script><script>{script}</script></figure>'
     )
     size = len(output.encode())
     if size > MAX_BYTES:

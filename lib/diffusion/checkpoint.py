@@ -115,12 +115,35 @@ def load_into(path: str | Path, network: nn.Module) -> dict:
         ValueError: It is damaged, or of another network.
     """
     weights, header = load(path, network.name)
-    try:
-        network.load_state_dict({name: weight.float() for name, weight in weights.items()})
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not fit the network {network.name!r}: {error}") from error
+    full = {n: w.float() if w.is_floating_point() else w for n, w in weights.items()}
+    fill(network, full, path)
     network.requires_grad_(False).eval()
     return header
+
+
+def fill(module: nn.Module, tensors: dict[str, Tensor], path: str | Path) -> None:
+    """Sets all parameters and buffers of a module, which must be exactly these.
+
+    Args:
+        module: Changed in place, and only if everything fits.
+        tensors: By name, of any dtype.
+        path: The file they are from, for the message.
+
+    Raises:
+        ValueError: One is missing, of another shape, or of no place in the module.
+    """
+    own = module.state_dict()
+    faults = [f"{n} {tuple(t.shape)} has no place" for n, t in tensors.items() if n not in own]
+    faults += [f"{n} {tuple(t.shape)} is missing" for n, t in own.items() if n not in tensors]
+    faults += [
+        f"{n} is {tuple(tensors[n].shape)}, not {tuple(t.shape)}"
+        for n, t in own.items()
+        if n in tensors and tensors[n].shape != t.shape
+    ]
+    if faults:
+        more = f", and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise ValueError(f"{path} does not fit the network: {'; '.join(faults[:3])}{more}")
+    module.load_state_dict(tensors)
 
 
 def _metadata(path: Path, raw: bytes) -> dict[str, str]:

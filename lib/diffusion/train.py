@@ -10,7 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from lib.diffusion.muon import Muon
 
 Batch = Callable[[torch.Generator], tuple[Tensor, Any]]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+TORCHRUN = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class Settings:
         shards: Batches that make one step; shared out among the processes.
         precision: `float32`, `bfloat16`, or None to take what runs faster here.
         optimizer: `adamw`, or `muon` for the weights inside the network.
+
+    Raises:
+        ValueError: One of them is outside its range.
     """
 
     steps: int
@@ -57,6 +61,27 @@ class Settings:
     shards: int = 1
     precision: str | None = None
     optimizer: str = "adamw"
+
+    def __post_init__(self):
+        """Refuses what no training can be run with."""
+        for name, least in (("steps", 1), ("seed", 0), ("warmup", 0), ("cooldown", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+        for name, fits, range_ in (
+            ("learning_rate", self.learning_rate > 0, "above 0"),
+            ("average", 0 <= self.average < 1, "in [0, 1)"),
+            ("p_mean", True, "finite"),
+            ("p_std", self.p_std >= 0, "at least 0"),
+        ):
+            if not fits or not math.isfinite(getattr(self, name)):
+                raise ValueError(f"{name} must be {range_}, not {getattr(self, name)!r}")
+        if not isinstance(self.shards, int) or self.shards < 1:
+            raise ValueError(f"a step is made of 1 shard or more, not of {self.shards!r} shards")
+        if self.precision not in (None, *PRECISIONS):
+            raise ValueError(f"precision is one of {list(PRECISIONS)}, not {self.precision!r}")
+        if self.optimizer not in ("adamw", "muon"):
+            raise ValueError(f"the optimizer is 'adamw' or 'muon', not {self.optimizer!r}")
 
     def rate(self, step: int) -> float:
         """The learning rate of a step, the first being 0."""
@@ -94,12 +119,10 @@ class Training:
                 checkpoints. It resumes from none that says something else.
 
         Raises:
-            ValueError: The precision is unknown, or the shards cannot be shared out evenly.
+            ValueError: The shards cannot be shared out evenly.
         """
-        if settings.precision not in (None, *PRECISIONS):
-            raise ValueError(f"precision is one of {list(PRECISIONS)}, not {settings.precision!r}")
         self.rank, self.world = _place()
-        if settings.shards < 1 or settings.shards % self.world:
+        if settings.shards % self.world:
             raise ValueError(f"{settings.shards} shards cannot be shared by {self.world} processes")
         self.denoiser = denoiser.to(memory_format=torch.channels_last)
         self.averaged = copy.deepcopy(self.denoiser).requires_grad_(False).eval()
@@ -129,7 +152,7 @@ class Training:
             self.restore(path)
         if self.precision is None:
             self.precision = _agreed(fastest_precision(self.denoiser, self._batch(0)))
-        model = _wrapped(self.denoiser)
+        model = self._wrapped()
         while self.step < self.settings.steps:
             start = time.perf_counter()
             loss = self._advance(model)
@@ -138,6 +161,18 @@ class Training:
             if path is not None and (last or self.step % save_every == 0):
                 self.save(path)
             yield {"step": self.step, "loss": loss, "seconds": self.seconds}
+
+    def _wrapped(self) -> nn.Module:
+        """The denoiser as it is called in training: compiled on a GPU, shared among processes."""
+        model = self.denoiser
+        if self.device.type == "cuda" and self.step < self.settings.steps:
+            model = _compiled(model, self._tried)
+        return DistributedDataParallel(model) if dist.is_initialized() else model
+
+    def _tried(self, model: nn.Module) -> None:
+        """One pass forward and back of this step's first batch, without a trace."""
+        with _untouched(self.denoiser), _autocast(self.device, self.precision):
+            self._loss(model, *self._batch(0)).backward()
 
     def _batch(self, shard: int) -> tuple[Tensor, Any, torch.Generator]:
         """The data of this step and the stream that its noise comes from."""
@@ -193,15 +228,19 @@ class Training:
         decay = min(self.settings.average, (1 + self.step) / (10 + self.step))
         old, new = list(self.averaged.parameters()), list(self.denoiser.parameters())
         torch._foreach_lerp_(old, new, 1 - decay)
+        # A batch normalisation's statistics are averaged as the weights are; counters are copied.
+        for old, new in zip(self.averaged.buffers(), self.denoiser.buffers(), strict=True):
+            old.lerp_(new, 1 - decay) if old.is_floating_point() else old.copy_(new)
 
     def save(self, path: str | Path) -> None:
         """Writes the whole state; in a distributed run the first process does."""
         if self.rank:
             return
-        tensors = {f"denoiser.{n}": p for n, p in self.denoiser.named_parameters()}
-        tensors |= {f"averaged.{n}": p for n, p in self.averaged.named_parameters()}
+        tensors = {f"denoiser.{n}": t for n, t in self.denoiser.state_dict().items()}
+        tensors |= {f"averaged.{n}": t for n, t in self.averaged.state_dict().items()}
         for name, parameter in self.denoiser.named_parameters():
-            for key, value in self.optimizer.state[parameter].items():
+            # A parameter that never had a gradient has no state.
+            for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"{key}.{name}"] = value
         header = self._header() | {
             "step": self.step,
@@ -226,19 +265,19 @@ class Training:
             if names:
                 was, now = ({n: d.get(n) for n in names} for d in (stored, own))
                 raise ValueError(f"{path} was trained with {was}, not with {now}")
-        for prefix, module in (("denoiser", self.denoiser), ("averaged", self.averaged)):
-            own = {n: tensors[f"{prefix}.{n}"] for n, _ in module.named_parameters()}
-            module.load_state_dict(own)
-        for name, parameter in self.denoiser.named_parameters():
-            # The fused step walks through memory: the moments need the parameter's own layout.
-            moments = {
-                key: torch.empty_like(parameter).copy_(tensors[f"{key}.{name}"])
-                for key in ("exp_avg", "exp_avg_sq", "momentum")
-                if f"{key}.{name}" in tensors
-            }
-            if f"step.{name}" in tensors:
-                moments["step"] = tensors[f"step.{name}"].to(self.device)
-            self.optimizer.state[parameter] = moments
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            part, _, name = name.partition(".")
+            parts.setdefault(part, {})[name] = tensor
+        for part, module in (("denoiser", self.denoiser), ("averaged", self.averaged)):
+            checkpoint.fill(module, parts.get(part, {}), path)
+        parameters = dict(self.denoiser.named_parameters())
+        self.optimizer.state.clear()  # a parameter that had no gradient yet has none
+        for key in parts.keys() - {"denoiser", "averaged"}:
+            for name, stored in parts[key].items():
+                # The fused step walks through memory: moments need their parameter's own layout.
+                own = stored if key == "step" else torch.empty_like(parameters[name]).copy_(stored)
+                self.optimizer.state[parameters[name]][key] = own.to(self.device)
         self.step, self.seconds = header["step"], header["seconds"]
         self.precision = header["precision"]
 
@@ -265,7 +304,7 @@ def fastest_precision(denoiser: edm.Preconditioned, batch: tuple[Tensor, Any, An
     at a tenth of the speed.
 
     Args:
-        denoiser: Left as it was.
+        denoiser: Left as it was, statistics of a batch normalisation included.
         batch: Pictures (B, C, H, W), conditions, and a generator that will be used up.
 
     Returns:
@@ -284,15 +323,26 @@ def fastest_precision(denoiser: edm.Preconditioned, batch: tuple[Tensor, Any, An
             loss.backward()
             loss.item()  # waits for the device
             best = min(best, clock() - start)
-        denoiser.zero_grad(set_to_none=True)
         return best
 
-    return min(PRECISIONS, key=seconds)
+    with _untouched(denoiser):
+        return min(PRECISIONS, key=seconds)
 
 
 def join_processes() -> int:
-    """Joins the processes that `torchrun` started, if it did; returns this one's rank."""
-    if "WORLD_SIZE" in os.environ and not dist.is_initialized():
+    """Joins the processes that `torchrun` started, if it did; returns this one's rank.
+
+    Raises:
+        ValueError: The environment speaks of several processes, but not as `torchrun` does.
+    """
+    missing = [name for name in TORCHRUN if name not in os.environ]
+    if missing and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ValueError(
+            f"WORLD_SIZE is set to {os.environ['WORLD_SIZE']}, but not {', '.join(missing)}: start "
+            "with `torchrun --nproc-per-node=N -m lib.experiments ...`, or unset WORLD_SIZE to run "
+            "alone"
+        )
+    if not missing and not dist.is_initialized():
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -300,14 +350,15 @@ def join_processes() -> int:
 
 
 def save_weights(path: str | Path, denoiser: edm.Preconditioned, header: dict) -> None:
-    """Stores a denoiser's weights in bfloat16, with where they come from.
+    """Stores a denoiser's weights in bfloat16, buffers as they are, with where they come from.
 
     Args:
         path: The file.
         denoiser: Its network has a `name`, which is stored too.
         header: JSON data: commit, device, seed, steps, seconds.
     """
-    weights = {n: p.to(torch.bfloat16) for n, p in denoiser.network.named_parameters()}
+    weights = denoiser.network.state_dict()
+    weights |= {n: p.to(torch.bfloat16) for n, p in denoiser.network.named_parameters()}
     sigma_data = {"network": denoiser.network.name, "sigma_data": denoiser.sigma_data}
     checkpoint.save(path, weights, header | sigma_data)
 
@@ -344,23 +395,44 @@ def _agreed(precision: str) -> str:
 
 
 def _optimizer(denoiser: edm.Preconditioned, settings: Settings) -> torch.optim.Optimizer:
-    """What moves the weights.
-
-    Raises:
-        ValueError: There is no optimiser of that name.
-    """
+    """What moves the weights."""
+    rate = settings.learning_rate
     if settings.optimizer == "muon":
-        return Muon(denoiser.network, settings.learning_rate)
-    if settings.optimizer == "adamw":
-        rate = settings.learning_rate
-        return torch.optim.AdamW(denoiser.parameters(), rate, betas=(0.9, 0.99), fused=True)
-    raise ValueError(f"the optimizer is 'adamw' or 'muon', not {settings.optimizer!r}")
+        return Muon(denoiser.network, rate)
+    return torch.optim.AdamW(denoiser.parameters(), rate, betas=(0.9, 0.99), fused=True)
 
 
-def _wrapped(denoiser: nn.Module) -> nn.Module:
-    """The denoiser as it is called in training: compiled on a GPU, shared among processes."""
-    model = torch.compile(denoiser) if next(denoiser.parameters()).is_cuda else denoiser
-    return DistributedDataParallel(model) if dist.is_initialized() else model
+def _compiled(denoiser: nn.Module, tried: Callable[[nn.Module], None]) -> nn.Module:
+    """The compiled denoiser, or the plain one where this machine cannot compile, and says so.
+
+    Args:
+        denoiser: What is compiled.
+        tried: Called with it once: a compiler is not asked before the first pass.
+    """
+    model = torch.compile(denoiser)
+    try:
+        tried(model)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # a missing compiler shows itself in many ways, none documented
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        print(f"Trains without torch.compile, which does not work here: {reason}", flush=True)
+        torch.compiler.reset()
+        return denoiser
+    return model
+
+
+@contextmanager
+def _untouched(module: nn.Module) -> Iterator[None]:
+    """What passes do to a module is undone: gradients, and buffers such as running statistics."""
+    kept = [buffer.clone() for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        module.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for buffer, old in zip(module.buffers(), kept, strict=True):
+                buffer.copy_(old)
 
 
 def _autocast(device: torch.device, precision: str):

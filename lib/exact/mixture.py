@@ -24,7 +24,8 @@ class GaussianMixture:
         Raises:
             ValueError: wrong shapes, weights that are no probabilities, covariances that are none.
         """
-        self.weights, self.means, covs = map(_float64, (weights, means, covs))
+        self.weights, self.means = _float64(weights).clone(), _float64(means).clone()
+        covs = _float64(covs)
         _check_parameters(self.weights, self.means, covs)
         self.covs = (covs + covs.mT) / 2
         values, self._axes = torch.linalg.eigh(self.covs)  # (K, d), (K, d, d): axes in columns

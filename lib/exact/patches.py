@@ -56,7 +56,8 @@ class PatchMachine:
         in_place = same_position or 2 * pixel_radius >= size - 1
         kind = _InPlace if in_place else _Pooled
         cells = occupied_cells(locations, mask, grid)
-        self._posterior = kind(pictures, cells, pixel_radius, condition_radius)
+        # A copy: the caller may write into theirs later.
+        self._posterior = kind(pictures.clone(), cells, pixel_radius, condition_radius)
         self._last = None  # the last conditions and their priors: a sampler asks many times
 
     def denoise(self, x, sigma, conditions=None):
@@ -92,7 +93,8 @@ class PatchMachine:
             raise ValueError(f"{batch} pictures, but conditions for {len(conditions[1])}")
         if self._last is None or not all(map(torch.equal, conditions, self._last[0])):
             cells = occupied_cells(*conditions, self.grid)
-            self._last = tuple(conditions), self._posterior.priors(cells, self.penalty)
+            copies = tuple(condition.clone() for condition in conditions)
+            self._last = copies, self._posterior.priors(cells, self.penalty)
         return self._last[1]
 
 

@@ -21,12 +21,19 @@ class Row:
             pixels: the length of the row.
             width: pixels of an object.
             gap: dark pixels between two objects, at least.
-            counts: the numbers of objects seen in training.
+            counts: the numbers of objects seen in training, at least 1: one is labelled.
             spread: standard deviation of a pixel around 0 or 1.
 
         Raises:
-            ValueError: if some count of objects does not fit.
+            ValueError: if some count of objects does not fit, or an argument is outside its range.
         """
+        counts = tuple(counts)
+        whole = {"pixels": pixels, "width": width, **{f"count {n}": n for n in counts}}
+        for name, value in whole.items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+        if not isinstance(gap, int) or gap < 0 or not 0 <= spread < torch.inf:
+            raise ValueError(f"gap and spread must not be negative, got {gap!r} and {spread!r}")
         self.pixels, self.width, self.spread = pixels, width, spread
         by_count = [self._layouts(n, width + gap) for n in counts]
         if not by_count or not all(by_count):
@@ -125,7 +132,10 @@ class Row:
 
     def _given(self, place):
         """The probability of each layout with the label at `place`, up to a factor, (layouts,)."""
-        return self.weights * self.objects[:, self._place(place)] / self.objects.sum(1)
+        given = self.weights * self.objects[:, self._place(place)] / self.objects.sum(1)
+        if not given.any():
+            raise ValueError(f"no layout seen in training has an object at {place}")
+        return given
 
     def _label_elsewhere(self, window):
         """That of each layout with the label outside each window, (pixels, layouts).

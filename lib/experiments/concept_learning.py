@@ -262,7 +262,8 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS, look=looked_at_twic
     film = checkpoint.load(film_path)[0] if film_path.exists() else {}
     if state.exists():
         training.restore(state)
-    start, due = time.process_time(), milestones(scale)
+    due = milestones(scale)
+    start = time.process_time() - result.get("cpu_seconds", 0.0)  # over all restarts
 
     def watch() -> None:
         step = str(training.step)
@@ -281,6 +282,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS, look=looked_at_twic
         watch()
         if record["step"] % SAVE_EVERY == 0 or record["step"] == scale.steps:
             # What was measured first: a kill in between repeats steps, and loses none.
+            result["cpu_seconds"] = round(time.process_time() - start, 1)
             runtime.write_json(_json(stem), result)
             training.save(state)
     header = {

@@ -35,6 +35,8 @@ from lib.sim.mlp import Setting
 EVERY = 10  # steps between evaluations
 SHOWN = 40  # evaluations kept in the bands
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the bands
+FIRST = {"every": 10, "shown": 40, "levels": [0.05, 0.25, 0.5, 0.75, 0.95]}
+KEPT = ("published", "theory", "detail")  # of a study: what is measured
 PUBLISHED_SEED = 2333  # of the official code
 COMMITTED = runtime.RESULTS / "nonlinear_sim"
 
@@ -203,12 +205,21 @@ def main(argv: list[str]) -> None:
 
 
 def done(study: Study, folder: Path) -> bool:
-    """Whether the study's file is there, for the same settings and seeds."""
+    """Whether the study's file is there, for the same settings, seeds and way of measuring."""
     path = folder / f"{study.name}.json"
     if not path.exists():
         return False
-    stored = runtime.read_json(path)
-    return stored["seeds"] == study.seeds and stored["settings"] == plain(study)
+    own = {"seeds": study.seeds, "settings": plain(study), "measure": how(study)}
+    # A file that does not say how it was measured is from before anything of it had changed.
+    unsaid = {"measure": FIRST | {name: getattr(study, name) for name in KEPT}}
+    stored = unsaid | runtime.read_json(path)
+    return all(stored.get(name) == value for name, value in own.items())
+
+
+def how(study: Study) -> dict:
+    """What of a file hangs on this program and not on the settings."""
+    kept = {name: getattr(study, name) for name in KEPT}
+    return {"every": EVERY, "shown": SHOWN, "levels": list(LEVELS)} | kept
 
 
 def plain(study: Study) -> list[dict]:
@@ -245,6 +256,7 @@ def run(studies: list[Study], folder: Path) -> Iterator[int]:
             "about": study.about,
             "seeds": study.seeds,
             "settings": plain(study),
+            "measure": how(study),
             "runs": [rows[setting] for setting in study.settings],
             "published": [published[s] for s in study.settings] if published else None,
             "seconds": round(time.perf_counter() - start, 1),

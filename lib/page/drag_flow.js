@@ -26,6 +26,7 @@ export function mount(page) {
   starHandle(page, state, draw);
   timeHandle(page, state, times, draw);
   if (two) startButtons(page, state, draw);
+  guessButton(page, state, times, draw);
   draw();
 }
 
@@ -56,16 +57,17 @@ function drawing(page, state, times) {
   let rest;
   return () => {
     const all = follow(state, times);
-    drawPlane(marks, state, all);
-    const ratio = all.loss.map((value) => value / all.loss[0]);
+    const shown = state.guessing ? { ...all, x: [], y: [], loss: new Float64Array(0), swing: NaN } : all;
+    const ratio = shown.loss.map((value) => value / shown.loss[0]), at = state.guessing ? [] : [state.now];
+    drawPlane(marks, state, shown);
     marks.curve(times.subarray(1), ratio.subarray(1));
-    marks.errorNow([times[state.now]], [ratio[state.now]]);
+    marks.errorNow(at.map((k) => times[k]), at.map((k) => ratio[k]));
     page.handles.forEach((place) => place());
-    speak(page, state, all, tell);
+    speak(page, state, shown, tell);
     if (!two) return;
     drawRows(marks, state.rows);
     marks.here([all.r], [all.c]);
-    speakOfRows(page, state, all, tell);
+    speakOfRows(page, state, shown, tell);
     clearTimeout(rest);  // the border is some hundred flows: drawn when the hand rests
     rest = setTimeout(() => drawBorder(marks, state.rows), 120);
   };
@@ -96,7 +98,7 @@ function drawPlane(marks, { mu, sigma, now }, { x, y }) {
   }
   marks.path(x, y);
   marks.star([mu[0]], [mu[1]]);
-  marks.planeNow([x[now]], [y[now]]);
+  marks.planeNow([x[now] ?? NaN], [y[now] ?? NaN]);
 }
 
 function drawBorder(marks, rows) {
@@ -106,19 +108,19 @@ function drawBorder(marks, rows) {
   }));
 }
 
-const percent = (share) => `${digits(100 * share, 1)} %`;
+const percent = (share) => Number.isNaN(share) ? "hidden" : `${digits(100 * share, 1)} %`;
 
 function speak(page, { mu, sigma }, all, tell) {
   const { plane, error } = page.panels;
   tell("signals μ", mu.map((v) => digits(v)).join(", "));
   tell("diversities σ", sigma.map((v) => digits(v)).join(", "));
   tell("rates a", all.a.map((v) => digits(v)).join(", "));
-  const turns = all.swing > 0.01 ? "turns back on its way" : "does not turn back";
+  const turns = Number.isNaN(all.swing) ? "is hidden" : all.swing > 0.01 ? "turns back on its way" : "does not turn back";
   plane.describe(`Clusters at ${digits(mu[0])} and ${digits(mu[1])}; the answer's path from its start to the held-out star ${turns}.`);
   error.describe(`The error over time; its largest rise is ${percent(all.swing)} of its start.`);
 }
 
-function speakOfRows(page, state, all, tell) {
+function speakOfRows(page, state, shown, tell) {
   const { rows, phase } = page.panels, lengths = state.rows.map(({ w }) => short(w)).join(", ");
   const angle = Math.round(Math.acos(within(all.c, [-1, 1])) * 180 / Math.PI);
   tell("squared lengths", lengths);
@@ -204,6 +206,26 @@ export function drawn(entry, meanSquare, width, omega) {
   const w = [0, 1].map((i) => within(dot(i, i), W));
   const angle = Math.acos(within(dot(0, 1) / Math.sqrt(dot(0, 0) * dot(1, 1)), [-1, 1]));
   return [{ w: w[0], angle: Math.PI / 3 }, { w: w[1], angle: Math.PI / 3 - angle }];
+}
+
+/** Guess before you see: path and error are hidden until the reader has drawn the error. */
+function guessButton(page, state, times, draw) {
+  const sketch = page.panels.error.sketch();
+  const button = page.button(page.row(), "guess first", () => {
+    state.guessing = !state.guessing;
+    button.textContent = state.guessing ? "show it" : "guess first";
+    if (state.guessing) {
+      sketch.on();
+      page.say("The answer's path and its error are hidden. Draw the error into its picture, from left to right; then show it.");
+    } else {
+      sketch.off();
+      const [, guess] = sketch.points(), real = swing(follow(state, times).loss);
+      page.say(guess.length > 1
+        ? `You drew a largest rise of ${percent(swing(guess))} of the start; it rises by ${percent(real)}.`
+        : `It rises by ${percent(real)} of the start.`);
+    }
+    draw();
+  });
 }
 
 function startButtons(page, state, draw) {

@@ -92,6 +92,35 @@ class Panel {
     return `url(#${id})`;
   }
 
+  /** A curve that the reader draws with the pointer, from left to right; what is drawn again is
+   *  replaced. Returns { on(), off(), points() }, points as [xs, ys] in data. */
+  sketch() {
+    const path = document.createElementNS(SVG, "path"), { x, y } = this.spec, places = [];
+    const style = { fill: "none", stroke: "currentColor", "stroke-width": 2, "stroke-dasharray": "5 3" };
+    for (const [key, value] of Object.entries(style)) path.setAttribute(key, value);
+    path.dataset.mark = "sketch";
+    this.sheet.append(path);
+    const view = this.svg.viewBox.baseVal, share = (value, whole) => `${100 * value / whole}%`;
+    const pad = make("div", this.box, "position:absolute;touch-action:none;cursor:crosshair;" +
+      `left:${share(x.start, view.width)};width:${share(x.end - x.start, view.width)};` +
+      `top:${share(y.end, view.height)};height:${share(y.start - y.end, view.height)}`, { hidden: true });
+    const drawn = (event) => {
+      const area = this.svg.getBoundingClientRect();
+      const px = (event.clientX - area.left) / area.width * view.width;
+      const py = (event.clientY - area.top) / area.height * view.height;
+      const kept = places.filter(([other]) => other < px - 0.5);
+      places.splice(0, places.length, ...kept, [px, py]);
+      path.setAttribute("d", `M${places.map((place) => place.join(" ")).join("L")}`);
+    };
+    pad.addEventListener("pointerdown", (event) => { pad.setPointerCapture(event.pointerId); drawn(event); });
+    pad.addEventListener("pointermove", (event) => pad.hasPointerCapture(event.pointerId) && drawn(event));
+    return {
+      on: () => { pad.hidden = false; places.length = 0; path.setAttribute("d", ""); },
+      off: () => { pad.hidden = true; },
+      points: () => [places.map((place) => this.x.invert(place[0])), places.map((place) => this.y.invert(place[1]))],
+    };
+  }
+
   describe(text) {
     this.svg.setAttribute("aria-label", text);
   }

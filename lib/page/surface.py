@@ -78,9 +78,8 @@ def element(
     boxes, specs = [], {}
     for name, panel in panels.items():
         picture, specs[name] = _drawn(name, panel)
-        boxes.append(
-            f'<div class="book-panel" data-panel="{name}" style="position:relative">{picture}</div>'
-        )
+        style = f"position:relative;flex:0 1 {96 * panel.axes.figure.get_figwidth():.0f}px"
+        boxes.append(f'<div class="book-panel" data-panel="{name}" style="{style}">{picture}</div>')
     spec = json.dumps({"panels": specs, "settings": dict(settings)}, allow_nan=False)
     spec = spec.replace("<", "\\u003c")
     digest = hashlib.sha256((spec + source).encode()).hexdigest()[:8]

@@ -1,7 +1,8 @@
 """The official files: CLEVR v1.0's scenes and pictures read, and our own written in their format.
 
 A data set is a folder with `scenes/CLEVR_SPLIT_scenes.json` and `images/SPLIT/*.png` of 480x320
-pixels. What its files say is taken as CLEVR's generator means it:
+pixels, or what CLEVR's generator writes by itself: `CLEVR_scenes.json` beside `images/*.png` of
+320x240. What the files say is taken as the generator means it:
 
 - `rotation` is a number from 0 to 360 that the generator hands to Blender as radians;
 - `pixel_coords` are rounded to whole pixels, their third number is the depth, unrounded;
@@ -15,6 +16,7 @@ Needs Pillow, which Colab has.
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -24,6 +26,7 @@ import numpy as np
 import torch
 from scipy.optimize import least_squares
 from torch import Tensor
+from tqdm import tqdm
 
 from lib.diffusion.checkpoint import write_atomically
 from lib.scenes.scene import (
@@ -52,6 +55,8 @@ LARGEST = 1e6  # far above the size of any of these
 DEPTH_WEIGHT = 100.0  # pixels that a unit of depth counts as: labels hold it unrounded
 WORST = 3.0  # pixels that a label may be off, rounding and depth included
 EYE_REACH = EYE_JITTER + 0.01  # of a camera from EYE, along each axis
+FOCAL = 35 / 32  # of the lens, in widths of the sensor
+PATIENCE = 1000  # scenes without a progress bar
 LEFT_OF = 0.2  # farther along a direction than this is a relationship, world units
 DIRECTIONS = {
     "right": (*RIGHT, 0.0),
@@ -76,9 +81,10 @@ def load_scenes(
     """Reads scenes and their pictures.
 
     Args:
-        path: The data set's folder, or one of its JSON files.
+        path: The data set's folder, or one of its JSON files; `~` is the home folder.
         split: `train`, `val` or another; not needed where there is but one.
-        size: Of the pictures: their central square is scaled to size x size pixels.
+        size: Of the pictures returned: their central square is scaled to size x size pixels. They
+            may be of any width and height on disk, all of the same.
         limit: The first so many scenes; None for all.
 
     Returns:
@@ -94,17 +100,23 @@ def load_scenes(
         raise ValueError(f"a picture needs a size of at least 1 pixel, got {size}")
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1 scene, or None for all, got {limit}")
-    file = _scene_file(Path(path), split)
+    file = _scene_file(Path(path).expanduser(), split)
     entries = _entries(file)[:limit]
     for entry in entries:
         _check_scene(entry, file)
-    scenes = _scenes(entries, file)
-    folder = file.parent.parent / "images"
-    pictures = [_picture(folder / e["split"] / e["image_filename"], size) for e in entries]
-    return Loaded(scenes, torch.stack(pictures))
+    files = [_picture_file(file, entry) for entry in entries]
+    # All pictures are looked for before the long work begins.
+    width, height = _opened(files[0]).size
+    for picture in files:
+        found = _opened(picture).size
+        if found != (width, height):
+            raise ValueError(f"{picture} is {found[0]}x{found[1]}, not {width}x{height}")
+    scenes = _scenes(entries, file, width, height)
+    bar = tqdm(files, "CLEVR", file=sys.stdout, mininterval=0.5, disable=len(files) < PATIENCE)
+    return Loaded(scenes, torch.stack([_picture(f, size, scenes.camera.square) for f in bar]))
 
 
-def recover_camera(scene: dict[str, Any]) -> Camera:
+def recover_camera(scene: dict[str, Any], width: int = 480, height: int = 320) -> Camera:
     """The camera of an official scene, whose jitter its file does not hold.
 
     Least squares over the eye's place alone, within the jitter's range: a pinhole there that looks
@@ -112,6 +124,7 @@ def recover_camera(scene: dict[str, Any]) -> Camera:
 
     Args:
         scene: One entry of the JSON's `scenes` list, with at least one object.
+        width, height: Of its picture, pixels.
 
     Returns:
         The camera, `eye` (3,) float64.
@@ -134,7 +147,7 @@ def recover_camera(scene: dict[str, Any]) -> Camera:
     weights = torch.tensor([1.0, 1.0, DEPTH_WEIGHT], dtype=torch.float64)
 
     def seen(eye: np.ndarray) -> Tensor:
-        return project(points, Camera(torch.from_numpy(eye)))
+        return project(points, _camera(torch.from_numpy(eye), width, height))
 
     def residuals(eye: np.ndarray) -> np.ndarray:
         return ((seen(eye) - labels) * weights).flatten().numpy()
@@ -151,9 +164,53 @@ def recover_camera(scene: dict[str, Any]) -> Camera:
     if not off.max() <= WORST:
         raise ValueError(
             f"{where}, object {off.argmax()}: pixel_coords are {off.max():.1f} pixels from where "
-            f"any CLEVR camera would see its 3d_coords; {DEPTH_WEIGHT:g} pixels are 1 of depth"
+            f"any CLEVR camera would see its 3d_coords in a picture of {width}x{height}; "
+            f"{DEPTH_WEIGHT:g} pixels are 1 of depth"
         )
-    return Camera(torch.from_numpy(fit.x))
+    return _camera(torch.from_numpy(fit.x), width, height)
+
+
+def _camera(eye: Tensor, width: int, height: int) -> Camera:
+    """CLEVR's camera at `eye` (..., 3) for pictures of a size."""
+    return Camera(eye, width, height, FOCAL * max(width, height))
+
+
+def _eyes(points: Tensor, labels: Tensor, mask: Tensor, width: int, height: int) -> Tensor:
+    """What `recover_camera` finds, for many scenes at once: (B, 3) float64, NaN where unsure.
+
+    Gauss-Newton steps. Unsure is where they do not settle, leave the jitter's range, or a label is
+    too far off.
+
+    Args:
+        points: `3d_coords` (B, K, 3) float64.
+        labels: `pixel_coords` (B, K, 3) float64.
+        mask: Which objects are there (B, K).
+        width, height: Of the pictures, pixels.
+    """
+    weights = mask[..., None] * torch.tensor([1.0, 1.0, DEPTH_WEIGHT], dtype=torch.float64)
+    usual = torch.tensor(EYE, dtype=torch.float64)
+    eye = usual.repeat(len(points), 1)
+    points = torch.where(mask[..., None], points, 0.0)
+
+    def residuals(eye: Tensor) -> Tensor:
+        return ((project(points, _camera(eye, width, height)) - labels) * weights).flatten(1)
+
+    low, high = usual - EYE_REACH, usual + EYE_REACH
+    ways = torch.eye(3, dtype=torch.float64)
+    for _ in range(20):
+        columns = [residuals(eye + 1e-5 * way) - residuals(eye - 1e-5 * way) for way in ways]
+        slope = torch.stack(columns, 2) / 2e-5  # (B, 3 K, 3)
+        square = slope.mT @ slope + 1e-9 * ways
+        step = torch.linalg.solve(square, slope.mT @ residuals(eye)[..., None])[..., 0]
+        moved = (eye - step).clamp(low, high)
+        settled, eye = (moved - eye).norm(dim=1) < 1e-7, moved
+        if settled.all():
+            break
+    off = residuals(eye).unflatten(1, (-1, 3)).norm(dim=2).amax(1)
+    before = project(points, _camera(usual.expand_as(eye), width, height))[..., 2] > 0
+    inside = ((eye > low) & (eye < high)).all(1)  # at the edge the least squares are others
+    sure = settled & inside & (off <= WORST) & (before | ~mask).all(1)
+    return torch.where(sure[:, None], eye, torch.nan)
 
 
 def save_scenes(path: str | Path, scenes: Scenes, pictures: Tensor, split: str = "new") -> Path:
@@ -179,7 +236,8 @@ def save_scenes(path: str | Path, scenes: Scenes, pictures: Tensor, split: str =
             f"need {len(scenes)} pictures of {camera.width}x{camera.height}, "
             f"got {tuple(pictures.shape)}"
         )
-    folder = Path(path) / "images" / split
+    path = Path(path).expanduser()
+    folder = path / "images" / split
     folder.mkdir(parents=True, exist_ok=True)
     entries = [_entry(scenes, i, split) for i in range(len(scenes))]
     levels = ((pictures + 1) * 127.5).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu()
@@ -191,7 +249,7 @@ def save_scenes(path: str | Path, scenes: Scenes, pictures: Tensor, split: str =
         "version": "1.0",
         "date": f"{date.today():%m/%d/%Y}",
     }
-    file = Path(path) / "scenes" / f"CLEVR_{split}_scenes.json"
+    file = path / "scenes" / f"CLEVR_{split}_scenes.json"
     write_atomically(file, json.dumps({"info": info, "scenes": entries}).encode())
     return file
 
@@ -237,6 +295,9 @@ def _scene_file(path: Path, split: str | None) -> Path:
         raise FileNotFoundError(f"no CLEVR folder or file at {path}")
     file = path / "scenes" / f"CLEVR_{split or '*'}_scenes.json"
     found = sorted(file.parent.glob(file.name))
+    own = path / "CLEVR_scenes.json"  # the generator's own name
+    if not found and split is None and own.is_file():
+        return own
     if not found:
         raise FileNotFoundError(f"no scenes at {file}")
     if len(found) > 1:
@@ -311,48 +372,74 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and -LARGEST < value < LARGEST
 
 
-def _scenes(entries: Sequence[dict], file: Path) -> Scenes:
+def _scenes(entries: Sequence[dict], file: Path, width: int, height: int) -> Scenes:
     """Checked entries as one batch."""
     batch, most = len(entries), max(len(entry["objects"]) for entry in entries)
     indices = {name: torch.zeros(batch, most, dtype=torch.int64) for name in NAMES}
     rotation, coords = torch.zeros(batch, most), torch.ones(batch, most, 3)
     mask = torch.zeros(batch, most, dtype=torch.bool)
-    eyes = torch.tensor(EYE).repeat(batch, 1)
+    items = [item for entry in entries for item in entry["objects"]]
     for i, entry in enumerate(entries):
-        for k, item in enumerate(entry["objects"]):
-            mask[i, k] = True
-            rotation[i, k] = item["rotation"] % (2 * np.pi)
-            coords[i, k] = torch.tensor(item["3d_coords"])
-            for name, known in NAMES.items():
-                indices[name][i, k] = known.index(item[name])
-        if entry["objects"]:
-            try:
-                eyes[i] = recover_camera(entry).eye
-            except ValueError as error:
-                raise ValueError(f"{file}: {error}") from error
+        mask[i, : len(entry["objects"])] = True
+    for name, known in NAMES.items():
+        number = {value: k for k, value in enumerate(known)}
+        indices[name][mask] = torch.tensor([number[o[name]] for o in items], dtype=torch.int64)
+    exact = torch.zeros(2, batch, most, 3, dtype=torch.float64)  # places and labels
+    if items:
+        turns = [item["rotation"] % (2 * np.pi) for item in items]
+        rotation[mask] = torch.tensor(turns)
+        for part, name in zip(exact, ("3d_coords", "pixel_coords"), strict=True):
+            part[mask] = torch.tensor([item[name] for item in items], dtype=torch.float64)
+        coords[mask] = exact[0][mask].float()
+    eyes = torch.tensor(EYE, dtype=torch.float64).repeat(batch, 1)
+    some = mask.any(1)
+    if items:
+        eyes[some] = _eyes(*exact[:, some], mask[some], width, height)
+    for i in eyes.isnan().any(1).nonzero()[:, 0].tolist():  # with words for what is wrong
+        try:
+            eyes[i] = recover_camera(entries[i], width, height).eye
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from error
     lamps = torch.tensor(LAMPS).repeat(batch, 1, 1)
-    camera = Camera(eyes)
+    camera = _camera(eyes.float(), width, height)
     return Scenes(
         **indices, rotation=rotation, coords=coords, mask=mask, camera=camera, lamps=lamps
     )
 
 
-def _picture(file: Path, size: int) -> Tensor:
-    """A picture's central square (3, size, size) in [-1, 1]."""
+def _picture_file(file: Path, entry: dict) -> Path:
+    """Where the picture of a scene lies: where v1.0 has it, or where the generator writes it."""
+    name, split = entry["image_filename"], entry["split"]
+    usual = file.parent.parent / "images" / split / name
+    if file.parent.name == "scenes" or usual.is_file():
+        return usual
+    return file.parent / "images" / name
+
+
+def _opened(file: Path) -> Any:
+    """A picture of which the head has been read."""
     from PIL import Image
 
-    camera = Camera(torch.tensor(EYE))
     if not file.is_file():
         raise FileNotFoundError(f"no picture at {file}")
     try:
         with Image.open(file) as picture:
-            levels = np.array(picture.convert("RGB"))
+            return picture
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{file} is cut short or no picture: {error}") from error
-    if levels.shape != (camera.height, camera.width, 3):
-        width, height = levels.shape[1::-1]
-        raise ValueError(f"{file} is {width}x{height}, not {camera.width}x{camera.height}")
-    left, top, side = map(int, camera.square)
-    square = torch.from_numpy(levels[top : top + side, left : left + side]).permute(2, 0, 1)
+
+
+def _picture(file: Path, size: int, square: tuple[float, float, float]) -> Tensor:
+    """A picture's central square (3, size, size) in [-1, 1]."""
+    from PIL import Image
+
+    left, top, side = map(int, square)
+    try:
+        with Image.open(file) as picture:
+            cut = picture.crop((left, top, left + side, top + side)).convert("RGB")
+            levels = np.array(cut)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{file} is cut short or no picture: {error}") from error
+    square = torch.from_numpy(levels).permute(2, 0, 1)
     square = square[None].float() / 127.5 - 1
     return torch.nn.functional.interpolate(square, size=(size, size), mode="area")[0]

@@ -119,7 +119,7 @@ def detect(network: Detector, pictures: Tensor, threshold: float = MEASURE.thres
         raise ValueError(f"pictures are not finite: {len(bad)} of {len(pictures)}, first {bad[0]}")
     output = network(F.adaptive_avg_pool2d(pictures, SIZE))
     heat, way = output[:, 0].sigmoid(), output[:, 1:]
-    peak = heat == F.max_pool2d(heat[:, None], 3, 1, 1)[:, 0]
+    peak = _peaks(output[:, 0])
     aside = way.square().sum(1).clamp(max=0.5)  # an object is at most a pixel's corner away
     found = peak & (heat >= threshold * torch.exp(-aside / (2 * SPREAD**2)))
     count = found.flatten(1).sum(1)
@@ -129,6 +129,19 @@ def detect(network: Detector, pictures: Tensor, threshold: float = MEASURE.thres
     places = ((middles + way) / SIZE).flatten(2).transpose(1, 2)  # (B, 1024, 2)
     mask = torch.arange(order.shape[1], device=heat.device) < count[:, None]
     return places.gather(1, order[..., None].expand(-1, -1, 2)).clamp(0, 1), mask
+
+
+def _peaks(logits: Tensor) -> Tensor:
+    """The local maxima (B, 32, 32) of logits, one where neighbours are equal.
+
+    By rank: the heat of sure objects is 1 to rounding, and equal logits would count twice.
+    """
+    order = logits.flatten(1).argsort(dim=1, stable=True)
+    rank = torch.empty_like(order).scatter_(
+        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
+    )
+    rank = rank.view_as(logits).float()  # exact: 1024 numbers
+    return rank == F.max_pool2d(rank[:, None], 3, 1, 1)[:, 0]
 
 
 def trained(path: str | Path = WEIGHTS) -> Detector:

@@ -10,9 +10,8 @@ derives itself is said to be so.
 
 import numpy as np
 import torch
-from scipy.integrate import solve_ivp
 
-from lib.sim import _checks
+from lib.sim import _checks, _ode
 
 RTOL = 1e-10  # of the integrator, in the mean over a chunk; tests hold every flow to 1e-6
 SMALL = 4  # largest dimension whose matrices are multiplied entry by entry
@@ -62,7 +61,7 @@ def flow(w0, a, t) -> torch.Tensor:
     which W0 vanishes is unstable, and rounding would fill it. Many flows make one system of
     equations for scipy's DOP853, so that they share the cost of its steps: on a sweep of 32,768
     flows 2.6 times as fast as torchdiffeq and 3.9 times as fast as torchode, and more exact
-    (`benchmarks/sim_sweep.py`).
+    (`benchmarks/sim_sweep.py`). Stiff flows, with max(a) t above a thousand, go alone by LSODA.
 
     Args:
         w0: initial maps (..., d, d), symmetric and positive semi-definite. An eigenvalue below
@@ -75,21 +74,19 @@ def flow(w0, a, t) -> torch.Tensor:
 
     Raises:
         ValueError: wrong shapes, a negative, w0 not symmetric or not positive semi-definite, bad
-            times.
+            times, a stiff flow of more than 16 dimensions.
     """
     (w0, a), t = _state(w0, a), _grid(t)
     lead, d = w0.shape[:-2], w0.shape[-1]
     u0, a = _factor(w0).reshape(-1, d, d), a.reshape(-1, d)
-    size = max(1, CHUNK // d**2)
-    chunks = [
-        _integrate(u.numpy(), b.numpy(), t.numpy())
-        for u, b in zip(u0.split(size), a.split(size), strict=True)
-    ]
-    u = torch.from_numpy(np.concatenate(chunks)).reshape(*lead, len(t), d, d)
+    u = torch.empty(len(u0), len(t), d, d, dtype=torch.float64)
+    for part, stiff in _ode.parts(a, t, d**2, max(1, CHUNK // d**2)):
+        u[part] = torch.from_numpy(_integrate(u0[part].numpy(), a[part].numpy(), t.numpy(), stiff))
+    u = u.reshape(*lead, len(t), d, d)
     return u @ u.mT
 
 
-def _integrate(u0: np.ndarray, a: np.ndarray, t: np.ndarray) -> np.ndarray:
+def _integrate(u0: np.ndarray, a: np.ndarray, t: np.ndarray, stiff: bool) -> np.ndarray:
     """The factors (B, T, d, d) of one chunk, from their start (B, d, d)."""
     d = u0.shape[-1]
     pair = (a[:, :, None] + a[:, None, :]) / 2
@@ -104,15 +101,11 @@ def _integrate(u0: np.ndarray, a: np.ndarray, t: np.ndarray) -> np.ndarray:
         u = state.reshape(u0.shape)
         return product(growth - pair * product(u, u.swapaxes(*axes)), u).ravel()
 
-    times, position = np.unique(t, return_inverse=True)
-    end = times[-1] or 1.0  # solve_ivp returns nothing on an empty span
     # Relative to each column: a direction in which W0 is small then keeps its own precision.
     size = np.linalg.norm(u0, axis=axes[0], keepdims=True)
     floor = np.broadcast_to(1e-3 * RTOL * size + 1e-300, u0.shape).ravel()
-    solution = solve_ivp(velocity, (0, end), u0.ravel(), "DOP853", times, rtol=RTOL, atol=floor)
-    if not solution.success:
-        raise ValueError(f"no flow up to t = {end:g} from this w0: {solution.message}")
-    return np.moveaxis(solution.y[:, position].reshape(*u0.shape, -1), axes, (-2, -1))
+    states = _ode.solve(velocity, u0.ravel(), t, floor, RTOL, stiff)
+    return np.moveaxis(states.reshape(*u0.shape, -1), axes, (-2, -1))
 
 
 def _entrywise(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -8,9 +8,8 @@ Derived in the book. Everything is float64, on the CPU.
 
 import numpy as np
 import torch
-from scipy.integrate import solve_ivp
 
-from lib.sim import _checks
+from lib.sim import _checks, _ode
 
 RTOL = 1e-8  # of the integrator, in the mean over a chunk; a test holds every flow to 1e-6
 CHUNK = 8192  # numbers integrated as one system, which then fits the cache
@@ -39,7 +38,8 @@ def flow(w1, w2, a, t) -> torch.Tensor:
     """W(t) = W2 W1 from each pair of layers, under gradient flow on the SIM loss.
 
     The layers are integrated, W1' = W2^T (I - W) A and W2' = (I - W) A W1^T, many pairs as one
-    system of equations for scipy's DOP853.
+    system of equations for scipy's DOP853; stiff pairs, with max(a) t above a thousand, alone by
+    LSODA.
 
     Args:
         w1: first layers (..., width, d). w2: second layers (..., d, width).
@@ -50,7 +50,7 @@ def flow(w1, w2, a, t) -> torch.Tensor:
         Maps (..., T, d, d), each within 1e-6 of its norm.
 
     Raises:
-        ValueError: wrong shapes, a negative, bad times.
+        ValueError: wrong shapes, a negative, bad times, a stiff flow of more than 256 weights.
     """
     a, t = _rates(a), _checks.times(t)
     w1, w2 = _checks.as_float64(w1, "w1"), _checks.as_float64(w2, "w2")
@@ -63,15 +63,15 @@ def flow(w1, w2, a, t) -> torch.Tensor:
     lead = _checks.broadcast(w1=w1.shape[:-2], w2=w2.shape[:-2], a=a.shape[:-1])
     pairs = torch.stack([w1.mT.expand(*lead, *w2.shape[-2:]), w2.expand(*lead, *w2.shape[-2:])], -3)
     pairs, a = pairs.reshape(-1, *pairs.shape[-3:]), a.expand(*lead, d).reshape(-1, d)
-    size = max(1, CHUNK // pairs[0].numel())
-    maps = [
-        _integrate(p.numpy(), b.numpy(), t.numpy())
-        for p, b in zip(pairs.split(size), a.split(size), strict=True)
-    ]
-    return torch.from_numpy(np.concatenate(maps)).reshape(*lead, len(t), d, d)
+    numbers = pairs[0].numel()
+    maps = torch.empty(len(pairs), len(t), d, d, dtype=torch.float64)
+    for part, stiff in _ode.parts(a, t, numbers, max(1, CHUNK // numbers)):
+        found = _integrate(pairs[part].numpy(), a[part].numpy(), t.numpy(), stiff)
+        maps[part] = torch.from_numpy(found)
+    return maps.reshape(*lead, len(t), d, d)
 
 
-def _integrate(pairs: np.ndarray, a: np.ndarray, t: np.ndarray) -> np.ndarray:
+def _integrate(pairs: np.ndarray, a: np.ndarray, t: np.ndarray, stiff: bool) -> np.ndarray:
     """The maps (B, T, d, d) of one chunk, from its layers W1^T and W2 (B, 2, d, width)."""
     identity, rates = np.eye(a.shape[-1]), a[:, None]
 
@@ -80,14 +80,10 @@ def _integrate(pairs: np.ndarray, a: np.ndarray, t: np.ndarray) -> np.ndarray:
         missing = (identity - second @ first.swapaxes(1, 2)) * rates
         return np.stack([missing.swapaxes(1, 2) @ second, missing @ first], 1).ravel()
 
-    times, position = np.unique(t, return_inverse=True)
-    end = times[-1] or 1.0  # solve_ivp returns nothing on an empty span
     size = np.sqrt((pairs**2).sum((1, 2, 3), keepdims=True))
     floor = np.broadcast_to(1e-3 * RTOL * size + 1e-300, pairs.shape).ravel()
-    solution = solve_ivp(velocity, (0, end), pairs.ravel(), "DOP853", times, rtol=RTOL, atol=floor)
-    if not solution.success:
-        raise ValueError(f"no flow up to t = {end:g} from these layers: {solution.message}")
-    layers = solution.y[:, position].reshape(*pairs.shape, -1)
+    layers = _ode.solve(velocity, pairs.ravel(), t, floor, RTOL, stiff)
+    layers = layers.reshape(*pairs.shape, -1)
     return np.einsum("bjht,biht->btij", layers[:, 0], layers[:, 1])
 
 
