@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from lib.sim import SIMTask, deep, interaction, mlp, ood_loss, start, swing, two_layer, untied
+from lib.sim import SIMTask, angle, deep, interaction, mlp, ood_loss, swing, two_layer, untied
 
 
 def generator(seed=0):
@@ -18,15 +18,15 @@ def rows_cosine(u):
 
 def test_cosines_are_those_of_the_rows():
     u = torch.randn(5, 3, 4, generator=generator(), dtype=torch.float64)
-    found = start.cosines(u @ u.mT)
+    found = angle.cosines(u @ u.mT)
     for i in range(3):
         for j in range(3):
             by_hand = torch.nn.functional.cosine_similarity(u[:, i], u[:, j], -1)
             assert torch.allclose(found[:, i, j], by_hand, rtol=1e-12)
     with pytest.raises(ValueError, match="length zero"):
-        start.cosines(torch.diag(torch.tensor([1.0, 0.0])))
+        angle.cosines(torch.diag(torch.tensor([1.0, 0.0])))
     with pytest.raises(ValueError, match="shape"):
-        start.cosines(torch.ones(2, 3))
+        angle.cosines(torch.ones(2, 3))
 
 
 @pytest.mark.parametrize("width", [2, 3, 8, 40])
@@ -35,48 +35,48 @@ def test_the_tail_of_the_cosine_is_that_of_its_density(width):
     for c in (0.0, 0.3, 0.7):
         density = integrate.quad(lambda x: (1 - x * x) ** ((width - 3) / 2), c, 1)[0]
         whole = integrate.quad(lambda x: (1 - x * x) ** ((width - 3) / 2), -1, 1)[0]
-        found = start.zero_mean_tail(c, width).item()
+        found = angle.zero_mean_tail(c, width).item()
         assert abs(found - density / whole) < 1e-6
         u = two_layer.gaussian_factor(20_000, 2, width, 1.0, generator(width))
         counted = (rows_cosine(u) > c).double().mean().item()
         assert stats.binomtest(round(counted * 20_000), 20_000, found).pvalue > 1e-4
-    assert abs(start.zero_mean_tail(0.5, 1).item() - 0.5) < 1e-9
+    assert abs(angle.zero_mean_tail(0.5, 1).item() - 0.5) < 1e-9
 
 
 @pytest.mark.parametrize("lean", [0.0, 0.4, 1.0, 2.0])
 def test_a_wide_start_has_the_derived_cosine(lean):
     width, runs = 400, 4000
-    u = start.leaning_factor(runs, 2, width, 0.01, lean, generator(3))
+    u = angle.leaning_factor(runs, 2, width, 0.01, lean, generator(3))
     lengths = u.square().sum(-1)
     assert abs(lengths.mean().item() / 0.01 - 1) < 5e-3
     c = rows_cosine(u)
-    assert abs(c.mean() - start.wide_cosine(lean)) < 3e-3
-    assert abs(c.std() / start.cosine_spread(lean, width) - 1) < 0.05
+    assert abs(c.mean() - angle.wide_cosine(lean)) < 3e-3
+    assert abs(c.std() / angle.cosine_spread(lean, width) - 1) < 0.05
     assert stats.kstest(
-        ((c - start.wide_cosine(lean)) / start.cosine_spread(lean, width)).numpy(), "norm"
+        ((c - angle.wide_cosine(lean)) / angle.cosine_spread(lean, width)).numpy(), "norm"
     ).pvalue > (1e-4 if lean < 1 else 1e-8)
 
 
 def test_one_sign_is_three_quarters():
-    assert abs(start.wide_cosine(1.0).item() - 0.75) < 1e-15
-    assert abs(start.cosine_spread(1.0, 1).item() - 0.1**0.5) < 1e-14
-    assert start.wide_cosine(0.0).item() == 0
-    assert abs(start.cosine_spread(0.0, 64).item() - 1 / 8) < 1e-15
+    assert abs(angle.wide_cosine(1.0).item() - 0.75) < 1e-15
+    assert abs(angle.cosine_spread(1.0, 1).item() - 0.1**0.5) < 1e-14
+    assert angle.wide_cosine(0.0).item() == 0
+    assert abs(angle.cosine_spread(0.0, 64).item() - 1 / 8) < 1e-15
 
 
 def test_shares_are_predicted():
     for lean, width in ((0.0, 4), (0.8, 64), (1.0, 64), (1.0, 512)):
-        u = start.leaning_factor(4000, 2, width, 1.0, lean, generator(5))
+        u = angle.leaning_factor(4000, 2, width, 1.0, lean, generator(5))
         counted = (rows_cosine(u) > 0.7).double().mean()
-        assert abs(counted - start.share_above(0.7, lean, width)) < 0.03, (lean, width)
-    both = start.share_above(0.7, torch.tensor([0.0, 1.0]), torch.tensor([[8], [64]]))
+        assert abs(counted - angle.share_above(0.7, lean, width)) < 0.03, (lean, width)
+    both = angle.share_above(0.7, torch.tensor([0.0, 1.0]), torch.tensor([[8], [64]]))
     assert both.shape == (2, 2)
 
 
 def test_only_the_angle_and_the_lengths_matter():
     """Rotated columns have entries of both signs, and the same flow."""
     task = SIMTask((2.0, 1.0), (0.05, 0.05))
-    u = start.leaning_factor(3, 2, 6, 0.01, 1.0, generator(1))
+    u = angle.leaning_factor(3, 2, 6, 0.01, 1.0, generator(1))
     q = torch.linalg.qr(torch.randn(6, 6, generator=generator(2), dtype=torch.float64))[0]
     turned = u @ q
     assert (u >= 0).all()
@@ -90,16 +90,16 @@ def test_the_common_factor_takes_over_while_the_map_is_small():
     a = torch.tensor([2.0, 0.5], dtype=torch.float64)
     w1 = 1e-8 * torch.randn(4, 3, 2, generator=generator(1), dtype=torch.float64)
     w2 = 1e-8 * torch.randn(4, 2, 3, generator=generator(2), dtype=torch.float64)
-    u = start.common_factor(w1, w2)
+    u = angle.common_factor(w1, w2)
     late = untied.flow(w1, w2, a, [6.0])[:, 0]
     grown = u * torch.exp(6.0 * a)[:, None]
     scale = grown.norm(dim=-1)
     off = (late - grown @ grown.mT) / (scale[:, :, None] * scale[:, None])
     assert off.abs().max() < 0.02
-    assert (start.cosines(grown @ grown.mT) - start.cosines(u @ u.mT)).norm() < 1e-12
-    assert torch.equal(start.common_factor(u.mT, u), u)
+    assert (angle.cosines(grown @ grown.mT) - angle.cosines(u @ u.mT)).norm() < 1e-12
+    assert torch.equal(angle.common_factor(u.mT, u), u)
     with pytest.raises(ValueError, match="layers"):
-        start.common_factor(w1, w1)
+        angle.common_factor(w1, w1)
 
 
 def test_heard_is_what_relu_answers():
@@ -110,10 +110,10 @@ def test_heard_is_what_relu_answers():
     u = run.weights[1]
     answer = u @ (run.weights[0] @ torch.tensor([1.0, 0.0], dtype=torch.float64)).relu()
     own = (u[1].relu() * u[1]).sum()
-    assert abs(start.heard_cosine(u) - answer[1] / (answer[0] * own).sqrt()) < 1e-12
-    assert start.heard_cosine(-u.abs()) == 0
+    assert abs(angle.heard_cosine(u) - answer[1] / (answer[0] * own).sqrt()) < 1e-12
+    assert angle.heard_cosine(-u.abs()) == 0
     with pytest.raises(ValueError, match="shape"):
-        start.heard_cosine(torch.ones(1, 3))
+        angle.heard_cosine(torch.ones(1, 3))
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
@@ -203,6 +203,6 @@ def test_two_units_make_relu_swing_without_correlation():
     """(p, q) and (-p, q): no cross-talk in a linear map, a by-product where one is silent."""
     u = torch.tensor([[0.1, -0.1], [0.1, 0.1]], dtype=torch.float64)
     assert abs((u @ u.T)[0, 1]) < 1e-16
-    assert abs(start.heard_cosine(u) - 0.5**0.5) < 1e-12
+    assert abs(angle.heard_cosine(u) - 0.5**0.5) < 1e-12
     linear = two_layer.flow(u @ u.T, [2.0, 0.5], torch.linspace(0, 10, 200))
     assert swing(ood_loss(linear, SIMTask((2.0, 1.0), (0.0, 0.0)))) < 1e-12
