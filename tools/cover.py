@@ -25,9 +25,9 @@ ALT = (
 
 def draw() -> Figure:
     """One layer and two layers learn the same task from the same small initialisation."""
-    task = SIMTask(mu=(2.0, 1.0), sigma=(0.05, 0.05))
-    w0 = 0.01 * torch.tensor([[1.0, 0.9], [0.9, 1.0]], dtype=torch.float64)
-    t = torch.linspace(0, 8, 400, dtype=torch.float64)
+    task = SIMTask(mu=(3.0, 1.0), sigma=(0.05, 0.05))
+    w0 = two_layer.correlated(0.1, 0.97)
+    t = torch.linspace(0, 9, 600, dtype=torch.float64)
     models = [
         ("one layer", figures.GREY, linear.jacobian(task, w0, t)),
         ("two layers", figures.RED, two_layer.flow(w0, task.a, t)),
@@ -44,10 +44,10 @@ def draw() -> Figure:
     plane.plot(*(models[1][2] @ task.test_point)[turns].T, "o", color=figures.RED, ms=6)
     curve.plot(t[turns], error[turns], "o", color=figures.RED, ms=6, label="turns back, returns")
     plane.plot(*task.test_point, "*", ms=16, color=figures.GREEN)
-    plane.text(1.88, 1.02, "never shown", ha="right", fontsize=9)
+    plane.text(2.82, 1.02, "never shown", ha="right", fontsize=9)
     plane.set(xlabel="concept 1", ylabel="concept 2", title="the answer's path", ylim=(-0.3, 1.2))
-    plane.legend(*curve.get_legend_handles_labels(), loc="upper center", fontsize=9)
-    curve.set(xlabel="training time", title="the error on the new combination", ylim=(0, 2.5))
+    plane.legend(*curve.get_legend_handles_labels(), loc="lower center", fontsize=9)
+    curve.set(xlabel="training time", title="the error on the new combination", ylim=(0, 1.2))
     return fig
 
 
