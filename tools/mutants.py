@@ -104,7 +104,7 @@ def inside(results: Path, within: str, count: int, seed: int, most: int) -> None
 
     with use_db(str(results.with_suffix(".sqlite")), WorkDB.Mode.create) as every:
         found = Path(within)
-        init.init(sorted(found.rglob("*.py")) if found.is_dir() else [found], every, {})
+        init(sorted(found.rglob("*.py")) if found.is_dir() else [found], every, {})
         specs = [item.mutations[0] for item in every.work_items]
     specs = [spec for spec in specs if not spec.operator_name.endswith("NoOp")]
     specs.sort(key=lambda s: (str(s.module_path), s.operator_name, s.occurrence))
