@@ -4,7 +4,7 @@ BUDGET ?= laptop
 PORT ?= 8000
 RUN = .venv/bin/python
 
-.PHONY: book test test-all lab serve results stamp lint check clean
+.PHONY: book test test-all mutants lab serve results stamp lint check clean
 
 book: .venv/ready
 	$(RUN) -m tools.build --budget $(BUDGET)
@@ -17,6 +17,10 @@ test: .venv/ready
 # Weekly and before publishing: every page in every variant, Colab's versions, kills, search.
 test-all: test
 	$(RUN) -m pytest -q -m weekly
+
+# Weekly: breaks lib at 60 random places (MUTANTS="--seed 1" for others); nine of ten must be seen.
+mutants: .venv/ready
+	$(RUN) -m tools.mutants $(MUTANTS)
 
 lab: .venv/ready
 	JUPYTER_PATH="$(CURDIR)/.venv/share/jupyter:$$JUPYTER_PATH" $(RUN) -m jupyterlab chapters
@@ -43,7 +47,7 @@ check: .venv/ready
 	$(RUN) -m ruff check
 
 clean:
-	rm -rf _build _executed .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build _executed _mutants .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv/*' -exec rm -rf {} +
 
 .venv/ready: requirements.txt tools/install.py

@@ -5,7 +5,9 @@ that it lies outside nothing, matches nothing and exceeds nothing.
 """
 
 import math
+import re
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,7 @@ from lib.experiments import detector as detector_training
 from lib.experiments import nonlinear_sim
 from lib.locality import outside_share
 from lib.scenes import detector, measure
+from tests.conftest import ROOT
 from tests.test_diffusion_train import batch, denoiser, weights
 
 NAN, INF = math.nan, math.inf
@@ -169,3 +172,11 @@ def test_training_of_what_looks_at_pictures(tmp_path, monkeypatch):
     monkeypatch.setattr(detector_training, "loss", lambda *a: torch.tensor(NAN))
     with pytest.raises(FloatingPointError, match="step 1 of the detector"):
         detector_training.train({"steps": 1, "batch": 2, "seed": 0}, tmp_path / "state")
+
+
+def test_no_chapter_takes_the_largest_by_a_comparison_that_nan_loses():
+    """`max(worst, nan)` is `worst`: what a loop accumulates goes through `np.maximum`."""
+    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                assert not re.search(r"\b(\w+) = max\(\1, ", cell.source), path.name

@@ -120,7 +120,7 @@ function speak(page, { mu, sigma }, all, tell) {
   error.describe(`The error over time; its largest rise is ${percent(all.swing)} of its start.`);
 }
 
-function speakOfRows(page, state, shown, tell) {
+function speakOfRows(page, state, all, tell) {
   const { rows, phase } = page.panels, lengths = state.rows.map(({ w }) => short(w)).join(", ");
   const angle = Math.round(Math.acos(within(all.c, [-1, 1])) * 180 / Math.PI);
   tell("squared lengths", lengths);

@@ -1,0 +1,79 @@
+"""The mutation tool: which tests it asks, and when it is content. It runs weekly itself."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tools import mutants
+
+DIFF = """--- mutation diff ---
+--- alib/one.py
++++ blib/one.py
+@@ -1,3 +1,3 @@
+ a = 1
+-    b = a + 1
++    b = a - 1
+ c = 2"""
+
+
+@pytest.mark.parametrize(
+    ("module", "first"),
+    [
+        ("lib/sim/task.py", "tests/test_sim_task.py"),
+        ("lib/locality.py", "tests/test_locality.py"),
+        ("lib/book/intervals.py", "tests/test_book_intervals.py"),
+        ("lib/experiments/concept_learning.py", "tests/test_experiments_concept.py"),
+    ],
+)
+def test_the_tests_of_a_module_are_asked_first(module, first):
+    assert mutants.files_for(Path(module))[0] == first
+
+
+def test_every_module_has_tests_to_ask_and_none_needs_the_site():
+    for path in (ROOT / "lib").rglob("*.py"):
+        if path.parent.name != "lib":
+            files = mutants.files_for(path.relative_to(ROOT))
+            assert files, path
+            assert "tests/test_site.py" not in files
+    assert "tests/test_finite.py" in mutants.files_for(Path("lib/exact/flow.py"))
+
+
+def mutant(outcome, line=3):
+    return {"module": "lib/one.py", "line": line, "outcome": outcome, "diff": DIFF}
+
+
+def test_it_is_content_where_nine_of_ten_die_and_the_rest_is_answered(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(mutants, "ANSWERED", tmp_path / "mutants.toml")
+    killed = [mutant("killed")] * 9
+    assert mutants.report([*killed, mutant("killed")]) == 0
+    assert mutants.report([*killed, mutant("survived")]) == 1
+    assert "-b = a + 1\n+b = a - 1" in capsys.readouterr().out
+    mutants.ANSWERED.write_text(
+        '[[mutant]]\nmodule = "lib/one.py"\nchange = """\n-b = a + 1\n+b = a - 1\n"""\n'
+        'answer = "b is never read"\n'
+    )
+    assert mutants.report([*killed, mutant("survived")]) == 0
+    assert "answer: b is never read" in capsys.readouterr().out
+    assert mutants.report([*killed[1:], *[mutant("survived")] * 2]) == 1  # 8 of 10
+    assert mutants.report([]) == 1
+
+
+def test_a_report_runs_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(mutants, "FOLDER", tmp_path)
+    stored = {"mutants": [mutant("killed"), {"module": "lib/two.py"}]}
+    (tmp_path / "seed7.json").write_text(json.dumps(stored))
+    assert mutants.main(["--seed", "7", "--report"]) == 0
+    assert "1 of 1 mutants died (100%)" in capsys.readouterr().out
+
+
+def test_answers_are_of_modules_that_are_there():
+    answers = tomllib.loads(mutants.ANSWERED.read_text()).get("mutant", [])
+    for answer in answers:
+        assert (ROOT / answer["module"]).exists()
+        assert len(answer["answer"].split()) > 3
+        assert set(answer) == {"module", "change", "answer"}
