@@ -1,9 +1,11 @@
 // The networks of chapter 9 in plain JavaScript, from their stored weights: the layers of
-// `lib.diffusion.networks` and `lib.diffusion.patch`, the wrapping and the sampler of
-// `lib.diffusion.edm`. Pictures agree with Python's to 1e-3 (tests/test_page_network.py).
+// `lib.diffusion.networks`, `pathways` and `patch`, the wrapping and the sampler of `edm`.
+// Pictures agree with Python's to 1e-3 (tests/test_page_network.py). Ways of asking: `asking.js`.
 //
 // A plane stack is { data: Float32Array, c, h, w }, channel after channel, one picture at a time.
-// A runtime for networks in the browser is 10 MB and more; these networks are .4 MB.
+// A runtime for networks in the browser is 10 MB and more; these networks are 1 MB each.
+
+import { within } from "./hearing.js";
 
 /** Reads a safetensors file: { tensors: { name: { shape, data } }, header }, all as 32-bit floats.
  *  Throws a sentence where the file is cut short, damaged or of another kind. */
@@ -247,7 +249,7 @@ export class Layers {
   }
 }
 
-/** Fourier features of a place (x, y): see `lib.diffusion.networks.fourier`. */
+/** Fourier features of a place (x, y): see `lib.diffusion.pathways.fourier`. */
 export function fourier(x, y, width) {
   const half = width / 2, out = new Float32Array(width);
   for (let k = 0; k < half; k++) {
@@ -259,98 +261,138 @@ export function fourier(x, y, width) {
   return out;
 }
 
-const cell = ([x, y], grid) => [y, x].map((v) => Math.min(grid - 1, Math.max(0, Math.floor(v * grid))));
-
-/** The requests of a picture, if the network can take them: places [x, y] in [0, 1]. */
-function checked(places, limit = 16) {
-  if (places.length > limit) throw new Error(`the network takes at most ${limit} requests, not ${places.length}`);
-  if (!places.every((place) => place.every((v) => v >= 0 && v <= 1))) throw new Error("a request lies outside the picture");
-  return places;
+/** The cells between whose centres a place stands, each with its share: [[cell, share], ...]. */
+export function shares(place, grid) {
+  const [x, y] = place.map((v) => Math.min(grid - 1, Math.max(0, v * grid - 0.5)));
+  const left = Math.min(grid - 2, Math.floor(x)), top = Math.min(grid - 2, Math.floor(y));
+  const [right, below] = [x - left, y - top], at = top * grid + left;
+  return [[at, (1 - below) * (1 - right)], [at + 1, (1 - below) * right],
+    [at + grid, below * (1 - right)], [at + grid + 1, below * right]];
 }
 
-/** A `UNet`: the requests as a vector, as Fourier features or as a picture of their own. */
-function unet(layers, pathway) {
-  const { shape: [, grid] } = layers.tensor("positions");
-  const m = Math.sqrt(layers.tensor("leave.weight").shape[0] / 3);
-  const told = {
-    vector: (sum, places) => {
-      const table = layers.tensor("condition.table").data;
-      const hot = new Set(places.map((place) => cell(place, grid)).map(([i, j]) => i * grid + j));
-      for (const k of hot) sum.forEach((_, e) => { sum[e] += table[k * sum.length + e]; });
-    },
-    fourier: (sum, places) => {
-      const features = new Float32Array(sum.length);
-      for (const place of places) fourier(...place, sum.length).forEach((v, e) => { features[e] += v; });
-      layers.linear("condition.linear", features).forEach((v, e) => { sum[e] += v; });
-    },
-    map: () => {}, none: () => {},
-  }[pathway];
-  if (!told) throw new Error(`the network hears by ${pathway}, which is not known here`);
-  return (x, level, places) => {
-    const sum = layers.noise(level), side = x.h;
-    told(sum, places);
-    if (pathway === "map") {
-      const drawn = planes(x.c + 1, side, side);
-      drawn.data.set(x.data);
-      for (const [i, j] of places.map((place) => cell(place, side))) drawn.data[(x.c * side + i) * side + j] = 1;
-      x = drawn;
+/** A request's row of a table over the cells, interpolated between them. */
+function rowOf({ shape: [, features], data }, place, grid) {
+  const row = new Float32Array(features);
+  for (const [cell, share] of shares(place, grid)) {
+    for (let f = 0; f < features; f++) row[f] += share * data[cell * features + f];
+  }
+  return row;
+}
+
+/** The sum of rows of the requests: one for all places, or with weights what each cell hears. */
+function summed(rows, features, grid, weights) {
+  const side = weights ? grid : 1, area = side ** 2, out = planes(features, side, side);
+  rows.forEach((row, q) => row.forEach((value, f) => {
+    for (let at = 0; at < area; at++) out.data[f * area + at] += (weights?.[q * area + at] ?? 1) * value;
+  }));
+  return out;
+}
+
+/** `Meeting`: what is told, one for all places or one a place, meets each place. */
+function meeting(layers, embedding) {
+  const { shape: [c, h, w], data: here } = layers.tensor("condition.meeting.here");
+  const told = layers.conv("condition.meeting.told", embedding), each = h * w / (told.h * told.w);
+  const met = planes(c, h, w, here.map((v, k) => silu(v + told.data[Math.floor(k / each)])));
+  return layers.conv("condition.meeting.leave", met);
+}
+
+/** `lib.diffusion.pathways`: what the requests add to the places, and whether weights are taken. */
+const PATHWAYS = {
+  vector: { weighed: true, add: (layers, { grid }, places, weights) => {
+    const table = layers.tensor("condition.table");
+    const rows = places.map((place) => rowOf(table, place, grid));
+    return meeting(layers, summed(rows, table.shape[1], grid, weights));
+  } },
+  fourier: { add: (layers, { grid, told }, places) =>
+    meeting(layers, summed(places.map((place) => fourier(...place, told)), told, grid)) },
+  map: { add: (layers, { size, grid }, places) => {
+    const drawn = planes(1, size, size);
+    for (const place of places) {
+      for (const [pixel, share] of shares(place, size)) drawn.data[pixel] += share;
     }
-    const entered = layers.conv("enter", unshuffled(x, m));
-    const h = layers.fullTrunk("trunk", added(entered, layers.tensor("positions")), planes(sum.length, 1, 1, sum));
-    return shuffled(layers.conv("leave", h), m);
+    return layers.conv("condition.enter", unshuffled(drawn, size / grid));
+  } },
+  none: { add: (layers, { width, grid }, places) => {
+    if (places.length) throw new Error("this network takes no requests");
+    return planes(width, grid, grid);
+  } },
+};
+
+/** A `UNet`: the requests come in by a pathway, and are added to the places before the trunk. */
+function unet(layers, [pathway], sizes) {
+  if (!(pathway in PATHWAYS)) throw new Error(`the network hears by ${pathway}, which is not known here`);
+  const m = sizes.size / sizes.grid, told = PATHWAYS[pathway];
+  return (x, level, places, weights) => {
+    if (weights && !told.weighed) throw new Error(`who hears what cannot be told to a network that hears by ${pathway}`);
+    const noise = layers.noise(level);
+    const here = added(layers.conv("enter", unshuffled(x, m)), layers.tensor("positions"));
+    const all = added(here, told.add(layers, sizes, places, weights));
+    return shuffled(layers.conv("leave", layers.fullTrunk("trunk", all, planes(noise.length, 1, 1, noise))), m);
   };
 }
 
 /** A `WindowNetwork`: what a cell sees and which requests it hears are two windows. */
-function windowed(layers, sees, hears, k) {
-  const { shape: [width, grid], data: positions } = layers.tensor("positions");
-  const m = Math.sqrt(layers.tensor("leave.weight").shape[0] / 3), margin = sees === "local" ? k : 0;
+function windowed(layers, [sees, hears], { size, grid, k }) {
+  const { shape: [width], data: positions } = layers.tensor("positions"), area = grid ** 2;
+  const m = size / grid, margin = sees === "local" ? k : 0, reach = hears === "local" ? k : grid;
   const ways = padded(planes(width, grid, grid, positions), margin);
   const trunk = sees === "local" ? "localTrunk" : "fullTrunk";
-  return (x, level, places) => {
-    const noise = layers.noise(level), pixels = unshuffled(x, m), area = grid * grid;
+  return (x, level, places, weights) => {
+    const noise = layers.noise(level), pixels = unshuffled(x, m);
     const inside = planes(pixels.c + 1, grid, grid);
     inside.data.set(pixels.data);
     inside.data.fill(1, pixels.c * area);
     const seen = added(layers.conv("enter", padded(inside, margin)), ways);
     let h = layers.conv("join", layers[trunk]("trunk", seen, planes(noise.length, 1, 1, noise)));
-    const told = encoded(layers, places, grid, hears === "local" ? k : grid);
+    const told = encoded(layers, places, grid, weights ?? within(places, grid, reach));
     const embedding = planes(told.c, grid, grid, told.data.map((v, at) => v + noise[Math.floor(at / area)]));
     for (let b = 0; layers.has(`head.${b}.conv1.weight`); b++) h = layers.block(`head.${b}`, h, embedding);
     return shuffled(layers.conv("leave", h), m);
   };
 }
 
-/** `CellEncoder`: at each cell the sum over the requests in its window, and where the cell is. */
-function encoded(layers, places, grid, reach) {
-  const { shape: [, features], data: table } = layers.tensor("encoder.table"), area = grid * grid;
-  const heard = planes(2 * features, grid, grid), cells = places.map((place) => cell(place, grid));
-  for (let i = 0; i < grid; i++) {
-    for (let j = 0; j < grid; j++) {
-      const own = fourier((j + 0.5) / grid, (i + 0.5) / grid, features), at = i * grid + j;
-      own.forEach((v, f) => { heard.data[(features + f) * area + at] = v; });
-      for (const [row, column] of cells) {
-        if (Math.abs(row - i) > reach || Math.abs(column - j) > reach) continue;
-        for (let f = 0; f < features; f++) heard.data[f * area + at] += table[(row * grid + column) * features + f];
-      }
-    }
+/** `CellEncoder`: at each cell the sum of rows that it hears, and where the cell is. */
+function encoded(layers, places, grid, weights) {
+  const table = layers.tensor("encoder.table"), features = table.shape[1], area = grid ** 2;
+  const known = planes(2 * features, grid, grid);
+  const rows = places.map((place) => rowOf(table, place, grid));
+  known.data.set(summed(rows, features, grid, weights).data);
+  for (let at = 0; at < area; at++) {
+    const own = fourier((at % grid + 0.5) / grid, (Math.floor(at / grid) + 0.5) / grid, features);
+    own.forEach((v, f) => { known.data[(features + f) * area + at] = v; });
   }
-  return layers.conv("encoder.layers.2", map(layers.conv("encoder.layers.0", heard), silu));
+  return layers.conv("encoder.layers.2", map(layers.conv("encoder.layers.0", known), silu));
 }
 
-/** The denoiser that a file of weights holds: D(x, sigma, places), x a stack of 3 planes. */
+/** Raises a sentence unless the network can take the requests: at most 16 places in the picture. */
+function check(places, weights, grid, limit = 16) {
+  if (places.length > limit) throw new Error(`the network takes at most ${limit} requests, not ${places.length}`);
+  if (!places.every((place) => place.every((v) => v >= 0 && v <= 1))) throw new Error("a request lies outside the picture");
+  const count = places.length * grid ** 2;
+  if (weights && !(weights.length === count && weights.every(Number.isFinite))) {
+    throw new Error(`who hears what is ${count} finite weights, one a request and cell, not ${weights.length}`);
+  }
+}
+
+/** The denoiser that a file of weights holds: D(x, sigma, places, weights), x a stack of 3 planes.
+ *
+ *  Weights say which cell hears which request (`hearing.js`); without them it is as in training.
+ *  D.grid is the number of cells a side. */
 export function denoiser(buffer) {
-  const { tensors, header } = readWeights(buffer), layers = new Layers(tensors);
-  const name = header.network ?? "", [family, first, second] = name.split(".");
-  const raw = family === "unet" ? unet(layers, first)
-    : family === "window" ? windowed(layers, first, second, Number(/\.k(\d+)/.exec(name)?.[1])) : null;
-  if (!raw) throw new Error(`the file holds the network ${name || "without a name"}, which is not known here`);
-  const spread = header.sigma_data;
-  return (x, sigma, places) => {
+  const { tensors, header } = readWeights(buffer), name = header.network ?? "";
+  const [family, ...kinds] = name.split("."), build = { unet, window: windowed }[family];
+  if (!build) throw new Error(`the file holds the network ${name || "without a name"}, which is not known here`);
+  const sizes = {};
+  for (const [, key, value] of name.matchAll(/\.([a-z]+)(\d+)/g)) sizes[key] = Number(value);
+  const raw = build(new Layers(tensors), kinds, sizes), spread = header.sigma_data, { size, grid } = sizes;
+  const D = (x, sigma, places, weights = null) => {
+    if (x.h !== size || x.w !== size) throw new Error(`the network's pictures are ${size} x ${size}, not ${x.h} x ${x.w}`);
+    check(places, weights, grid);
     const total = Math.hypot(sigma, spread), skip = (spread / total) ** 2, out = sigma * spread / total;
-    const said = raw(map(x, (v) => v / total), Math.log(sigma) / 4, checked(places));
+    const said = raw(map(x, (v) => v / total), Math.log(sigma) / 4, places, weights);
     return planes(x.c, x.h, x.w, x.data.map((v, k) => skip * v + out * said.data[k]));
   };
+  return Object.assign(D, { grid });
 }
 
 /** `lib.diffusion.edm.path`: yields the picture at every level, from the noise to the sample. */
