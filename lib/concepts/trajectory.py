@@ -7,6 +7,7 @@ A path is places (..., T, 2), colour and size, at steps (T,), from (0, 0), red a
 import numpy as np
 
 LEARNED = 0.75  # of a concept, when it counts as learned
+HEARD = 0.25  # least effect of a concept that is asked for, of the way between class means
 STILL = 1e-4  # shortest way that counts as one: places are stored to as many digits
 
 
@@ -48,6 +49,19 @@ def learnt(path, steps, level: float = LEARNED) -> np.ndarray:
     return np.where(stays, steps[:, None], np.inf).min(-2)
 
 
+def heard(places) -> np.ndarray:
+    """Whether asking for one concept alone changes the answer: (..., T, 4, 2) -> (..., T).
+
+    Of both concepts, by at least `HEARD`. Before, the answers share one wandering place.
+
+    Args:
+        places: Of the compositions (0, 0), (1, 0), (0, 1) and (1, 1) in this order.
+    """
+    places = np.asarray(places, float)
+    alone = places[..., (1, 2), (0, 1)] - places[..., 0, :]
+    return (alone > HEARD).all(-1)
+
+
 def order(path, steps, level: float = LEARNED) -> np.ndarray:
     """Which concept comes first: 1 colour, -1 size, 0 both or neither; (..., T, 2) -> (...)."""
     color, size = np.moveaxis(first_passing(path, steps, level), -1, 0)
@@ -63,6 +77,13 @@ def bend(path) -> np.ndarray:
     path = _checked(path)
     lead = path[..., 0] - path[..., 1]
     return np.take_along_axis(lead, np.abs(lead).argmax(-1)[..., None], -1)[..., 0]
+
+
+def largest_rise(path) -> tuple[int, int]:
+    """Where the error's largest rise begins, at a minimum, and ends: (T, 2) -> two indices."""
+    off = error(path)
+    top = int((off - np.minimum.accumulate(off)).argmax())
+    return int(off[: top + 1].argmin()), top
 
 
 def largest_rise(path) -> tuple[int, int]:
