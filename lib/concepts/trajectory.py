@@ -86,13 +86,6 @@ def largest_rise(path) -> tuple[int, int]:
     return int(off[: top + 1].argmin()), top
 
 
-def largest_rise(path) -> tuple[int, int]:
-    """Where the error's largest rise begins, at a minimum, and ends: (T, 2) -> two indices."""
-    off = error(path)
-    top = int((off - np.minimum.accumulate(off)).argmax())
-    return int(off[: top + 1].argmin()), top
-
-
 def retreat(path) -> np.ndarray:
     """The way from the minimum to the maximum of the error's largest rise: (T, 2) -> (2,)."""
     low, top = largest_rise(path)

@@ -620,13 +620,14 @@ def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
     """What the ledger's rows are decided by, with averaged weights, a number a seed.
 
     `concept.order`: 1 if at all weak signals (`WEAK`) size is the first that is learnt for good and
-    at all strong ones colour; `concept.learnt`: at which share of these both are. `concept.bend`: how much farther than independent exponentials,
-    fitted to the training compositions, the path bends towards size at weak signals and towards
-    colour at strong ones, whichever is less. `concept.swing`: share of signals at which the
-    held-out error turns. `concept.interaction`: the interaction's part in colour's retreat, median
-    over the signals in between that turn. `concept.speed`: share at which an exponential leaves
-    less than a power law. `concept.prediction`: SIM's error over that of its better rival, line or
-    exponentials. `concept.competent`, a number a run: whether it draws what it was trained on.
+    at all strong ones colour; `concept.learnt`: at which share of these both are. `concept.bend`:
+    how much farther than independent exponentials, fitted to the training compositions, the path
+    bends towards size at weak signals and towards colour at strong ones, whichever is less.
+    `concept.swing`: share of signals at which the held-out error turns. `concept.interaction`: the
+    interaction's part in colour's retreat, median over the signals in between that turn.
+    `concept.speed`: share at which an exponential leaves less than a power law.
+    `concept.prediction`: SIM's error over that of its better rival, line or exponentials.
+    `concept.competent`, a number a run: whether it draws what it was trained on.
 
     Args:
         seeds: Of `by_seed`.
