@@ -26,7 +26,7 @@ from lib.book import claims, runtime
 from lib.concepts import circles, classifier, trajectory, words
 from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
 from lib.diffusion import checkpoint, edm, networks, train
-from lib.sim import bridge, curves
+from lib.sim import bridge, curves, interaction
 
 RUNS = runtime.RUNS / "concept_learning"
 SIGMA_DATA = 0.4  # standard deviation of the pictures
@@ -530,7 +530,7 @@ def _share_of_interaction(change: np.ndarray) -> float | None:
     What is left is the change of the sum of the single concepts, all that a linear map could do.
     None where colour does not change.
     """
-    cross = change[3] - change[1] - change[2] + change[0]
+    cross = interaction.interaction(change[3], change[1], change[2], change[0])
     return float(cross[0] / change[3, 0]) if change[3, 0] else None
 
 
