@@ -15,7 +15,7 @@ from lib.experiments.concept_learning import Scale, Setting
 from lib.sim import bridge
 
 TINY = Scale(width=4, steps=4, batch=2, evaluations=2, held_out=4, others=3)
-TRUE = bridge.Fit(0.1, 0.8, ((0.1, 0.07), (0.07, 0.1)))
+TRUE = bridge.Fit(0.2, 0.8, ((0.1, 0.07), (0.07, 0.1)))
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +132,7 @@ def test_the_theorys_own_paths_are_foretold(seeds):
 
 
 def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds, monkeypatch):
-    monkeypatch.setattr(experiment, "fits", lambda runs: (TRUE, bridge.Fit(0.1, 0.8, None)))
+    monkeypatch.setattr(experiment, "fits", lambda runs: (TRUE, bridge.Fit(0.2, 0.8, None)))
     samples = experiment.verdict_samples(seeds)
     assert sorted(samples) == sorted(f"concept.{name}" for name in experiment.ROWS)
     found = {s: [experiment.measured(r) for r in runs] for s, runs in seeds.items()}
@@ -145,7 +145,7 @@ def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds, monkeypatch):
     assert samples["concept.learnt"] == pytest.approx(learnt.tolist())
     assert max(samples["concept.prediction"]) < 0.2
     assert len(samples["concept.competent"]) == 16
-    alone = bridge.Fit(0.1, 0.8, None)
+    alone = bridge.Fit(0.2, 0.8, None)
     for s, bend in zip(seeds, samples["concept.bend"], strict=True):
         own = np.array([f["bend"] for f in found[s]])
         farther = own - experiment.bends_alone(seeds[s], alone)
