@@ -4,10 +4,14 @@ BUDGET ?= laptop
 PORT ?= 8000
 RUN = .venv/bin/python
 
-.PHONY: book test test-all mutants lab serve results stamp lint check clean
+.PHONY: book pdf test test-all mutants lab serve results stamp lint check clean
 
 book: .venv/ready
 	$(RUN) -m tools.build --budget $(BUDGET)
+
+# A PDF of every page, by headless Chromium; offered on the pages of the site.
+pdf: book
+	$(RUN) -m tools.pdf
 
 test: .venv/ready
 	$(RUN) -m pytest -n 2 -q -m "not site and not weekly"

@@ -68,6 +68,17 @@ def test_a_wide_legend_goes_below_and_a_long_title_over_two_lines():
     assert inside(fig)
 
 
+def test_long_names_along_a_scale_are_broken_and_where_nothing_helps_the_wide_one_does():
+    fig, ax = plt.subplots(figsize=(8, 2))
+    ax.barh(range(3), [1, 2, 3])
+    ax.set_yticks(range(3), ["a name that is far too long for any telephone of these days"] * 3)
+    assert narrow.relayout(fig)
+    assert ax.get_window_extent().width > 0.4 * fig.bbox.width
+    fig, ax = plt.subplots(figsize=(8, 2))
+    ax.set_yticks([0], ["one$x$word" * 12])
+    assert figures.pair(fig).count("<svg ") == 1
+
+
 def test_a_small_figure_is_left_alone_and_axes_of_no_grid_keep_their_place():
     small, ax = plt.subplots(figsize=(3, 2))
     ax.set_title("a", fontsize=10)

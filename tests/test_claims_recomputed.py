@@ -132,15 +132,45 @@ def what_is_left(x, y):
     return np.sum((y - line @ np.linalg.lstsq(line, y, rcond=None)[0]) ** 2) / np.var(y)
 
 
+def listened(run):
+    """The same, from where blue alone and small alone each go a quarter of their way."""
+    steps, places = seen(run)
+    quarter = (places[:, 1, 0] - places[:, 0, 0] > 0.25) & (
+        places[:, 2, 1] - places[:, 0, 1] > 0.25
+    )
+    first = int(np.flatnonzero(quarter)[0])
+    return steps[first:], places[first:]
+
+
+def from_one_layer(signal, seed, steps):
+    """Where concepts would be that are learnt each by itself, by the stored fit: (T, 2)."""
+    from lib.experiments.concept_learning import Setting  # for mu and sigma of its worlds
+
+    alone = json.loads((RESULTS / "concept_learning/fits.json").read_text())[str(seed)][1]
+    world = Setting(signal=signal).world
+    a = np.array([alone["gain"] ** 2, 1]) * (
+        np.array(world.sigma) ** 2 + np.array(world.mu) ** 2 / 3
+    )
+    return 1 - np.exp(-a * alone["rate"] * steps[:, None])
+
+
+def farthest(path):
+    """Colour less size, where it is largest in size."""
+    lead = path[:, 0] - path[:, 1]
+    return lead[np.argmax(np.abs(lead))]
+
+
 def concept_row(signal, run):
     """One run: sign of the expected lead, and what it did."""
-    steps, places = seen(run)
+    steps, places = listened(run)
     held_out = places[:, 3]
     errors = [np.sum((places[:, k] - v) ** 2, axis=1) for k, v in enumerate(CORNERS.values())]
     own, last = errors[3], np.abs(np.diff(errors[3][-(len(errors[3]) // 3) :]))
     noise = np.sort(last)[(len(last) - 1) // 2]  # the median; of an even number the lower one
     rise, others = largest_rise(own), max(map(largest_rise, errors[:3]))
-    lead = held_out[:, 0] - held_out[:, 1]
+    top = max(range(len(own)), key=lambda k: own[k] - min(own[: k + 1]))
+    low = min(range(top + 1), key=lambda k: own[k])
+    cross = places[:, 3, 0] - places[:, 1, 0] - places[:, 2, 0] + places[:, 0, 0]
     stays = []
     for concept in (0, 1):
         below = np.flatnonzero(held_out[:, concept] < 0.75)
@@ -150,20 +180,27 @@ def concept_row(signal, run):
     speed, when = np.maximum(way, 1e-4) / np.diff(steps), (steps[1:] + steps[:-1]) / 2
     fall = slice(int(np.argmax(speed)), None)
     logs = np.log(speed[fall])
+    alone = from_one_layer(signal, run["setting"]["seed"], steps)
+    fifth = max(len(steps) // 5, 1)
     return {
         "wanted": -1 if signal < 0.35 else 1 if signal > 0.55 else 0,
+        "between": 0.25 < signal < 0.75,
         "stays": stays,
-        "bend": lead[np.argmax(np.abs(lead))],
-        "swings": rise > 0.01 * own[0] and rise > 3 * noise and rise > others,
+        "farther": farthest(held_out) - farthest(alone),
+        "swings": rise > 0.01 * own[0] and rise > 3 * noise and rise > 2 * others,
+        "part": (cross[top] - cross[low]) / (held_out[top, 0] - held_out[low, 0])
+        if top > low else np.nan,
         "exponential": what_is_left(when[fall], logs) < what_is_left(np.log(when[fall]), logs),
-    }
+        "competent": max(np.mean(e[-fifth:]) for e in errors[:3]) < 0.05,
+    }  # fmt: skip
 
 
 def concept():
     """Samples of every row about the diffusion model's concepts, but for SIM's prediction."""
     files = {x: RESULTS / f"concept_learning/signal{x:g}.json" for x in SIGNALS}
     runs = {x: json.loads(path.read_text())["runs"] for x, path in files.items()}
-    found = {name: [] for name in ("order", "learnt", "bend", "swing", "speed")}
+    names = ("order", "learnt", "bend", "swing", "interaction", "speed", "competent")
+    found = {name: [] for name in names}
     for seed in range(5):
         rows = [
             concept_row(x, next(r for r in runs[x] if r["setting"]["seed"] == seed))
@@ -175,9 +212,16 @@ def concept():
                  if np.isfinite(min(row["stays"])) else False for row in told]  # fmt: skip
         found["order"].append(float(all(order)))
         found["learnt"].append(np.mean([np.isfinite(max(row["stays"])) for row in told]))
-        found["bend"].append(np.mean([row["bend"] * row["wanted"] for row in told]))
+        sides = [
+            np.mean([row["farther"] * row["wanted"] for row in told if row["wanted"] == side])
+            for side in (-1, 1)
+        ]
+        found["bend"].append(min(sides))
         found["swing"].append(np.mean([row["swings"] for row in rows]))
+        parts = [row["part"] for row in rows if row["swings"] and row["between"]]
+        found["interaction"].append(np.median(parts))
         found["speed"].append(np.mean([row["exponential"] for row in rows]))
+        found["competent"] += [float(row["competent"]) for row in rows]
     return {f"concept.{name}": samples for name, samples in found.items()}
 
 

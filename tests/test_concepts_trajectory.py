@@ -96,3 +96,18 @@ def test_what_is_no_path_is_refused():
         trajectory.order(np.zeros((4, 2)), [1, 2, 3])
     with pytest.raises(ValueError, match="4 speeds or more"):
         trajectory.decay([1, 2, 3, 4], [1, 2, 3, 1])
+
+
+def test_a_concept_is_heard_where_asking_for_it_alone_changes_the_answer():
+    corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1.0]])
+    assert trajectory.heard(corners)
+    assert not trajectory.heard(np.full((4, 2), 0.5))
+    only_colour = corners * [1, 0.2]
+    assert not trajectory.heard(only_colour)
+    assert trajectory.heard(np.stack([corners, only_colour])).tolist() == [True, False]
+
+
+def test_the_largest_rise_begins_at_its_minimum():
+    path = np.stack([np.array([0.2, 0.9, 0.4, 0.3, 0.8]), np.ones(5)], 1)
+    assert trajectory.largest_rise(path) == (1, 3)
+    assert trajectory.retreat(path).tolist() == pytest.approx([-0.6, 0])

@@ -15,7 +15,7 @@ from lib.experiments.concept_learning import Scale, Setting
 from lib.sim import bridge
 
 TINY = Scale(width=4, steps=4, batch=2, evaluations=2, held_out=4, others=3)
-TRUE = bridge.Fit(0.02, 0.8, ((0.1, 0.07), (0.07, 0.1)))
+TRUE = bridge.Fit(0.2, 0.8, ((0.1, 0.07), (0.07, 0.1)))
 
 
 @pytest.fixture(autouse=True)
@@ -132,22 +132,25 @@ def test_the_theorys_own_paths_are_foretold(seeds):
 
 
 def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds, monkeypatch):
-    monkeypatch.setattr(experiment, "fits", lambda runs: (TRUE, bridge.Fit(0.02, 0.8, None)))
+    monkeypatch.setattr(experiment, "fits", lambda runs: (TRUE, bridge.Fit(0.2, 0.8, None)))
     samples = experiment.verdict_samples(seeds)
     assert sorted(samples) == sorted(f"concept.{name}" for name in experiment.ROWS)
-    orders = [[experiment.measured(r)["order"] for r in runs] for runs in seeds.values()]
-    assert orders[0][0] == -1  # a weak colour comes last
-    assert orders[0][-1] == 1
+    found = {s: [experiment.measured(r) for r in runs] for s, runs in seeds.items()}
+    orders = [f["order_learnt"] for f in found[0]]
+    assert orders[0] == -1  # a weak colour comes last
+    assert orders[-1] == 1
     assert samples["concept.order"] == [1, 1]  # nothing turns back in these
     ends = np.array([[r["averaged"]["place"][-1][-1] for r in runs] for runs in seeds.values()])
     learnt = (ends.min(-1) >= 0.75)[:, [0, 1, 2, 5, 6, 7]].mean(1)
     assert samples["concept.learnt"] == pytest.approx(learnt.tolist())
-    for share, runs in zip(samples["concept.swing"], seeds.values(), strict=True):
-        assert share <= np.mean([experiment.measured(r)["swings"] for r in runs])
     assert max(samples["concept.prediction"]) < 0.2
-    for bend, runs in zip(samples["concept.bend"], seeds.values(), strict=True):
-        each = [experiment.measured(r)["bend"] for r in runs]
-        assert bend == pytest.approx(np.mean([-b for b in each[:3]] + each[-3:]))
+    assert len(samples["concept.competent"]) == 16
+    alone = bridge.Fit(0.2, 0.8, None)
+    for s, bend in zip(seeds, samples["concept.bend"], strict=True):
+        own = np.array([f["bend"] for f in found[s]])
+        farther = own - experiment.bends_alone(seeds[s], alone)
+        assert bend == pytest.approx(min(-farther[:3].mean(), farther[-3:].mean()))
+    assert all(abs(i) < 0.2 for i in samples["concept.interaction"])  # it is linear
 
 
 def test_what_is_stored_is_read_again(tmp_path, monkeypatch):

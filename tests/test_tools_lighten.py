@@ -55,6 +55,10 @@ def test_the_ledger_s_page_has_every_row_once_and_the_papers_claims_first():
         assert text.count(f'id="claim-{row["id"]}"') == 1
     kinds = re.findall(r'data-kind="(\w+)"', text)
     assert kinds == sorted(kinds, key=["claim", "finding", "check"].index)
+    before = text.partition("## Rules that were replaced")[2]
+    assert re.findall(r"^\| \[`([\w.-]+)`\]", before, re.M) == [
+        r["id"] for r in rows if r["changed"]
+    ]
     table = list(csv.DictReader(io.StringIO(ledger_page.as_csv(rows))))
     assert [line["id"] for line in table] == [row["id"] for row in rows]
     assert [line["verdict"] for line in table] == [row["verdict"] for row in rows]

@@ -46,6 +46,12 @@ def source(root: Path, rows: Sequence[dict]) -> str:
                 parts += [f"### {title.split()[0]}: [{heading}]({name}.ipynb)", _table(here)]
         if kind == "check":
             parts.append("</details>")
+    if changed := [row for row in rows if row["changed"]]:
+        parts.append(
+            "## Rules that were replaced\n\nWhat a rule or an interval was, and why not now."
+        )
+        lines = [f"| {claims.linked(row['id'])} | {row['changed']} |" for row in changed]
+        parts.append("\n".join(["| row | before |", "|---|---|", *lines]))
     return "\n\n".join(parts)
 
 

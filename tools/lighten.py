@@ -6,6 +6,7 @@ the search page, and MathJax comes in the parts that are used, asked for before 
 """
 
 import functools
+import html
 import itertools
 import re
 import shutil
@@ -31,21 +32,22 @@ _WIDGETS = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.S
 )
 _FIGURE = re.compile(r'<figure class="book-(?:figure|player)".*?</figure>', re.S)
+_OPENING = re.compile(r"</h1>.*?<p>(?=[^<]*\w)(.*?)</p>", re.S)
 _ICON_FONT = re.compile(r"@font-face\{[^}]*Font ?Awesome[^}]*\}")
 _ICON_RULE = re.compile(r"(?<=\})(?:\.fa[srb]?(?:-[\w-]+)?(?:::?(?:before|after))?,?)+\{[^}]*\}")
 
 
-def site(html: Path) -> None:
+def site(folder: Path) -> None:
     """Lightens every page and style sheet of a built site, and removes what none asks for.
 
     Args:
-        html: the folder that holds `index.html`; its files are changed in place.
+        folder: that holds `index.html`; its files are changed in place.
     """
-    static = html / "_static"
+    static = folder / "_static"
     script = static / "scripts" / "fontawesome.js"
     icons = script.read_text(encoding="utf-8")
-    for path in html.rglob("*.html"):
-        if "_static" not in path.relative_to(html).parts:
+    for path in folder.rglob("*.html"):
+        if "_static" not in path.relative_to(folder).parts:
             text = path.read_text(encoding="utf-8")
             path.write_text(page(text, icons, path.name == "search.html"), encoding="utf-8")
     sheet = static / "styles" / "pydata-sphinx-theme.css"
@@ -71,7 +73,19 @@ def page(text: str, icons: str, search: bool = False) -> str:
         text = _SEARCH.sub("", text)
     if found := _MATHJAX_TAG.search(text):
         text = text.replace("<meta charset", _preloads(found[1]) + "<meta charset", 1)
-    return numbered(_WIDGETS.sub("", text))
+    return numbered(described(_WIDGETS.sub("", text)))
+
+
+def described(text: str) -> str:
+    """A page that says what it is about to those who show links to it: its first paragraph."""
+    title, first = re.search(r"<title>(.*?)</title>", text, re.S), _OPENING.search(text)
+    if not title or not first or 'name="description"' in text:
+        return text
+    words = html.escape(html.unescape(re.sub(r"<[^>]+>", "", first[1])).strip()[:300])
+    tags = f'<meta name="description" content="{words}">\n'
+    tags += f'<meta property="og:title" content="{title[1].strip()}">\n'
+    tags += f'<meta property="og:description" content="{words}">\n'
+    return text.replace("<title>", f"{tags}<title>", 1)
 
 
 def numbered(text: str) -> str:
@@ -100,13 +114,13 @@ def style(text: str) -> str:
     return text
 
 
-def copy_mathjax(html: Path) -> None:
+def copy_mathjax(folder: Path) -> None:
     """Puts the parts of MathJax that pages use into the site's `_static/mathjax`."""
     root = "sphinx-mathjax-offline/static/mathjax/"
     for file in files("sphinx-mathjax-offline"):
         name = str(file).replace("\\", "/").removeprefix(root)
         if str(file) != name and (name in MATHJAX or name.startswith(_MATHJAX_FOLDERS)):
-            target = html / "_static" / "mathjax" / name
+            target = folder / "_static" / "mathjax" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file.locate(), target)
 

@@ -33,6 +33,7 @@ if not (root / "lib/book/runtime.py").is_file():
             "repository to fetch it from: run this notebook inside a copy of "
             "the book, or set REPOSITORY above to its address."
         )
+    print(f"Fetching the book's code from {{REPOSITORY}}, branch {{BRANCH}}.")
     git = ["git", "clone", "--quiet", "--depth=1", f"--branch={{BRANCH}}"]
     subprocess.run([*git, REPOSITORY, str(root)], check=True)
 sys.path.insert(0, str(root))"""

@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,11 +95,22 @@ def _head(chapter: Chapter) -> str:
         if last
         else "No run is recorded yet"
     )
+    minutes = _reading(runtime.ROOT / "chapters" / f"{chapter.name}.ipynb")
+    took = f"About {minutes} minutes to read. {took}" if minutes else took
     where = "a GPU" if chapter.budget.name == "gpu" else "2 CPU cores"
     return (
         f"{took}, at the budget <strong>{chapter.budget.name}</strong>: at most "
         f"{chapter.budget.seconds / 60:.1f} minutes on {where}."
     )
+
+
+def _reading(notebook: Path) -> int:
+    """Minutes to read a chapter's text, at 200 words a minute; 0 where it is not at hand."""
+    if not notebook.exists():
+        return 0
+    cells = runtime.read_json(notebook)["cells"]
+    text = " ".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    return round(len(text.split()) / 200)
 
 
 def _plain(value: Any) -> Any:

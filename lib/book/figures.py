@@ -97,10 +97,9 @@ def pair(figure: Figure, between: Callable[[], None] = lambda: None) -> str:
     """
     prefix = f"f{next(_counter)}-"
     wide = drawn(figure, prefix)
-    if narrow.fits(figure):
+    if narrow.fits(figure) or not narrow.relayout(figure):
         plt.close(figure)
         return wide
-    narrow.relayout(figure)
     between()
     other = drawn(figure, f"{prefix}n-")
     plt.close(figure)

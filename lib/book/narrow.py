@@ -18,6 +18,7 @@ WIDTH = 3.6  # inches; 346 CSS pixels, what a phone of 390 leaves beside its mar
 TEXT = 8.4  # points: 11.2 CSS pixels
 _TILE = 0.85  # inches: the least width of a picture beside others
 _HANDLE = 60  # points beside the text of a legend: its handle, and the panel's scale
+_NAME = 16  # letters of a line of a name along a scale
 _LEGEND = 0.55  # of a panel's width or height: a larger legend goes below it
 
 
@@ -27,15 +28,19 @@ def fits(figure: Figure) -> bool:
     return figure.get_figwidth() <= WIDTH and small >= TEXT
 
 
-def relayout(figure: Figure) -> None:
+def relayout(figure: Figure) -> bool:
     """Lays the figure out for a phone, in place.
 
     Args:
         figure: of axes on one grid; one with other axes keeps its arrangement and is only made
             narrower.
+
+    Returns:
+        Whether there is room for what it says; if not, the wide one has to do.
     """
     panels = _panels(figure)
     height = figure.get_figheight()
+    texts = _texts(figure)
     if panels:
         columns, heights = _arranged(panels, height)
         if columns < _columns(panels):
@@ -46,10 +51,12 @@ def relayout(figure: Figure) -> None:
             axes.set_subplotspec(grid[k // columns, k % columns])
         height = sum(heights)
     figure.set_size_inches(WIDTH, height)
-    for text in _texts(figure):
+    for text in texts:
         text.set_fontsize(max(text.get_fontsize(), TEXT))
         if text.axes is None or text in _headings(text.axes):
             text.set_wrap(True)
+    for axes in figure.axes:
+        _wrap_scale(axes)
     legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
     for legend in legends:  # first the panels, then whether a legend has room in its own
         legend.set_in_layout(False)
@@ -58,21 +65,30 @@ def relayout(figure: Figure) -> None:
             text.set_text(textwrap.fill(text.get_text(), letters))
     on_grid = any(axes.get_subplotspec() for axes in figure.axes)
     figure.set_layout_engine("constrained" if on_grid else "none")
-    _lay_out(figure)
+    if not _lay_out(figure):
+        return False
     for legend in legends:
         _below(legend)
-    _lay_out(figure)
+    return _lay_out(figure)
 
 
-def _lay_out(figure: Figure) -> None:
+def _wrap_scale(axes: Axes) -> None:
+    """Breaks the names along a scale that would leave no room for the panel."""
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    if max(map(len, names), default=0) > _NAME and not any("$" in name for name in names):
+        axes.set_yticks(axes.get_yticks(), [textwrap.fill(name, _NAME) for name in names])
+
+
+def _lay_out(figure: Figure) -> bool:
     """Lets the layout settle, in a taller figure where there is no room in this one."""
     for _ in range(4):
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             figure.draw_without_rendering()
         if not said:
-            return
+            return True
         figure.set_size_inches(WIDTH, 1.3 * figure.get_figheight())
+    return False
 
 
 def _panels(figure: Figure) -> list[Axes]:

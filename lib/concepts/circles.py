@@ -12,6 +12,7 @@ Source: the public configuration files of Park et al., "Emergence of Hidden Capa
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -140,6 +141,17 @@ def towards(places, held_out: str = HELD_OUT):
         if not value:
             seen[..., concept] = 1 - seen[..., concept]
     return seen
+
+
+def seen(places, held_out: str = HELD_OUT):
+    """Places (..., 4, 2) of all compositions, seen from the corner opposite to the held-out one.
+
+    In the order of `COMPOSITIONS` again, so that the held-out one comes last, at (1, 1), behind
+    those that have its colour alone and its size alone. For (blue, small) nothing changes.
+    """
+    corners = towards(np.array(list(COMPOSITIONS.values())), held_out).tolist()
+    order = [corners.index(list(corner)) for corner in COMPOSITIONS.values()]
+    return towards(places, held_out)[..., order, :]
 
 
 def place_of(name: str) -> tuple[float, float]:

@@ -7,6 +7,7 @@ A path is places (..., T, 2), colour and size, at steps (T,), from (0, 0), red a
 import numpy as np
 
 LEARNED = 0.75  # of a concept, when it counts as learned
+HEARD = 0.25  # least effect of a concept that is asked for, of the way between class means
 STILL = 1e-4  # shortest way that counts as one: places are stored to as many digits
 
 
@@ -46,6 +47,19 @@ def learnt(path, steps, level: float = LEARNED) -> np.ndarray:
     path, steps = _checked(path, steps), np.asarray(steps, float)
     stays = np.minimum.accumulate((path >= level)[..., ::-1, :], -2)[..., ::-1, :]
     return np.where(stays, steps[:, None], np.inf).min(-2)
+
+
+def heard(places) -> np.ndarray:
+    """Whether asking for one concept alone changes the answer: (..., T, 4, 2) -> (..., T).
+
+    Of both concepts, by at least `HEARD`. Before, the answers share one wandering place.
+
+    Args:
+        places: Of the compositions (0, 0), (1, 0), (0, 1) and (1, 1) in this order.
+    """
+    places = np.asarray(places, float)
+    alone = places[..., (1, 2), (0, 1)] - places[..., 0, :]
+    return (alone > HEARD).all(-1)
 
 
 def order(path, steps, level: float = LEARNED) -> np.ndarray:

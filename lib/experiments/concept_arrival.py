@@ -28,12 +28,13 @@ together, one above a level, the other below. No rule: a description.
 few pixels, so that the prior over colours, red, wins there; then with (blue, big) held out instead,
 where the colour covers a big disc, colour does not retreat. Or colour is the concept that retreats
 in this network, whatever is held out; then it retreats there too. Or what is rarer retreats: then
-with as many blue as red discs (a half of them blue and big) it is no longer colour. Share of runs
-in which colour goes back during the largest rise.
+with as many blue as red discs (a half of them blue and big) it is no longer colour. The change of
+colour during the largest rise, a number a run: below zero, colour goes back.
 
 **Interaction** (`concept.interaction`). f(11) - f(10) - f(01) + f(00) of the places is zero for
 every linear map. The part of colour's retreat that is its change: 0 if the ways of the single
-concepts retreat, 1 if their interaction does. Above one half: the interaction.
+concepts retreat, 1 if their interaction does. Above one half: the interaction. Read off the runs of
+3,000 steps, in which the rise is complete.
 
 **Told in words** (`concept.text`). The same world, a sentence in place of four numbers, read by a
 small transformer that is trained along. The rule of a swing that controls do not meet, as above.
@@ -44,8 +45,9 @@ The commands ::
     python -m lib.experiments concept_arrival --store
     python -m lib.experiments concept_arrival --record
 
-run what is missing of `QUEUE` in its order, wherever it was stopped, keep what is finished with the
-book, and record the ledger's rows from there.
+run what is missing of `QUEUE` in its order, wherever it was stopped, keep with the book what has
+come to a step of it, and record the ledger's rows from there. The rise is complete by 3,000 steps:
+what needs no end is read off there, in all runs before the first goes on.
 """
 
 import argparse
@@ -60,27 +62,22 @@ from torch import Tensor
 
 from lib.book import claims, runtime
 from lib.concepts import circles, classifier, trajectory
-from lib.concepts.circles import COMPOSITIONS
 from lib.diffusion import checkpoint, edm, train
 from lib.experiments import concept_learning as learning
 from lib.experiments import length_results
 from lib.experiments.concept_learning import SAMPLER, Network, Scale, Setting
-from lib.sim import curves
 
 RUNS = runtime.RUNS / "concept_arrival"
 STORED = runtime.RESULTS / "concept_arrival"
 SCALE = Scale(steps=20_000, evaluations=60, held_out=48, others=16)
 PUBLISHED_RATE = 1e-3  # of learning; a third of ours
+SHORT = 3000  # steps after which the rise is complete: what needs no end is read off there
 SIGNALS = (0.3, 0.4, 0.5, 0.6, 0.7)
 ENDS = (0.1, 0.8)
 SEEDS = (5, 6, 7)  # those of `concept_learning` are 0 to 4
 SCAN_EVERY = 3  # evaluations
-ASKED = {"colour": (0.5, 1.0, 1.5, 2.0, 2.5, 3.0), "size": (0.4, 0.7, 1.0, 1.3)}
+ASKED = {"colour": (0.5, 1.0, 1.2, 1.4, 1.7, 2.5), "size": (0.4, 0.7, 0.85, 1.0, 1.15)}
 TRIES = 8  # pictures a request; one half chooses, the other is read
-HEARD = 0.25  # of the way between class means
-AHEAD = 2.0  # of the worst control's rise, that a swing must exceed
-GATE = 0.05  # squared error that a training composition may have at the end
-LATE = 5  # a run's end is its last fifth
 
 
 MAIN = [Setting(signal, seed) for seed in SEEDS for signal in (0.5, 0.4, 0.6, 0.3, 0.7)]
@@ -89,22 +86,31 @@ BALANCED = [Setting(0.5, seed, balance="colour") for seed in SEEDS]
 WORDS = [Setting(s, seed, told="words") for seed in SEEDS for s in (0.5, 0.3, 0.7)]
 SLOWLY = [Setting(0.5, seed, PUBLISHED_RATE) for seed in SEEDS]
 WEIGHTED = MAIN[0]  # whose weights are stored with the book
-QUEUE = [*MAIN, *(Setting(s, SEEDS[0]) for s in ENDS), *CORNERS, *BALANCED, *WORDS, *SLOWLY]
+ENDED = [Setting(s, SEEDS[0]) for s in ENDS]
+QUEUE = [  # setting and step to go to, in the order of worth
+    *((s, SHORT) for s in MAIN if s.signal == 0.5),
+    *((s, SHORT) for s in (*CORNERS, *WORDS[::3], *BALANCED)),
+    *((s, SHORT) for s in (*MAIN, *WORDS)),
+    *((s, SCALE.steps) for s in (*MAIN, *ENDED)),
+    *((s, SHORT) for s in SLOWLY),
+]
 
 
-def run(setting: Setting, scale: Scale = SCALE, folder: Path = RUNS) -> dict:
-    """Trains one setting to the end, looks at it on the way, and exchanges its denoisers.
+def run(setting: Setting, until: int, scale: Scale = SCALE, folder: Path = RUNS) -> dict:
+    """Trains one setting up to a step, looks at it on the way, and exchanges its denoisers.
 
     Takes up what there is of it, as `concept_learning.run` does, whose errors it raises.
 
     Returns:
         What is in NAME.json.
     """
-    kept = folder / f"{setting.name}.kept"
-    result = learning.run(setting, scale, folder, partial(_look, kept))
-    if "exchange" not in result:
-        result["exchange"] = exchanges(learning.table(result), kept)
-        runtime.write_json(folder / f"{setting.name}.json", result)
+    kept, file = folder / f"{setting.name}.kept", folder / f"{setting.name}.json"
+    stop = None if until >= scale.steps else until
+    result = learning.run(setting, scale, folder, partial(_look, kept), stop)
+    run_ = table(result)
+    if run_["steps"][-1] != result.get("exchange", {}).get("until"):
+        result["exchange"] = exchanges(run_, kept) | {"until": run_["steps"][-1]}
+        runtime.write_json(file, result)
     return result
 
 
@@ -155,7 +161,7 @@ def exchanges(run_: dict, kept: Path) -> dict:
         `steps` are those of minimum, peak and end.
     """
     setting, finder = Setting(**run_["setting"]), classifier.trained()
-    moments = turning(run_)["steps"]
+    moments = turning(run_)
     denoisers = {}
     for name, step in moments.items():
         network = Network(run_["scale"]["width"], setting.told)
@@ -196,89 +202,16 @@ def _listed(values) -> list:
     return np.where(np.isfinite(values), values.astype(object), None).tolist()
 
 
-def way(run_: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A run's steps (T,), places (T, 2) of the held-out composition and all (T, 4, 2).
-
-    Seen from the corner opposite to the held-out one, from where both concepts are heard.
-
-    Raises:
-        ValueError: They never are.
-    """
-    setting = Setting(**run_["setting"])
-    steps, places = learning.path(run_)
-    places = _towards(places, setting)
-    corners = _towards(list(COMPOSITIONS.values()), setting).tolist()
-    origin, color, size, own = (corners.index(c) for c in ([0, 0], [1, 0], [0, 1], [1, 1]))
-    alone = np.stack([places[:, color, 0], places[:, size, 1]], 1) - places[:, origin]
-    heard = (alone > HEARD).all(1)
-    if not heard.any():
-        raise ValueError(f"{setting.name} never tells its compositions apart")
-    first = int(np.argmax(heard))
-    return steps[first:], places[first:, own], places[first:]
-
-
-def turning(run_: dict) -> dict:
+def turning(run_: dict) -> dict[str, int]:
     """Where the largest rise of the held-out error begins and ends.
 
     Returns:
-        `low` and `top`, indices into `way`, and `steps` of `minimum`, `peak` and `end`.
+        The steps of `minimum`, `peak` and `end`.
     """
-    steps, held_out, _ = way(run_)
-    low, top = trajectory.largest_rise(held_out)
+    steps, places = learning.way(run_)
+    low, top = trajectory.largest_rise(places[:, -1])
     named = zip(("minimum", "peak", "end"), (low, top, -1), strict=True)
-    return {"low": low, "top": top, "steps": {name: int(steps[i]) for name, i in named}}
-
-
-def judged(run_: dict) -> dict:
-    """What one run did, by the rules above.
-
-    Returns:
-        `rise` and `worst`, the largest rise of the held-out error and of any training composition,
-        over the held-out error's start; `jitter`; `approaches`, whether the error had halved before
-        it rose; `turns`, whether the rise passes the rule; `arrives`; `competent`, the gate;
-        `minimum`, `peak` and `late` errors; `end`, the mean place of the last fifth; `retreat`, the
-        change of colour and size during the rise; `interaction`, the part of colour's change that
-        the interaction has.
-    """
-    steps, held_out, places = way(run_)
-    error, setting = trajectory.error(held_out), Setting(**run_["setting"])
-    corners = _towards(list(COMPOSITIONS.values()), setting)
-    own = list(COMPOSITIONS).index(setting.held_out)
-    others = np.delete(((places - corners) ** 2).sum(-1), own, 1).T  # (3, T)
-    low, top = trajectory.largest_rise(held_out)
-    late = slice(-max(len(steps) // LATE, 1), None)
-    rise, jitter = float(curves.swing(error)), float(curves.jitter(error))
-    worst = float((curves.swing(others).numpy() * others[:, 0]).max() / error[0])
-    turns = rise > max(0.01, 3 * jitter, AHEAD * worst)
-    end = held_out[late].mean(0)
-    back = error[late].mean() < error[low] and (end > trajectory.LEARNED).all()
-    cross = interaction(places, setting)
-    retreat = held_out[top] - held_out[low]
-    return {
-        "rise": rise,
-        "worst": worst,
-        "jitter": jitter,
-        "approaches": bool(error[low] < error[0] / 2),
-        "turns": bool(turns),
-        "arrives": bool(turns and error[low] < error[0] / 2 and back),
-        "competent": bool(others[:, late].mean(1).max() < GATE),
-        "minimum": float(error[low]),
-        "peak": float(error[top]),
-        "late": float(error[late].mean()),
-        "end": end.tolist(),
-        "retreat": retreat.tolist(),
-        "interaction": float((cross[top] - cross[low])[0] / retreat[0]) if retreat[0] else 0.0,
-    }
-
-
-def interaction(places, setting: Setting) -> np.ndarray:
-    """f(11) - f(10) - f(01) + f(00) of places (T, 4, 2) in the order of `COMPOSITIONS`: (T, 2).
-
-    1 is the held-out value of a concept. Zero for everything linear.
-    """
-    corners = _towards(list(COMPOSITIONS.values()), setting)
-    sign = np.where(corners.sum(1) == 1, -1.0, 1.0)
-    return np.einsum("tki,k->ti", np.asarray(places, float), sign)
+    return {name: int(steps[i]) for name, i in named}
 
 
 def reach(scan) -> tuple[float, float]:
@@ -296,7 +229,7 @@ def reach(scan) -> tuple[float, float]:
     honest = error[ASKED["colour"].index(1.0), ASKED["size"].index(1.0)]
     if not np.isfinite(honest).any():
         raise ValueError("a scan needs pictures that show something at the honest request")
-    halves = np.where(np.isfinite(error), error, np.inf).reshape(-1, 2)
+    halves = np.where(np.isfinite(error).all(-1, keepdims=True), error, np.inf).reshape(-1, 2)
     best = [halves[halves[:, half].argmin(), 1 - half] for half in (0, 1)]
     return float(np.nanmean(honest)), float(np.mean(best))
 
@@ -309,7 +242,7 @@ def lost(run_: dict) -> dict:
         these, and `lost`, the rise of `best` over that of `honest`; None where `honest` fell.
     """
     scans = {int(step): scan for step, scan in run_["scans"].items() if scan is not None}
-    found = turning(run_)["steps"]
+    found = turning(run_)
     steps = [min(scans, key=lambda s: abs(np.sqrt(s) - np.sqrt(found[m]))) for m in found][:2]
     honest, best = np.array([reach(scans[step]) for step in steps]).T
     rose = honest[1] - honest[0]
@@ -325,16 +258,31 @@ def table(result: dict) -> dict:
 
 
 def finished(folder: Path = RUNS) -> dict[str, dict]:
-    """The runs of `QUEUE` that are finished in a folder, by name; see `table`."""
-    files = {s.name: folder / f"{s.name}.json" for s in QUEUE}
+    """The runs in a folder that have come to one of the steps of `QUEUE`, by name; see `table`."""
+    files = {s.name: folder / f"{s.name}.json" for s, _ in QUEUE}
     found = {name: runtime.read_json(file) for name, file in files.items() if file.exists()}
-    return {name: table(result) for name, result in found.items() if "exchange" in result}
+    done = {name: table(result) for name, result in found.items() if "exchange" in result}
+    return {name: shortened(run_, run_["exchange"]["until"]) for name, run_ in done.items()}
 
 
-def stored(folder: Path = STORED) -> dict[str, dict]:
-    """The runs that the book has stored, by name; see `table`."""
-    files = {s.name: folder / f"{s.name}.json" for s in QUEUE}
-    return {name: runtime.read_json(file) for name, file in files.items() if file.exists()}
+def stored(until: int, folder: Path = STORED) -> dict[str, dict]:
+    """The runs stored with the book that have come to a step, up to there, by name; see `table`."""
+    files = {s.name: folder / f"{s.name}.json" for s, _ in QUEUE}
+    found = {name: runtime.read_json(file) for name, file in files.items() if file.exists()}
+    return {n: shortened(r, until) for n, r in found.items() if r["steps"][-1] >= reached(until)}
+
+
+def reached(until: int) -> int:
+    """The last milestone of a run that stops at a step."""
+    return max(step for step in learning.milestones(SCALE) if step <= until)
+
+
+def shortened(run_: dict, until: int) -> dict:
+    """A run of `table` as it stood at a step."""
+    count = sum(step <= until for step in run_["steps"])
+    averaged = {field: values[:count] for field, values in run_["averaged"].items()}
+    scans = {step: scan for step, scan in run_["scans"].items() if int(step) <= until}
+    return run_ | {"steps": run_["steps"][:count], "averaged": averaged, "scans": scans}
 
 
 def store(folder: Path = RUNS, target: Path = STORED) -> list[str]:
@@ -349,7 +297,7 @@ def store(folder: Path = RUNS, target: Path = STORED) -> list[str]:
             continue
         film, _ = checkpoint.load(folder / f"{name}.film.safetensors")
         matplotlib.image.imsave(target / f"{name}.film.png", _sheet(film, run_))
-        for moment, step in turning(run_)["steps"].items() if name == WEIGHTED.name else ():
+        for moment, step in turning(run_).items() if name == WEIGHTED.name else ():
             weights = (folder / f"{name}.kept" / f"{step}.safetensors").read_bytes()
             checkpoint.write_atomically(target / f"{name}.{moment}.safetensors", weights)
     return list(done)
@@ -386,34 +334,40 @@ def denoiser(moment: str, folder: Path = STORED) -> edm.Preconditioned:
     return train.load_weights(folder / f"{WEIGHTED.name}.{moment}.safetensors", network)[0]
 
 
-def verdict_samples(runs: dict[str, dict]) -> dict[str, list[float]]:
+def verdict_samples(short: dict, whole: dict) -> dict[str, list[float]]:
     """What the ledger's rows are decided by, where all their runs are there.
 
     Args:
-        runs: By name; see `table`.
+        short: Runs of `SHORT` steps, by name; see `stored`.
+        whole: Runs of all steps.
 
     Returns:
-        By row. `concept.arrives`, `concept.lost` and `concept.interaction`: a number a seed, over
-        the signals of `SIGNALS`; `concept.corner`: a number a run.
+        By row, a number a seed: `concept.arrives` and `concept.text`, shares of signals,
+        `concept.lost`, the mean over signals, and `concept.corner`, colour's change; and a number a
+        run, `concept.arrives.competent`.
     """
-    samples = {}
-    if all(s.name in runs for s in MAIN):
-        for seed in SEEDS:
-            own = [runs[s.name] for s in MAIN if s.seed == seed]
-            found = [judged(r) for r in own]
-            away = [lost(r)["lost"] for r in own]
-            values = {
-                "arrives": np.mean([f["arrives"] for f in found]),
-                "lost": np.mean([a for a in away if a is not None]),
-                "interaction": np.median([f["interaction"] for f in found]),
-            }
-            for name, value in values.items():
-                samples.setdefault(f"concept.{name}", []).append(float(value))
-    if all(s.name in runs for s in CORNERS):
-        backs = [judged(runs[s.name])["retreat"][0] < 0 for s in CORNERS]
-        samples["concept.corner"] = list(map(float, backs))
-    if all(s.name in runs for s in WORDS):
-        samples["concept.text"] = [float(judged(runs[s.name])["turns"]) for s in WORDS]
+    samples: dict[str, list[float]] = {}
+
+    def add(name: str, value: float) -> None:
+        samples.setdefault(f"concept.{name}", []).append(float(value))
+
+    def of(settings: list[Setting], seed: int, runs: dict = short) -> list[dict]:
+        """The runs of a seed, or none where a seed's run is missing."""
+        if not all(s.name in runs for s in settings):
+            return []
+        return [runs[s.name] for s in settings if s.seed == seed]
+
+    for seed in SEEDS:
+        if found := [learning.measured(run_) for run_ in of(MAIN, seed, whole)]:
+            add("arrives", np.mean([f["arrives"] for f in found]))
+            for f in found:
+                add("arrives.competent", f["competent"])
+        if away := [lost(run_)["lost"] for run_ in of(MAIN, seed)]:
+            add("lost", np.mean([a for a in away if a is not None]))
+        for run_ in of(CORNERS, seed):
+            add("corner", learning.measured(run_)["retreat"][0])
+        if told := [learning.measured(run_)["turns"] for run_ in of(WORDS, seed)]:
+            add("text", np.mean(told))
     return samples
 
 
@@ -430,10 +384,11 @@ def main(argv: list[str] | None = None) -> None:
     if options.store:
         print("\n".join(store(options.folder)))
     elif options.record:
-        for id, samples in verdict_samples(stored()).items():
-            claims.record(id, samples)
+        samples = verdict_samples(stored(SHORT), stored(SCALE.steps))
+        for id, numbers in samples.items():
+            claims.record(id, numbers)
     elif options.all:
-        for setting in QUEUE:
-            run(setting, SCALE, options.folder)
+        for setting, until in QUEUE:
+            run(setting, until, SCALE, options.folder)
     else:
         parser.error("say --all, --store or --record")

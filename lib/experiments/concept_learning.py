@@ -26,7 +26,7 @@ from lib.book import claims, runtime
 from lib.concepts import circles, classifier, trajectory, words
 from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
 from lib.diffusion import checkpoint, edm, networks, train
-from lib.sim import bridge, curves
+from lib.sim import bridge, curves, interaction
 
 RUNS = runtime.RUNS / "concept_learning"
 SIGMA_DATA = 0.4  # standard deviation of the pictures
@@ -34,9 +34,15 @@ LEVEL = 0.1  # of noise, below which details of pictures are not learned well
 SAMPLER = {"steps": 12, "sigma_min": 0.05, "sigma_max": 20.0}
 SAVE_EVERY = 500  # steps
 FILM = 4  # pictures of the held-out composition that are kept of each evaluation
+AHEAD = 2.0  # of the worst control's rise, that a swing must exceed
+GATE = 0.05  # squared error that a training composition may have at the end
+LATE = 5  # a run's end is its last fifth
 SHOWN = 0.25  # least share of readable pictures, from which on a path counts
 SUMMARY = ("place", "spread", "share", "both")
-ROWS = ("order", "learnt", "bend", "swing", "speed", "prediction")  # of the ledger: `concept.`
+ROWS = (  # of the ledger, after `concept.`
+    *("order", "learnt", "bend", "swing", "interaction", "speed", "prediction"),
+    "competent",
+)
 SIGNALS = tuple(round(0.1 * k, 1) for k in range(1, 9))
 WEAK, STRONG = SIGNALS[:3], SIGNALS[-3:]
 BASE = tuple(f"signal{signal:g}" for signal in SIGNALS)  # names of the settings
@@ -233,7 +239,13 @@ def _summary(places: Tensor) -> dict:
     return dict(zip(SUMMARY, map(_rounded, values), strict=True))
 
 
-def run(setting: Setting, scale: Scale, folder: Path = RUNS, look=looked_at_twice) -> dict:
+def run(
+    setting: Setting,
+    scale: Scale,
+    folder: Path = RUNS,
+    look=looked_at_twice,
+    until: int | None = None,
+) -> dict:
     """Trains one setting and looks at it on the way, or does what is still missing of it.
 
     Args:
@@ -241,6 +253,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS, look=looked_at_twic
         scale: How large and how long.
         folder: Where files go.
         look: What is done at each milestone: called like `looked_at_twice`, and returns as much.
+        until: The step to stop at, to go on from there at the next call; None for the end.
 
     Returns:
         What is in NAME.json.
@@ -262,6 +275,8 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS, look=looked_at_twic
     film = checkpoint.load(film_path)[0] if film_path.exists() else {}
     if state.exists():
         training.restore(state)
+    if until is not None and training.step >= until:
+        return result
     due = milestones(scale)
     start = time.process_time() - result.get("cpu_seconds", 0.0)  # over all restarts
 
@@ -280,11 +295,13 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS, look=looked_at_twic
         if record["step"] % max(scale.steps // 50, 1) == 0:
             result["losses"][str(record["step"])] = round(record["loss"], 5)
         watch()
-        if record["step"] % SAVE_EVERY == 0 or record["step"] == scale.steps:
+        if record["step"] % SAVE_EVERY == 0 or record["step"] in (until, scale.steps):
             # What was measured first: a kill in between repeats steps, and loses none.
             result["cpu_seconds"] = round(time.process_time() - start, 1)
             runtime.write_json(_json(stem), result)
             training.save(state)
+        if record["step"] == until:
+            return result
     header = {
         "seconds": round(training.seconds, 1),
         "cpu_seconds": round(time.process_time() - start, 1),
@@ -418,31 +435,103 @@ def path(run_: dict, weights: str = "averaged") -> tuple[np.ndarray, np.ndarray]
     return np.array(run_["steps"][first:]), np.array(run_[weights]["place"][first:], float)
 
 
-def measured(run_: dict, weights: str = "averaged") -> dict:
-    """What one run says: numbers of the held-out path, and how the others' errors rise.
+def way(run_: dict, weights: str = "averaged") -> tuple[np.ndarray, np.ndarray]:
+    """Steps (T,) and places (T, 4, 2) of a run, from where both concepts are heard.
 
-    `others_swing` is the same rule for each training composition, `others_rise` its largest rise
-    over the held-out error's start, so that it compares with `swing`. `retreat` is the way (colour,
-    size) that the held-out place goes during its largest rise.
+    By the averaged weights' places, see `trajectory.heard`. Seen from the corner opposite to the
+    held-out composition, which comes last, as in `circles.seen`.
+
+    Raises:
+        ValueError: Neither is ever heard.
     """
+    setting = Setting(**run_["setting"])
+    _, averaged = path(run_)
+    heard = trajectory.heard(circles.seen(averaged, setting.held_out))
+    if not heard.any():
+        raise ValueError(f"{setting.name} never tells its compositions apart")
+    first = int(np.argmax(heard))
     steps, places = path(run_, weights)
+    return steps[first:], circles.seen(places[first:], setting.held_out)
+
+
+def measured(run_: dict, weights: str = "averaged") -> dict:
+    """What one run says; by the rules that `concept_arrival` begins with.
+
+    Errors are relative to the held-out one's start, so that those of the others compare.
+
+    Returns:
+        `passing` and `learnt`, the steps at which each concept is reached and from which it stays,
+        `order` and `order_learnt` by these; `bend` of the path; `rise`, the held-out error's
+        largest, its `jitter`, `others`, the largest rise of each training composition, and `turns`,
+        whether the rise is none of theirs; `minimum` and `peak` of that rise and the `late` error;
+        `approaches`, whether the error had halved before it rose, `arrives`, and `competent`, the
+        gate; `retreat`, the change of colour and size during the rise, and `interaction`, the part
+        of colour's that is the interaction's; `decay`; `end`, the last place.
+    """
+    steps, places = way(run_, weights)
     keep = np.isfinite(places).all((1, 2))  # raw weights may draw nothing readable at one step
     steps, places = steps[keep], places[keep]
     held_out, error = places[:, -1], trajectory.error(places[:, -1])
-    others = ((places[:, :-1] - np.array(list(COMPOSITIONS.values()))[:-1]) ** 2).sum(-1).T
-    return {
-        "order": int(trajectory.order(held_out, steps)),
+    corners = np.array(list(COMPOSITIONS.values()))
+    others = ((places - corners)[:, :-1] ** 2).sum(-1).T  # (3, T)
+    low, top = trajectory.largest_rise(held_out)
+    late = slice(-max(len(steps) // LATE, 1), None)
+    found = {
         "passing": trajectory.first_passing(held_out, steps).tolist(),
+        "learnt": trajectory.learnt(held_out, steps).tolist(),
         "bend": float(trajectory.bend(held_out)),
-        "swing": float(curves.swing(error)),
+        "rise": float(curves.swing(error)),
         "jitter": float(curves.jitter(error)),
-        "swings": bool(curves.swings(error, noisy=True)),
-        "retreat": trajectory.retreat(held_out).tolist(),
-        "others_swing": curves.swings(others, noisy=True).tolist(),
-        "others_rise": (curves.swing(others).numpy() * others[:, 0] / error[0]).tolist(),
+        "others": (curves.swing(others).numpy() * others[:, 0] / error[0]).tolist(),
+        "minimum": float(error[low] / error[0]),
+        "peak": float(error[top] / error[0]),
+        "late": float(error[late].mean() / error[0]),
+        "competent": bool(others[:, late].mean(1).max() < GATE),
+        "retreat": (held_out[top] - held_out[low]).tolist(),
+        "interaction": _share_of_interaction(places[top] - places[low]),
         "decay": trajectory.decay(*trajectory.speed(held_out, steps)),
         "end": held_out[-1].tolist(),
     }
+    found["order"], found["order_learnt"] = (
+        int(np.sign(s - c)) if s != c else 0 for c, s in (found["passing"], found["learnt"])
+    )
+    found["turns"] = turns(found["rise"], found["jitter"], max(found["others"]))
+    found["approaches"] = found["minimum"] < 0.5
+    there = (held_out[late].mean(0) > trajectory.LEARNED).all()
+    back = bool(found["late"] < found["minimum"] and there)
+    found["arrives"] = found["turns"] and found["approaches"] and back
+    return found
+
+
+def turns(rise: float, jitter: float, worst: float) -> bool:
+    """Whether a rise is one that training's own noise does not make; all over one error's start.
+
+    Args:
+        rise: Of an error.
+        jitter: Of it.
+        worst: The largest rise of any control in the same run.
+    """
+    return bool(rise > max(0.01, 3 * jitter, AHEAD * worst))
+
+
+def controls(run_: dict) -> list[bool]:
+    """What the rule of `turns` says of each training composition, beside the other two."""
+    _, places = way(run_)
+    corners = np.array(list(COMPOSITIONS.values()))
+    error = ((places - corners)[:, :-1] ** 2).sum(-1).T  # (3, T)
+    rise, jitter = curves.swing(error).numpy(), curves.jitter(error).numpy()
+    worst = [np.delete(rise * error[:, 0], k).max() / error[k, 0] for k in range(3)]
+    return [turns(*numbers) for numbers in zip(rise, jitter, worst, strict=True)]
+
+
+def _share_of_interaction(change: np.ndarray) -> float | None:
+    """Of the change of colour at the held-out place the interaction's part: (4, 2) -> a number.
+
+    What is left is the change of the sum of the single concepts, all that a linear map could do.
+    None where colour does not change.
+    """
+    cross = interaction.interaction(change[3], change[1], change[2], change[0])
+    return float(cross[0] / change[3, 0]) if change[3, 0] else None
 
 
 def ways(runs: list[dict], weights: str = "averaged") -> tuple[np.ndarray, np.ndarray]:
@@ -528,44 +617,61 @@ def by_seed(stored: dict[str, list[dict]]) -> dict[int, list[dict]]:
 
 
 def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
-    """What the ledger's rows are decided by, one number a seed, with averaged weights.
+    """What the ledger's rows are decided by, with averaged weights, a number a seed.
 
     `concept.order`: 1 if at all weak signals (`WEAK`) size is the first that is learnt for good and
-    at all strong ones colour. `concept.learnt`: at which share of these both are. `concept.bend`:
-    their mean bend, to size at the weak ones, to colour at the strong. `concept.swing`: share of
-    signals that swing, and by more than the trained compositions of the same run.
+    at all strong ones colour; `concept.learnt`: at which share of these both are. `concept.bend`:
+    how much farther than independent exponentials, fitted to the training compositions, the path
+    bends towards size at weak signals and towards colour at strong ones, whichever is less.
+    `concept.swing`: share of signals at which the held-out error turns. `concept.interaction`: the
+    interaction's part in colour's retreat, median over the signals in between that turn.
     `concept.speed`: share at which an exponential leaves less than a power law.
     `concept.prediction`: SIM's error over that of its better rival, line or exponentials.
+    `concept.competent`, a number a run: whether it draws what it was trained on.
 
     Args:
         seeds: Of `by_seed`.
     """
     samples: dict[str, list[float]] = {f"concept.{name}": [] for name in ROWS}
+    weak, strong = np.isin(SIGNALS, WEAK), np.isin(SIGNALS, STRONG)
     for runs in seeds.values():
         found = [measured(run_) for run_ in runs]
-        first = np.isin(SIGNALS, STRONG) * 1 - np.isin(SIGNALS, WEAK)  # colour 1, size -1
-        told = first != 0
-        when = np.array([_learnt(run_) for run_ in runs])
-        order = np.sign(when[:, 1] - when[:, 0], where=told, out=np.zeros(len(told)))
-        decays = [f["decay"] for f in found]
-        errors = foretold(runs, fits(runs))["errors"]
-        values = (
-            (order == first)[told].all(),
-            np.isfinite(when[told]).all(1).mean(),
-            np.mean(np.array([f["bend"] for f in found])[told] * first[told]),
-            np.mean([f["swings"] and f["swing"] > max(f["others_rise"]) for f in found]),
-            np.mean([d["exponential_left"] < d["power_left"] for d in decays]),
-            errors["sim"] / min(errors["line"], errors["exponentials"]),
-        )
-        for name, value in zip(ROWS, values, strict=True):
+        order = np.array([f["order_learnt"] for f in found])
+        fitted = fits(runs)
+        farther = [f["bend"] - b for f, b in zip(found, bends_alone(runs, fitted[1]), strict=True)]
+        errors = foretold(runs, fitted)["errors"]
+        between = [f for f in found[2:-1] if f["turns"] and f["interaction"] is not None]
+        values = {
+            "order": (order[weak] == -1).all() and (order[strong] == 1).all(),
+            "learnt": np.isfinite([f["learnt"] for f in found])[weak | strong].all(1).mean(),
+            "bend": min(-np.mean(np.array(farther)[weak]), np.mean(np.array(farther)[strong])),
+            "swing": np.mean([f["turns"] for f in found]),
+            "speed": np.mean(
+                [f["decay"]["exponential_left"] < f["decay"]["power_left"] for f in found]
+            ),
+            "prediction": errors["sim"] / min(errors["line"], errors["exponentials"]),
+        }
+        if between:
+            values["interaction"] = np.median([f["interaction"] for f in between])
+        for name, value in values.items():
             samples[f"concept.{name}"].append(float(value))
+        samples["concept.competent"] += [float(f["competent"]) for f in found]
     return samples
 
 
-def _learnt(run_: dict) -> np.ndarray:
-    """The steps from which on each concept of the held-out composition is learnt, (2,)."""
-    steps, places = path(run_)
-    return trajectory.learnt(places[:, -1], steps)
+def bends_alone(runs: list[dict], alone: bridge.Fit) -> list[float]:
+    """The bends of the held-out paths of concepts that are learned each by itself.
+
+    Args:
+        runs: One a signal; see `table`.
+        alone: One layer from zero, fitted; see `fits`.
+    """
+    mu, sigma = mu_and_sigma(runs)
+    steps = [way(run_)[0] for run_ in runs]
+    return [
+        float(trajectory.bend(bridge.path(alone, mu[k : k + 1], sigma[k : k + 1], s, (1, 1))[0]))
+        for k, s in enumerate(steps)
+    ]
 
 
 def train_classifier(path: Path = classifier.WEIGHTS, steps: int = 3000) -> None:

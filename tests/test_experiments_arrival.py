@@ -1,0 +1,178 @@
+"""The long runs at toy size: what they keep, and what the rules say of runs that are made up."""
+
+import numpy as np
+import pytest
+import torch
+
+from lib.concepts import circles, classifier, trajectory
+from lib.concepts.circles import COMPOSITIONS
+from lib.experiments import concept_arrival as experiment
+from lib.experiments import concept_learning as learning
+from lib.experiments.concept_learning import Scale, Setting
+
+TINY = Scale(width=4, steps=9, batch=2, evaluations=6, held_out=16, others=3)
+CORNERS = np.array(list(COMPOSITIONS.values()))
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(learning, "SAMPLER", learning.SAMPLER | {"steps": 2})
+    monkeypatch.setattr(experiment, "SAMPLER", experiment.SAMPLER | {"steps": 2})
+
+
+def imagined(colour, setting: Setting | None = None, control: float = 0.0) -> dict:
+    """A run of which the held-out colour is given, size arrives, and all else is at its place.
+
+    Args:
+        colour: (T,) at the held-out composition.
+        setting: Whose.
+        control: How far colour of (blue, big) goes back in the middle of the run.
+    """
+    setting = setting or Setting(0.5, 5)
+    count = len(colour)
+    seen = np.repeat(CORNERS[None] + 0.01, count, 0)
+    seen[:, 3, 0] = colour
+    seen[:, 3, 1] = np.linspace(0.5, 1, count)
+    seen[count // 2, 1, 0] -= control
+    # `seen` is its own inverse: back to where they lie in the world
+    place = circles.seen(seen, setting.held_out)
+    look = {"place": place.tolist(), "readable": np.ones((count, 4)).tolist()}
+    steps = np.linspace(5, 100, count) ** 2
+    return {"setting": setting.__dict__, "steps": steps.astype(int).tolist(), "averaged": look}
+
+
+THERE_AND_BACK = np.interp(np.arange(30), (0, 6, 12, 29), (0.2, 0.9, 0.4, 1.0))
+FOR_GOOD = np.interp(np.arange(30), (0, 6, 12, 29), (0.2, 0.9, 0.4, 0.5))
+STRAIGHT = np.interp(np.arange(30), (0, 29), (0.2, 1.0))
+
+
+def test_a_run_arrives_by_the_rule_alone():
+    for colour, turns, arrives in (
+        (THERE_AND_BACK, True, True),
+        (FOR_GOOD, True, False),
+        (STRAIGHT, False, False),
+    ):
+        found = learning.measured(imagined(colour))
+        assert (found["turns"], found["arrives"]) == (turns, arrives)
+        assert found["competent"]
+        assert not any(learning.controls(imagined(colour)))
+    back = learning.measured(imagined(THERE_AND_BACK))
+    assert back["retreat"][0] == pytest.approx(-0.5)
+    assert back["interaction"] == pytest.approx(1)
+    assert back["learnt"][0] > back["passing"][0]
+    assert learning.measured(imagined(FOR_GOOD))["learnt"][0] == np.inf
+
+
+def test_a_control_that_jumps_as_far_takes_the_swing_away():
+    rise = learning.measured(imagined(THERE_AND_BACK))
+    error = rise["peak"] - rise["minimum"]
+    first = trajectory.error(np.array([[0.2, 0.5]]))[0]
+    jump = np.sqrt(error * first / 1.5)  # less than twice as far below
+    assert not learning.measured(imagined(THERE_AND_BACK, control=jump))["turns"]
+    assert learning.measured(imagined(THERE_AND_BACK, control=jump / 2))["turns"]
+
+
+@pytest.mark.parametrize("held_out", list(COMPOSITIONS))
+def test_the_rules_are_the_same_from_every_corner(held_out):
+    usual = learning.measured(imagined(THERE_AND_BACK))
+    other = learning.measured(imagined(THERE_AND_BACK, Setting(0.5, 5, held_out=held_out)))
+    assert usual.keys() == other.keys()
+    for name in usual.keys() - {"decay"}:
+        assert np.allclose(usual[name], other[name]), name
+    assert other["decay"] == pytest.approx(usual["decay"])
+
+
+def test_what_is_shared_by_all_compositions_is_no_beginning():
+    run_ = imagined(STRAIGHT)
+    place = np.array(run_["averaged"]["place"])
+    place[:4] = np.linspace(0.2, 0.6, 4)[:, None, None]  # one grey disc that shrinks
+    run_["averaged"]["place"] = place.tolist()
+    steps, _ = learning.way(run_)
+    assert steps[0] == run_["steps"][4]
+    run_["averaged"]["place"] = np.full_like(place, 0.5).tolist()
+    with pytest.raises(ValueError, match="never tells its compositions apart"):
+        learning.way(run_)
+
+
+def scan(best: tuple[int, int], honest: float) -> list:
+    """Errors of .5 everywhere, of 0 at one request, of `honest` at (1, 1)."""
+    shape = [len(values) for values in experiment.ASKED.values()]
+    places = np.full((*shape, 2, 2), 1 - np.sqrt(0.25))
+    asked = (values.index(1.0) for values in experiment.ASKED.values())
+    places[tuple(asked)] = 1 - np.sqrt(honest / 2)
+    places[best] = 1
+    return places.tolist()
+
+
+def test_a_scan_tells_lost_from_mis_addressed():
+    run_ = imagined(THERE_AND_BACK)
+    low, top = (experiment.turning(run_)[m] for m in ("minimum", "peak"))
+    assert experiment.reach(scan((3, 2), 0.3)) == pytest.approx((0.3, 0))
+    elsewhere = run_ | {"scans": {str(low): scan((1, 2), 0.1), str(top): scan((3, 2), 0.4)}}
+    assert experiment.lost(elsewhere)["lost"] == pytest.approx(0)
+    gone = np.full_like(np.array(scan((3, 2), 0.4)), 1 - np.sqrt(0.2))
+    lost = run_ | {"scans": {str(low): scan((1, 2), 0.0), str(top): gone.tolist()}}
+    assert experiment.lost(lost)["lost"] == pytest.approx(1)
+    blind = np.full_like(gone, np.nan)
+    with pytest.raises(ValueError, match="show something at the honest request"):
+        experiment.reach(blind)
+
+
+def test_the_best_request_is_read_off_other_pictures_than_chose_it():
+    noise = np.random.default_rng(0).normal(0.5, 0.2, np.array(scan((3, 2), 0.3)).shape)
+    _, best = experiment.reach(noise)
+    assert best > 0.3  # 2 * .5^2 = .5 and its noise; the luckiest half alone would say less
+    assert ((noise - 1) ** 2).sum(-1).min() < 0.15
+
+
+def test_denoisers_are_exchanged_at_the_level():
+    one, two = (lambda x, sigma, conditions=None, k=k: x * k for k in (1, 2))
+    both, x = experiment.exchanged(one, two, 0.5), torch.ones(1)
+    assert [both(x, sigma).item() for sigma in (0.6, 0.5, 0.1)] == [1, 2, 2]
+
+
+def test_a_run_keeps_what_its_exchange_needs_and_resumes(tmp_path, monkeypatch, interrupted):
+    monkeypatch.setattr(classifier, "READABLE", -1e9)
+    monkeypatch.setattr(learning, "SHOWN", -1.0)
+    monkeypatch.setattr(trajectory, "HEARD", -1e9)
+    monkeypatch.setattr(experiment, "QUEUE", [(Setting(0.5, 5), 9)])
+    monkeypatch.setattr(experiment, "SCALE", TINY)
+    early = experiment.run(Setting(0.5, 5), 4, TINY, tmp_path)
+    assert "seconds" not in early
+    assert experiment.finished(tmp_path)["signal0.5.seed5"]["steps"] == [1, 2, 4]
+    assert experiment.run(Setting(0.5, 5), 4, TINY, tmp_path) == early
+    with interrupted(learning, "looked_at", 1):
+        experiment.run(Setting(0.5, 5), 9, TINY, tmp_path)
+    experiment.run(Setting(0.5, 5), 9, TINY, tmp_path)
+    (run_,) = experiment.finished(tmp_path).values()
+    assert run_["steps"] == learning.milestones(TINY)
+    assert list(run_["scans"]) == [str(run_["steps"][experiment.SCAN_EVERY - 1])]
+    exchange = run_["exchange"]
+    assert len(exchange["levels"]) == len(exchange["minimum-peak"]) == 3
+    # One denoiser at all levels is that denoiser: what was read off at the peak.
+    steps = experiment.turning(run_)
+    at = run_["averaged"]["place"][run_["steps"].index(steps["peak"])][3]
+    assert exchange["minimum-peak"][0] == pytest.approx(at, abs=0.05)
+    assert experiment.store(tmp_path, tmp_path / "book") == ["signal0.5.seed5"]
+    assert experiment.stored(9, tmp_path / "book").keys() == {"signal0.5.seed5"}
+    assert experiment.stored(4, tmp_path / "book")["signal0.5.seed5"]["steps"] == [1, 2, 4]
+    assert experiment.film("signal0.5.seed5", tmp_path / "book").shape == (5, 32, 32, 3)
+    assert experiment.denoiser("end", tmp_path / "book").network.name.startswith("unet")
+    with pytest.raises(FileNotFoundError, match=r"no film of signal0\.7"):
+        experiment.film("signal0.7.seed5", tmp_path / "book")
+
+
+def test_nothing_is_recorded_before_all_of_its_runs_are_there():
+    runs = {s.name: imagined(THERE_AND_BACK, s) for s, _ in experiment.QUEUE}
+    for name, run_ in runs.items():
+        low, top = (str(experiment.turning(run_)[m]) for m in ("minimum", "peak"))
+        runs[name] = run_ | {"scans": {low: scan((1, 2), 0.1), top: scan((3, 2), 0.4)}}
+    samples = experiment.verdict_samples(runs, runs)
+    assert samples["concept.arrives"] == [1, 1, 1]
+    assert samples["concept.lost"] == pytest.approx([0, 0, 0])
+    assert samples["concept.arrives.competent"] == [1] * len(experiment.MAIN)
+    assert samples["concept.corner"] == pytest.approx([-0.5] * 3)
+    assert samples["concept.text"] == [1, 1, 1]
+    assert list(experiment.verdict_samples(runs, {})) == [n for n in samples if "arrives" not in n]
+    del runs[experiment.MAIN[-1].name], runs[experiment.WORDS[0].name]
+    assert list(experiment.verdict_samples(runs, runs)) == ["concept.corner"]
