@@ -26,7 +26,7 @@ from lib.book import figures
 
 FOLDER = Path(__file__).parent
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";$', re.M)
-EXPORT = re.compile(r"^export (?:function|class|const) (\w+)", re.M)
+EXPORT = re.compile(r"^export (?:function\*?|class|const) (\w+)", re.M)
 STILL = "Where scripts run, this picture can be taken hold of; here it shows its first state."
 
 _counter = itertools.count(1)
