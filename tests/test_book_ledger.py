@@ -57,3 +57,16 @@ def test_each_recorder_has_a_file_of_its_own():
     files = {p.relative_to(ledger.FOLDER).as_posix() for p in ledger.FOLDER.rglob("*.toml")}
     assert files == {f"{recorder}.toml" for recorder in recorders}
     assert len({row.id for row in ledger.ROWS}) == len(ledger.ROWS)
+
+
+def test_an_interval_that_touches_the_bound_does_not_hold():
+    for rule in (ledger.above(0.5), ledger.below(0.5)):
+        assert rule(0.5, 0.5, 0.5, True) == "does not hold"
+    assert ledger.above(0.5)(0.5, 0.4, 0.6, True) == "does not hold"
+    assert ledger.below(0.5)(0.5, 0.4, 0.6, True) == "does not hold"
+    assert ledger.within(0.5, 0.125)(0.5, 0.375, 0.625, True) == "holds"
+
+
+def test_a_mean_may_lie_above_nothing(tmp_path):
+    (row,) = read(tmp_path, GOOD.replace("share", "mean").replace("0.9", "0.0"))
+    assert row.rule.text == "interval above 0"

@@ -4,6 +4,7 @@
 """
 
 import gzip
+import os
 
 import pytest
 
@@ -73,6 +74,12 @@ def measured(browser, site, name: str) -> dict:
     return found
 
 
+def skip_if_busy():
+    """Seconds say nothing of a page while other programs hold the processor."""
+    if os.getloadavg()[0] > (os.cpu_count() or 1):
+        pytest.skip(f"the machine is busy ({os.getloadavg()[0]:.0f} programs wait): times not held")
+
+
 @pytest.mark.parametrize("name", checks.toc_names(ROOT))
 def test_no_page_is_heavy(site, name):
     assert compressed(name) <= HEAVIEST
@@ -80,6 +87,8 @@ def test_no_page_is_heavy(site, name):
 
 def test_a_chapter_is_there_at_once_on_a_slow_line(browser, site):
     tries = [measured(browser, site, "chapters/01_sim_task") for _ in range(2)]  # the machine too
+    assert max(found["bytes"] for found in tries) <= FORMULAS * LINE
+    skip_if_busy()
     assert min(found["picture"] for found in tries) <= PICTURE
     assert min(found["formulas"] for found in tries) <= FORMULAS
 
@@ -88,5 +97,6 @@ def test_a_chapter_is_there_at_once_on_a_slow_line(browser, site):
 @pytest.mark.parametrize("name", checks.toc_names(ROOT))
 def test_every_page_on_a_slow_line(browser, site, name):
     found = measured(browser, site, name)
-    assert found.get("picture", 0) <= 2 * PICTURE, "twice the aim: the machine may be busy"
-    assert found["formulas"] <= 2 * FORMULAS, "twice the aim: the machine may be busy"
+    skip_if_busy()
+    assert found.get("picture", 0) <= 2 * PICTURE, "twice the aim: setting takes time too"
+    assert found["formulas"] <= 2 * FORMULAS, "twice the aim: setting takes time too"

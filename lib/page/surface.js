@@ -137,7 +137,7 @@ class Panel {
     const grip = make("div", this.box,
       `position:absolute;width:${size}px;height:${size}px;margin:-${size / 2}px;border-radius:50%;` +
       "touch-action:none;cursor:grab;display:grid;place-items:center", { title: name, tabIndex: 0 });
-    make("span", grip, `width:13px;height:13px;border-radius:50%;border:3px solid ${colour};pointer-events:none`);
+    make("span", grip, `box-sizing:content-box;width:13px;height:13px;border-radius:50%;border:3px solid ${colour};pointer-events:none`);
     for (const [key, text] of Object.entries({
       role: "slider", "aria-label": name, "aria-valuemin": least, "aria-valuemax": most,
     })) grip.setAttribute(key, text);
