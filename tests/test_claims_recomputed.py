@@ -288,12 +288,13 @@ def length_runs(pattern):
 def test_length_generalisation():
     rows = {row["id"]: row for row in claims.committed_rows("experiments/length_generalization")}
     asked = [run["counts"]["6"] for run in length_runs("asked.label_one.full_all")]
-    looks = {way: [np.mean(np.array(r[way]["looks"]) > 0) for r in asked] for way in asked[0]}
+    ways = set.intersection(*(set(r) for r in asked)) if asked else set()
+    looks = {way: [np.mean(np.array(r[way]["looks"]) > 0) for r in asked] for way in ways}
     painters = json.loads((RESULTS / "coherence.json").read_text())["painters"].values()
     special = {
         "length.account.near": [skill(r["nearest"]) - skill(r["random"]) for r in asked],
         "length.account.weights": [skill(r["nearest"]) - skill(r["all"]) for r in asked],
-        "length.coherence.gain": np.subtract(looks["nearest"], looks["paste"]),
+        "length.coherence.gain": np.subtract(*(looks.get(w, 0) for w in ("nearest", "paste"))),
         "length.coherence.real": [min(p["smeared"], p["recoloured"]) for p in painters],
         "length.coherence.scissors": [p["scissors"] for p in painters],
     }

@@ -155,7 +155,8 @@ def test_k_max():
     assert k_max({}) == 0
     # Not all numbers need be asked for; those that were not do not count.
     assert k_max({1: 0.9, 4: 0.85, 6: 0.8, 10: 0.1}) == 6
-    assert k_max({10: 0.9, 1: 0.9, 4: float("nan")}) == 1
+    with pytest.raises(ValueError, match="must be finite"):
+        k_max({10: 0.9, 1: 0.9, 4: float("nan")})
 
 
 def test_extras_that_the_data_imply():

@@ -57,7 +57,7 @@ def any_first_cell(monkeypatch):
 def test_a_book_is_executed_built_and_not_done_again(tiny, any_first_cell, capfd):
     html = build.site(build.execute("smoke", tiny).name, tiny)
     assert "42" in (html / "chapters/a.html").read_text()
-    assert (html / "_static/mathjax/tex-mml-chtml.js").exists()
+    assert (html / "_static/mathjax/startup.js").exists()
     (download,) = (html / "_sources").rglob("a.ipynb")
     assert not any(c.get("outputs") for c in nbformat.read(download, as_version=4).cells)
     capfd.readouterr()

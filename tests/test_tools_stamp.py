@@ -47,7 +47,9 @@ def test_outside_the_book_is_fetched_once(tmp_path, published):
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     expected = str(folder / "compositional-diffusion-book")
-    assert run(folder, published) == expected
+    said, _, where = run(folder, published).partition("\n")
+    assert said.startswith("Fetching the book's code from file:")
+    assert where == expected
     assert run(folder, "file:///gone") == expected  # the second time, what was fetched is used
 
 

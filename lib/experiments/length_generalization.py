@@ -20,16 +20,18 @@ predicts of skill at six relative to skill at one:
 - *Support*: a sum of six rows was never met in training; one row at a time was.
 - *Architecture*: only a network that was trained with windows can.
 
-| | locality | support | architecture |
-|---|---|---|---|
-| `full_all` as trained | falls | falls | falls |
-| asked: nearest request at each cell | restored | restored | falls |
-| asked: one request at random at each cell | falls | restored | falls |
-| asked: the mean of the requests | falls | restored | falls |
-| asked: windows, or differences added | restored | falls where sums are met | falls |
-| asked: windows displaced by half a picture | falls | falls | falls |
-| trained with each cell hearing its nearest | restored | restored | restored |
-| trained with each cell hearing one at random | falls | restored | falls |
+====================================================  ==========  ==================  ============
+who is asked, and how                                 locality    support             architecture
+====================================================  ==========  ==================  ============
+as trained                                            falls       falls               falls
+asked for the nearest request at each cell            restored    restored            falls
+asked for one request at random at each cell          falls       restored            falls
+asked for the mean of the requests                    falls       restored            falls
+asked through windows, or differences added           restored    falls at sums       falls
+asked through windows half a picture away             falls       falls               falls
+trained with each cell hearing its nearest            restored    restored            restored
+trained with each cell hearing one at random          falls       restored            falls
+====================================================  ==========  ==================  ============
 
 With one label a picture, a network that adds up its requests' embeddings after a small network
 each, and one whose cells hear their nearest request alone, are trained as `full_all` is: they are

@@ -117,7 +117,7 @@ def denoiser(name: str, folder: Path = FOLDER) -> edm.Preconditioned:
 
 
 def skill(scores: dict, wide: bool = False) -> float:
-    """Skill of one run at one number of objects: :eq:`eq-skill`.
+    """Skill of one run at one number of objects, as `lib.scenes.measure` defines it.
 
     Args:
         scores: What `lib.scenes.measure.scored` gave.
@@ -175,7 +175,7 @@ def equivalent(differences: Sequence[float], margin: float = 0.1) -> bool:
 
 
 def told(count: int = 6, samples: int = measure.MEASURE.samples) -> float:
-    """Skill of a perfect drawer that is told what the pathways tell: :eq:`eq-skill`.
+    """Skill of a perfect drawer told what the pathways tell; `lib.scenes.measure` defines skill.
 
     It draws real scenes whose objects stand where the shares in the cells say.
 
