@@ -23,13 +23,13 @@ def short(monkeypatch):
     monkeypatch.setattr(experiment, "SAMPLER", experiment.SAMPLER | {"steps": 2})
 
 
-def imagined(signal: float, seed: int, noise: float = 0.0) -> dict:
+def imagined(signal: float, seed: int, noise: float = 0.0, truth: bridge.Fit = TRUE) -> dict:
     """A stored run that follows the theory from (1/3, 1/3) on."""
     setting = Setting(signal=signal, seed=seed)
     steps = experiment.milestones(Scale())
     mu, sigma = [setting.world.mu], [setting.world.sigma]
     generator = np.random.default_rng(seed)
-    ways = [bridge.path(TRUE, mu, sigma, steps, v)[0] for v in COMPOSITIONS.values()]
+    ways = [bridge.path(truth, mu, sigma, steps, v)[0] for v in COMPOSITIONS.values()]
     place = np.stack(ways, 1) + noise * generator.normal(size=(len(steps), 4, 2))
     readable = np.ones((len(steps), 4))
     readable[:2] = 0.1
@@ -122,9 +122,12 @@ def test_a_path_counts_from_where_pictures_show_something():
         experiment.path(blind)
 
 
-def test_the_theorys_own_paths_are_foretold(seeds):
-    fitted = experiment.fits(seeds[0])
-    told = experiment.foretold(seeds[0], fitted)
+def test_the_theorys_own_paths_are_foretold():
+    slow = replace(TRUE, rate=0.05)  # so that the evaluations see each path rise
+    runs = [imagined(x, 0, 1e-3, slow) for x in experiment.SIGNALS]
+    fitted = experiment.fits(runs)
+    told = experiment.foretold(runs, fitted)
+    assert fitted[0].rate == pytest.approx(slow.rate, rel=0.01)
     assert told["errors"]["sim"] < 0.01
     assert told["errors"]["sum"] < 0.01  # it is linear
     assert min(told["errors"][n] for n in ("line", "exponentials")) > 10 * told["errors"]["sim"]

@@ -95,7 +95,9 @@ def numbered(text: str) -> str:
 
     def number(match):
         k = next(count)
-        figure = match[0].replace("<figure ", f'<figure id="figure-{k}" ', 1)
+        # In it and not on it: a player's figure has an id of its own, by which its script finds it.
+        anchor = f'<span id="figure-{k}"></span>'
+        figure = re.sub(r"<figure[^>]*>", lambda tag: tag[0] + anchor, match[0], count=1)
         if not chapter:
             return figure
         link = f'<a class="book-number" href="#figure-{k}">Figure {chapter[1]}.{k}</a> '
