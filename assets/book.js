@@ -24,6 +24,18 @@
     });
   }
 
+  // A formula wider than a phone scrolls in its line: only then is it a stop of the Tab key.
+  const scrolling = () => {
+    for (const formula of document.querySelectorAll('mjx-container[display="true"]'))
+      if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+  };
+  const typeset = () => {
+    const done = window.MathJax?.startup?.promise;
+    if (done) done.then(scrolling);
+    else setTimeout(typeset, 200);
+  };
+  if (document.querySelector(".math")) typeset();
+
   // Players: a state that was chosen stands in the address, and an address brings its state back.
   const inputs = (figure) => [...figure.querySelectorAll(".book-controls :is(input, select)")];
   const players = [...document.querySelectorAll("figure.book-player[id]")];
