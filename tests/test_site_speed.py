@@ -85,9 +85,15 @@ def test_no_page_is_heavy(site, name):
     assert compressed(name) <= HEAVIEST
 
 
+def test_a_slow_line_carries_a_chapter_in_time(browser, site):
+    found = measured(browser, site, "chapters/01_sim_task")
+    assert found["bytes"] <= FORMULAS * LINE
+
+
+@pytest.mark.weekly
 def test_a_chapter_is_there_at_once_on_a_slow_line(browser, site):
+    """In seconds, so on a quiet machine: other tests have just run where this is one of many."""
     tries = [measured(browser, site, "chapters/01_sim_task") for _ in range(2)]  # the machine too
-    assert max(found["bytes"] for found in tries) <= FORMULAS * LINE
     skip_if_busy()
     assert min(found["picture"] for found in tries) <= PICTURE
     assert min(found["formulas"] for found in tries) <= FORMULAS
