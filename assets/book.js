@@ -26,7 +26,7 @@
 
   // A formula wider than a phone scrolls in its line: only then is it a stop of the Tab key.
   const scrolling = () => {
-    for (const formula of document.querySelectorAll('mjx-container[display="true"]'))
+    for (const formula of document.querySelectorAll('mjx-container[display="true"], .bd-article span.math'))
       if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
   };
   const typeset = () => {
