@@ -24,15 +24,21 @@
     });
   }
 
-  // A formula wider than a phone scrolls in its line: only then is it a stop of the Tab key.
+  // A formula wider than a phone scrolls in its line: only then is it a stop of the Tab key. Fonts
+  // that come late and a phone that is turned change which are.
   const scrolling = () => {
-    for (const formula of document.querySelectorAll('mjx-container[display="true"], .bd-article span.math'))
+    for (const formula of document.querySelectorAll('mjx-container[display="true"], .bd-article span.math')) {
       if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+      else formula.removeAttribute("tabindex");
+    }
   };
   const typeset = () => {
     const done = window.MathJax?.startup?.promise;
-    if (done) done.then(scrolling);
-    else setTimeout(typeset, 200);
+    if (!done) return void setTimeout(typeset, 200);
+    done.then(scrolling);
+    done.then(() => document.fonts.ready).then(scrolling);
+    window.addEventListener("resize", scrolling);
+    for (const folded of document.querySelectorAll("details")) folded.addEventListener("toggle", scrolling);
   };
   if (document.querySelector(".math")) typeset();
 

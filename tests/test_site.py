@@ -65,11 +65,13 @@ def check(browser, site: str, name: str, viewport: dict, scheme: str) -> None:
     raw = page.locator(".math:not(:has(mjx-container))")
     assert raw.count() == 0, f"not typeset: {raw.first.text_content()}"
     assert page.locator("mjx-merror").count() == 0
-    stops = page.evaluate(
-        """[...document.querySelectorAll('mjx-container[tabindex]')]
-        .filter(e => e.scrollWidth <= e.clientWidth).length"""
-    )
-    assert stops == 0, "formulas that do not scroll are no Tab stops"
+    stops = """async () => {
+        await document.fonts.ready;
+        await new Promise(requestAnimationFrame);
+        return [...document.querySelectorAll('mjx-container[tabindex]')]
+            .filter(e => e.scrollWidth <= e.clientWidth).map(e => e.textContent);
+    }"""
+    assert page.evaluate(stops) == [], "formulas that do not scroll are no Tab stops"
     broken = page.evaluate("[...document.images].filter(i => !i.naturalWidth).map(i => i.src)")
     assert not broken
     for k in range(page.locator(".book-player").count()):
