@@ -291,9 +291,28 @@ def test_length_generalisation():
     ways = set.intersection(*(set(r) for r in asked)) if asked else set()
     looks = {way: [np.mean(np.array(r[way]["looks"]) > 0) for r in asked] for way in ways}
     painters = json.loads((RESULTS / "coherence.json").read_text())["painters"].values()
+    fresh = [
+        r["counts"]["6"] for r in length_runs("asked.label_one.vector") if r["setting"]["seed"]
+    ]
+    passing = {
+        w: [np.mean(np.array(r.get(w, r["all"])["looks"]) > 0) for r in fresh]
+        for w in ("nearest", "paste")
+    }
+
+    def less(runs, way, other):
+        return [skill(r[way]) - skill(r[other]) for r in runs if {way, other} <= set(r)]
+
     special = {
-        "length.account.near": [skill(r["nearest"]) - skill(r["random"]) for r in asked],
-        "length.account.weights": [skill(r["nearest"]) - skill(r["all"]) for r in asked],
+        "length.level.below": less(asked, "nearest-below-3", "nearest"),
+        "length.level.above": [
+            skill(r["nearest-above-3"]) for r in asked if "nearest-above-3" in r
+        ],
+        "length.again.near": less(fresh, "nearest", "random"),
+        "length.again.weights": less(fresh, "nearest", "all"),
+        "length.again.below": less(fresh, "nearest-below-3", "nearest"),
+        "length.again.coherence": np.subtract(*passing.values()),
+        "length.account.near": less(asked, "nearest", "random"),
+        "length.account.weights": less(asked, "nearest", "all"),
         "length.coherence.gain": np.subtract(*(looks.get(w, 0) for w in ("nearest", "paste"))),
         "length.coherence.real": [min(p["smeared"], p["recoloured"]) for p in painters],
         "length.coherence.scissors": [p["scissors"] for p in painters],

@@ -18,6 +18,7 @@ from lib.scenes import measure
 SCALE = Scale(parameters=250_000)
 COUNTS = measure.MEASURE.counts
 WAYS = {"all": 0.2, "nearest": 0.8, "random": 0.3, "mean": 0.25, "composed": 0.6, "paste": 0.9}
+LEVELS = {"nearest-below-3": 0.7, "nearest-above-3": 0.15}
 PAINTERS = {
     "3": {"smeared": 0.9, "recoloured": 0.95, "scissors": 0.2},
     "6": {"smeared": 1.0, "recoloured": 0.85, "scissors": 0.1},
@@ -51,7 +52,7 @@ def run(setting, hits):
     }
 
 
-def answers(setting, ways=WAYS):
+def answers(setting, ways=WAYS | LEVELS):
     counts = {}
     for K in (3, 6, 10):
         rng = np.random.default_rng([setting.seed, K])
@@ -219,6 +220,9 @@ def test_samples_are_those_of_the_rows_and_paired_by_seed(runs):
     assert np.allclose(found["length.account.weights"], near - plain)
     looks = [[np.mean(np.array(p[w]["looks"]) > 0) for p in six] for w in ("nearest", "paste")]
     assert np.allclose(found["length.coherence.gain"], np.subtract(*looks))
+    below, above = (np.array([independent(part[way]) for part in six]) for way in LEVELS)
+    assert np.allclose(found["length.level.below"], below - near)
+    assert np.allclose(found["length.level.above"], above)
     for name, seeds in results.items():
         assert np.allclose(
             found[f"length.one.{name}"], [independent(r["counts"]["1"]) for r in seeds]
@@ -243,6 +247,23 @@ def test_a_way_that_one_seed_was_not_asked_in_is_not_paired(runs):
         length_results.less([1.0, 2.0], [1.0])
 
 
+def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):
+    seeds = {s: answers(Setting("label_one", seed=s))["counts"] for s in (0, 1, 2)}
+    found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS)
+    fresh = [seeds[s]["6"] for s in (1, 2)]
+    skills = {way: np.array([independent(part[way]) for part in fresh]) for way in fresh[0]
+              if way != "real"}  # fmt: skip
+    for id, way, other in (
+        ("near", "nearest", "random"),
+        ("weights", "nearest", "all"),
+        ("below", "nearest-below-3", "nearest"),
+    ):
+        assert np.allclose(found[f"length.again.{id}"], skills[way] - skills[other])
+    looks = [[np.mean(np.array(p[w]["looks"]) > 0) for p in fresh] for w in ("nearest", "paste")]
+    assert np.allclose(found["length.again.coherence"], np.subtract(*looks))
+    assert not any(id.startswith(("length.asked", "length.level")) for id in found)
+
+
 def test_a_perfect_drawer_told_so_is_perfect():
     assert length_results.told(count=2, samples=8) > 0.9
 
@@ -256,7 +277,7 @@ def book(tmp_path, monkeypatch):
     tested |= {"length.account.near", "length.account.weights", "length.coherence.gain"}
     tested |= {f"length.coherence.{way}" for way in ("nearest", "paste", "all")}
     tested |= {"length.coherence.real", "length.coherence.scissors", "length.detector.k8"}
-    tested |= {"length.told"}
+    tested |= {"length.told", "length.level.below", "length.level.above"}
     rows = [
         replace(row, untested="" if row.id in tested else row.untested or "not run")
         for row in ledger.ROWS
