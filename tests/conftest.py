@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build/smoke/html"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
-torch.set_num_threads(
-    max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
-)
+# As many threads as are asked for; else the workers share the cores.
+SHARED = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
+torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", SHARED)))
 
 # What tests serve is here, and no proxy of the machine's is asked for it.
 os.environ |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
