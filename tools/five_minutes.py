@@ -33,9 +33,9 @@ def turning_back() -> tuple[Figure, str]:
     plane.plot(*points[:80].T, "o", ms=3, color=figures.BLUE, alpha=0.5)
     plane.plot(*points[80:].T, "o", ms=3, color=figures.ORANGE, alpha=0.5)
     plane.plot(*answer.T, color=figures.PURPLE)
-    plane.plot(*task.test_point, "*", ms=15, color=figures.GREEN)
+    plane.plot(*task.test_point, "*", ms=15, color=figures.HELD_OUT)
     plane.set(xlabel="concept 1", ylabel="concept 2", title="the answer's path")
-    curve.plot(t, ood_loss(path, task), color=figures.PURPLE)
+    curve.plot(t, ood_loss(path, task), color=figures.ANSWER)
     curve.set(xlabel="training time", title="its error")
     alt = "The answer to a combination never shown first comes nearer, then turns back towards a "
     return fig, alt + "training cluster, then arrives; its error falls, rises and falls again."
@@ -49,7 +49,7 @@ def how_often() -> tuple[Figure, str]:
     fig, ax = plt.subplots(figsize=(6, 2.9))
     told = []
     for name, colour, draw in (
-        ("all entries of one sign", figures.PURPLE, lambda *s: torch.rand(*s[:3], generator=s[3])),
+        ("all entries of one sign", figures.ANSWER, lambda *s: torch.rand(*s[:3], generator=s[3])),
         ("signs at random", figures.GREY, lambda *s: torch.randn(*s[:3], generator=s[3])),
     ):
         shares = []
@@ -75,10 +75,10 @@ def a_network() -> tuple[Figure, str]:
     runs = concept_learning.tables()["signal0.4"]
     fig, ax = plt.subplots(figsize=(4.4, 3.2))
     for run in runs:
-        ax.plot(*concept_learning.path(run)[1][:, -1].T, color=figures.PURPLE, alpha=0.8, lw=1.3)
+        ax.plot(*concept_learning.path(run)[1][:, -1].T, color=figures.ANSWER, alpha=0.8, lw=1.3)
     for corner in ((0, 0), (0, 1), (1, 0)):
         ax.plot(*corner, "s", ms=8, mfc="none", color=figures.BLUE)
-    ax.plot(1, 1, "*", ms=15, color=figures.GREEN)
+    ax.plot(1, 1, "*", ms=15, color=figures.HELD_OUT)
     ax.set(xlabel="colour: red to blue", ylabel="size: big to small")
     return (
         fig,

@@ -36,6 +36,12 @@ BLUE, ORANGE, GREEN, RED, PURPLE, TEAL, GREY = COLOURS = (
     "#808080",
 )
 
+# One colour, one meaning, wherever these are drawn.
+HELD_OUT = GREEN  # the combination that training does not show; a star
+REAL = GREEN  # real pictures: with HELD_OUT, what a perfect model would give
+ANSWER = RED  # what the model in question gives: its path, its error
+RIVAL = BLUE  # what it is compared with: one layer, another account
+
 # Sequential and diverging maps whose middle tones stay visible on both backgrounds.
 SEQUENTIAL = "viridis"
 DIVERGING = "RdBu_r"
