@@ -399,7 +399,8 @@ def test_the_command_line_runs_and_reports(finder, tmp_path, capsys, monkeypatch
     length.main(["--labels", "label_one", *windows.split(), "--seed", "2"])
     length.main(["--labels", "label_all", "--steps", "9", "--optimizer", "adamw"])
     length.main([])
-    (first, *_), (second, scale, *_), usual = made
+    (first, longer, *_), (second, scale, *_), usual = made
+    assert longer == length.reported(first) != Scale()
     assert first == Setting("label_one", "window", "full", "nearest", seed=2)
     assert second == Setting("label_all")
     assert scale == Scale(steps=9, optimizer="adamw")
@@ -524,7 +525,14 @@ def test_what_is_missing_is_run_seed_by_seed_and_nothing_else(tmp_path, monkeypa
     monkeypatch.setattr(length, "run", lambda *arguments: made.append(arguments))
     monkeypatch.setattr(length, "missing", lambda seeds, folder: found[:seeds])
     length.main(["--all", "2", "--folder", str(folder)])
-    assert [arguments[:2] for arguments in made] == [(setting, Scale()) for setting in found[:2]]
+    assert [arguments[:2] for arguments in made] == [(s, length.reported(s)) for s in found[:2]]
+
+
+def test_a_family_of_networks_is_reported_at_one_scale():
+    scales = {s.pathway == "window": length.reported(s) for s in length.SETTINGS.values()}
+    assert scales == {False: Scale(), True: replace(Scale(), steps=3000)}
+    for setting in length.SETTINGS.values():
+        assert length.reported(setting) == scales[setting.pathway == "window"]
 
 
 def test_all_that_the_book_runs_can_be_set():

@@ -42,6 +42,7 @@ def test_every_field_is_an_option_and_its_default_the_default():
     options = parsed("--mean-height 2 --bricks 3 --slope 4", Wall, Roof)
     assert _options.taken(options, Wall) == Wall(bricks=3, mean_height=2.0)
     assert _options.taken(options, Roof) == Roof(4.0)
+    assert _options.taken(options, Wall, Wall("blue", 9, 1.0)) == Wall("blue", 3, 2.0)
 
 
 @pytest.mark.parametrize(

@@ -376,11 +376,12 @@ def test_the_book_keeps_all_that_its_runs_measured():
     for name, results in kept().items():
         assert name in length_results.SETTINGS
         for result in results:
-            assert result["scale"] == asdict(Scale())
+            scale = length_generalization.reported(Setting(**result["setting"]))
+            assert result["scale"] == asdict(scale)
             assert set(result["counts"]) == set(map(str, COUNTS))
             assert set(map(len_of, result["counts"].values())) == {measure.MEASURE.samples}
             assert all(int(K) == scores["count"] for K, scores in result["counts"].items())
-            due = length_generalization.milestones(Scale().steps)
+            due = length_generalization.milestones(scale.steps)
             assert set(result["training"]) == set(map(str, due))
             for watched in result["training"].values():
                 assert set(watched["counts"]) == {"1", "3", "6"}
@@ -429,8 +430,9 @@ def test_the_book_s_weights_are_bfloat16_small_and_say_where_they_come_from():
         assert {t.dtype for t in tensors.values()} == {torch.bfloat16}
         assert all(t.isfinite().all() for t in tensors.values())
         assert header["setting"] == asdict(length_results.SETTINGS[name])
-        assert header["scale"] == asdict(Scale())
-        assert header["steps"] == Scale().steps
+        scale = length_generalization.reported(length_results.SETTINGS[name])
+        assert header["scale"] == asdict(scale)
+        assert header["steps"] == scale.steps
         measured = json.loads(path.with_suffix(".json").read_text())
         assert header["provenance"] == measured["provenance"]
 

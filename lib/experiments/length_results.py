@@ -66,14 +66,18 @@ def store(runs: Path = length.RUNS, folder: Path = FOLDER) -> list[str]:
         The names of the files written.
 
     Raises:
-        ValueError: The runs differ in scale, or weights are damaged or another network's.
+        ValueError: Runs of a family of networks differ in scale, or weights are damaged or of
+            another network.
     """
     results = [result for seeds in length.finished(runs).values() for result in seeds]
     answers = {path.name: runtime.read_json(path) for path in sorted(runs.glob("asked.*.json"))}
-    every = (*results, *answers.values())
-    scales = {json.dumps(result["scale"], sort_keys=True) for result in every}
-    if len(scales) > 1:
-        raise ValueError(f"the runs in {runs} differ in scale: {'; '.join(sorted(scales))}")
+    scales: dict[Scale, set] = {}  # by the scale at which their family is reported
+    for result in (*results, *answers.values()):
+        family = scales.setdefault(length.reported(Setting(**result["setting"])), set())
+        family.add(json.dumps(result["scale"], sort_keys=True))
+    for family in scales.values():
+        if len(family) > 1:
+            raise ValueError(f"the runs in {runs} differ in scale: {'; '.join(sorted(family))}")
     written = []
     for result in results:
         setting = Setting(**result["setting"])
