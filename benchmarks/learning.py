@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from lib.book import runtime
+from lib import storage
 from lib.diffusion.train import Training
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import Scale, Setting
@@ -39,7 +39,7 @@ class Run:
         self.path = stem.with_name(stem.name + ".json")
         self.state = stem.with_name(stem.name + ".state.safetensors")
         own = {"setting": asdict(setting), "scale": asdict(scale)}
-        self.result = runtime.begun(self.path, own, looks=[])
+        self.result = storage.begun(self.path, own, looks=[])
         self.training: Training = length.prepared(setting, scale)
         if self.state.exists():
             self.training.restore(self.state)
@@ -63,7 +63,7 @@ class Run:
             scores = length.judged(draw, finder, count, samples, self.setting.size, SEED)
             seen[f"skill_{count}"] = skill(scores)
         self.looks.append(seen)
-        runtime.write_json(self.path, self.result | {"looks": self.looks})
+        storage.write_json(self.path, self.result | {"looks": self.looks})
         self.training.save(self.state)
 
     def minutes(self, count: int, level: float) -> float | None:
@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--parameters", type=int, default=Scale().parameters)
     parser.add_argument("--every", type=int, default=100, help="steps between looks")
     parser.add_argument("--samples", type=int, default=48, help="pictures a look and count")
-    parser.add_argument("--folder", type=Path, default=runtime.RUNS / "learning")
+    parser.add_argument("--folder", type=Path, default=storage.RUNS / "learning")
     options = parser.parse_args(argv)
     if options.every < 1 or options.samples < 2:
         parser.error("--every must be at least 1 and --samples at least 2")

@@ -1,7 +1,6 @@
-"""Budget, seeds, provenance and JSON files."""
+"""Budget, seeds and progress."""
 
 import io
-import json
 import sys
 import types
 
@@ -66,24 +65,3 @@ def test_progress_is_one_line_and_silent_on_the_website(monkeypatch):
         monkeypatch.setattr(sys, "stdout", io.StringIO())
         assert list(runtime.progress(range(500), "counting")) == list(range(500))
         assert sys.stdout.getvalue().count("\n") == lines
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "deep" / "x.json"
-    runtime.write_json(path, {"a": 1})
-    with pytest.raises(TypeError):
-        runtime.write_json(path, {"a": object()})
-    assert runtime.read_json(path) == {"a": 1}
-    assert [p.name for p in path.parent.iterdir()] == ["x.json"]
-
-
-def test_bad_json_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.json does not exist"):
-        runtime.read_json(tmp_path / "none.json")
-    (tmp_path / "bad.json").write_text('{"a": ')
-    with pytest.raises(ValueError, match=r"bad\.json is not JSON"):
-        runtime.read_json(tmp_path / "bad.json")
-
-
-def test_provenance_is_plain_text():
-    assert json.loads(json.dumps(runtime.provenance()))["torch"] == torch.__version__

@@ -10,9 +10,10 @@ import json
 import numpy as np
 import pytest
 
-from lib.book import claims, ledger, runtime
+from lib import storage
+from lib.book import claims, ledger
 
-RESULTS = runtime.RESULTS
+RESULTS = storage.RESULTS
 
 
 def recorded(recorder):

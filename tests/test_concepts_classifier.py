@@ -6,7 +6,8 @@ import torch
 from lib.concepts import circles, classifier
 from lib.concepts.circles import COMPOSITIONS, World
 from lib.concepts.classifier import Finder
-from lib.diffusion import checkpoint, networks
+from lib.diffusion import networks
+from lib.storage import checkpoint
 
 
 def generator(seed: int = 0) -> torch.Generator:

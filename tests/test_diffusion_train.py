@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lib.diffusion import checkpoint, edm, networks, patch, train
+from lib.diffusion import edm, networks, patch, train
 from lib.diffusion.train import Settings, Training
+from lib.storage import checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,12 +5,13 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lib.book import runtime
-from lib.diffusion import checkpoint, hearing
+from lib import storage
+from lib.diffusion import hearing
 from lib.experiments import coherence as experiment
 from lib.scenes import coherence, render, sample_scenes
 from lib.scenes.conditions import label_all
 from lib.scenes.scene import locations
+from lib.storage import checkpoint
 
 
 def generator(seed=0):
@@ -153,7 +154,7 @@ def test_a_toy_training_stores_what_it_tried(monkeypatch, tmp_path, capsys):
     assert any(not torch.equal(a, b.bfloat16().float()) for a, b in weights)
     header = checkpoint.load(tmp_path / "coherence.safetensors")[1]
     assert header["settings"] == {"steps": 2, "batch": 2, "seed": 3}
-    rows = runtime.read_json(tmp_path / "coherence.json")
+    rows = storage.read_json(tmp_path / "coherence.json")
     assert rows["provenance"] == header
     assert rows["samples"] == 2
     assert rows["painters"] == experiment.tried(trained, 2, 1003)
@@ -162,7 +163,7 @@ def test_a_toy_training_stores_what_it_tried(monkeypatch, tmp_path, capsys):
     before = (tmp_path / "coherence.safetensors").read_bytes()
     monkeypatch.setattr(experiment, "train", lambda *_: pytest.fail("it was trained again"))
     experiment.main(["--again", "--samples", "2", "--seed", "3", "--out", str(tmp_path)])
-    again = runtime.read_json(tmp_path / "coherence.json")
+    again = storage.read_json(tmp_path / "coherence.json")
     assert again["painters"] == rows["painters"]
     assert again["provenance"] == header
     assert (tmp_path / "coherence.safetensors").read_bytes() == before

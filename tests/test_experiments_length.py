@@ -10,10 +10,11 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from lib.diffusion import checkpoint, networks, train
+from lib.diffusion import networks, train
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import Scale, Setting
 from lib.scenes import detector, measure
+from lib.storage import checkpoint
 from tests.conftest import ROOT
 
 OBSERVED = length.observed  # as it is: `toy` puts a smaller one in its place

@@ -9,11 +9,13 @@ import pytest
 import torch
 from scipy import stats
 
-from lib.book import claims, ledger, runtime
-from lib.diffusion import checkpoint, edm, networks, train
+from lib import storage
+from lib.book import claims, ledger
+from lib.diffusion import edm, networks, train
 from lib.experiments import length_asking, length_generalization, length_results
 from lib.experiments.length_generalization import Scale, Setting
 from lib.scenes import measure
+from lib.storage import checkpoint
 
 SCALE = Scale(parameters=250_000)
 COUNTS = measure.MEASURE.counts
@@ -285,7 +287,7 @@ def book(tmp_path, monkeypatch):
     assert tested <= {row.id for row in rows}
     monkeypatch.setattr(ledger, "ROWS", rows)
     monkeypatch.setattr(length_results, "ROWS", rows)
-    monkeypatch.setattr(claims.runtime, "RUNS", tmp_path / "claims")
+    monkeypatch.setattr(claims.storage, "RUNS", tmp_path / "claims")
     return tested
 
 
@@ -438,5 +440,5 @@ def test_the_book_s_weights_are_bfloat16_small_and_say_where_they_come_from():
 
 
 def test_all_of_the_book_s_weights_together_are_small():
-    sizes = [path.stat().st_size for path in runtime.RESULTS.rglob("*.safetensors")]
+    sizes = [path.stat().st_size for path in storage.RESULTS.rglob("*.safetensors")]
     assert sum(sizes) <= 16e6

@@ -6,6 +6,7 @@ import nbformat
 import pytest
 import torch
 
+from lib import storage
 from lib.book import chapter, claims, runtime
 from lib.experiments import concept_learning, length_generalization
 from lib.experiments import detector as detector_training
@@ -128,9 +129,9 @@ def test_records_are_read_where_the_chapter_wrote_them(tmp_path, monkeypatch):
     for name in ("smoke", "laptop"):
         monkeypatch.setattr(runtime, "budget", lambda name=name: SimpleNamespace(name=name))
         assert claims.live_path("01_one") == tmp_path / f"01_one.{name}.json"
-    runtime.write_json(tmp_path / "01_one.smoke.json", {"a": 1})
+    storage.write_json(tmp_path / "01_one.smoke.json", {"a": 1})
     results.copy_claims(tmp_path, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
-    runtime.write_json(tmp_path / "01_one.laptop.json", {"a": 2})
+    storage.write_json(tmp_path / "01_one.laptop.json", {"a": 2})
     results.copy_claims(tmp_path, tmp_path / "kept")
-    assert runtime.read_json(tmp_path / "kept/01_one.json") == {"a": 2}
+    assert storage.read_json(tmp_path / "kept/01_one.json") == {"a": 2}

@@ -6,12 +6,12 @@ import math
 import pytest
 import torch
 
-from lib.diffusion import checkpoint
 from lib.diffusion.networks import initialise
 from lib.experiments.coherence import scissors
 from lib.scenes import coherence as judge
 from lib.scenes import render
 from lib.scenes.conditions import asked
+from lib.storage import checkpoint
 
 
 def generator(seed=0):

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import nbformat
 
-from lib.book import chapter, claims, runtime
+from lib import storage
+from lib.book import chapter, claims
 from tools import build, checks, cover
 
 
@@ -23,7 +24,7 @@ def main(root: Path = build.ROOT) -> int:
     """Command line; 1 where a chapter failed."""
     times: dict[str, dict] = {}
     shutil.rmtree(claims.LIVE, ignore_errors=True)  # records of chapters that are gone
-    copy_experiments(runtime.RUNS, claims.COMMITTED)  # chapters show them
+    copy_experiments(storage.RUNS, claims.COMMITTED)  # chapters show them
     os.environ["BOOK_NEW_RESULTS"] = "1"  # what is committed is not what these are held against
     try:
         for budget in ("laptop", "smoke"):
@@ -35,7 +36,7 @@ def main(root: Path = build.ROOT) -> int:
     except build.BuildError as error:
         print(error, file=sys.stderr)
         return 1
-    runtime.write_json(chapter.TIMES, times)
+    storage.write_json(chapter.TIMES, times)
     cover.main()
     return 0
 

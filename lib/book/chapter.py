@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from IPython.display import HTML, Markdown, display
 
+from lib import storage
 from lib.book import claims, figures, runtime
 from lib.book.runtime import Budget
 
-TIMES = runtime.RESULTS / "times.json"
+TIMES = storage.RESULTS / "times.json"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Chapter:
         data = {
             "chapter": self.name,
             "budget": self.budget.name,
-            "provenance": runtime.provenance(),
+            "provenance": storage.provenance(),
             "numbers": _plain(numbers),
         }
         text = base64.b64encode(json.dumps(data, indent=1, allow_nan=False).encode()).decode()
@@ -88,14 +89,14 @@ def start(name: str) -> Chapter:
 
 
 def _head(chapter: Chapter) -> str:
-    times = runtime.read_json(TIMES) if TIMES.exists() else {}
+    times = storage.read_json(TIMES) if TIMES.exists() else {}
     last = times.get(chapter.name, {}).get(chapter.budget.name)
     took = (
         f"The last recorded run took {last['seconds'] / 60:.1f} minutes ({last['machine']})"
         if last
         else "No run is recorded yet"
     )
-    minutes = _reading(runtime.ROOT / "chapters" / f"{chapter.name}.ipynb")
+    minutes = _reading(storage.ROOT / "chapters" / f"{chapter.name}.ipynb")
     took = f"About {minutes} minutes to read. {took}" if minutes else took
     where = "a GPU" if chapter.budget.name == "gpu" else "2 CPU cores"
     return (
@@ -108,7 +109,7 @@ def _reading(notebook: Path) -> int:
     """Minutes to read a chapter's text, at 200 words a minute; 0 where it is not at hand."""
     if not notebook.exists():
         return 0
-    cells = runtime.read_json(notebook)["cells"]
+    cells = storage.read_json(notebook)["cells"]
     text = " ".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     return round(len(text.split()) / 200)
 

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from lib import storage
 from lib.book import intervals, ledger, runtime
 from lib.book.intervals import Estimate, mean, share
 from lib.book.ledger import Row
 
-COMMITTED = runtime.RESULTS / "claims"
-LIVE = runtime.ROOT / "_build" / "claims"
+COMMITTED = storage.RESULTS / "claims"
+LIVE = storage.ROOT / "_build" / "claims"
 ALARM = 0.001  # how often a run of an unchanged book is held to differ from the committed one
 
 
@@ -77,10 +78,10 @@ def _recorded(id: str, entry: dict) -> Estimate:
         raise ValueError(f"{id} is declared not tested ({row.untested}); it takes no record.")
     result = estimated(row, entry)
     path = live_path(row.recorder)
-    stored = runtime.read_json(path) if path.exists() else {"records": {}}
-    stored["provenance"] = runtime.provenance()
+    stored = storage.read_json(path) if path.exists() else {"records": {}}
+    stored["provenance"] = storage.provenance()
     stored["records"][id] = entry
-    runtime.write_json(path, stored)
+    storage.write_json(path, stored)
     if not row.recorder.startswith("experiments/") and not os.environ.get("BOOK_NEW_RESULTS"):
         _compare(row, entry, committed().get(id))
     return result
@@ -112,7 +113,7 @@ def estimated(row: Row, entry: dict) -> Estimate:
 def live_path(recorder: str) -> Path:
     """Where a recorder's numbers go before `make results` commits them."""
     if recorder.startswith("experiments/"):
-        return runtime.RUNS / recorder.removeprefix("experiments/") / "claims.json"
+        return storage.RUNS / recorder.removeprefix("experiments/") / "claims.json"
     return LIVE / f"{recorder}.{runtime.budget().name}.json"
 
 
@@ -183,7 +184,7 @@ def committed(folder: Path | None = None) -> dict[str, dict]:
     """
     folder, found = folder or COMMITTED, {}
     for path in sorted(folder.glob("**/*.json")):
-        stored = runtime.read_json(path)
+        stored = storage.read_json(path)
         recorder = str(path.relative_to(folder).with_suffix(""))
         for id, entry in stored["records"].items():
             found[id] = {**entry, "recorder": recorder, "provenance": stored["provenance"]}
@@ -205,7 +206,7 @@ def rows() -> list[dict]:
 def live_rows(recorder: str) -> list[dict]:
     """One recorder's rows, from what it recorded in this run."""
     path = live_path(recorder)
-    records = runtime.read_json(path)["records"] if path.exists() else {}
+    records = storage.read_json(path)["records"] if path.exists() else {}
     return _rows(recorder, records, f"{recorder} has not recorded {{}} in this run.")
 
 

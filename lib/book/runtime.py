@@ -1,22 +1,13 @@
 """What a chapter runs on: its budget, its device, its seeds and its progress."""
 
-import json
 import os
-import platform
-import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from numbers import Integral
-from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
-
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "lib" / "results"
-RUNS = ROOT / "runs"
 
 
 @dataclass(frozen=True)
@@ -87,78 +78,3 @@ def progress(steps, description: str, total: int | None = None):
         total: how many steps there are, where `steps` has no length.
     """
     return tqdm(steps, description, total, file=sys.stdout, disable=static(), mininterval=0.5)
-
-
-def provenance() -> dict[str, str]:
-    """Where a number comes from: commit, time, machine, versions. Plain strings."""
-    return {
-        "commit": _commit(),
-        "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }
-
-
-def _commit() -> str:
-    """The commit checked out, with `+` where tracked files differ from it; else `unknown`."""
-    git = [
-        "git",
-        "-C",
-        str(ROOT),
-        "describe",
-        "--always",
-        "--abbrev=12",
-        "--exclude=*",
-        "--dirty=+",
-    ]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Writes `data` as JSON, whole or not at all: an interrupted write leaves the old file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + f".{os.getpid()}.part")
-    part.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
-def read_json(path: Path) -> Any:
-    """Reads JSON.
-
-    Raises:
-        FileNotFoundError: no such file; the message says so.
-        ValueError: the file is not JSON; the message names it.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} does not exist.") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error}.") from None
-
-
-def begun(path: Path, own: dict, **nothing: Any) -> dict:
-    """The results so far of a run that can be taken up again.
-
-    Args:
-        path: where they are kept as JSON, if there are any.
-        own: what makes it this run; kept with the results.
-        nothing: what results begin with.
-
-    Raises:
-        ValueError: the file is of another run, or is not JSON.
-    """
-    if not path.exists():
-        return own | nothing
-    result = read_json(path)
-    for name, value in own.items():
-        if result.get(name) != value:
-            raise ValueError(
-                f"{path} is of {name} {result.get(name)}, not {value}: move it elsewhere first"
-            )
-    return result

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lib.concepts.circles import COMPOSITIONS, World, coverage, draw, render, surroundings
-from lib.diffusion import checkpoint
+from lib.storage import checkpoint
 
 SIZE = 32
 ACCURACY = 0.99  # least, on fresh pictures of each class

@@ -21,8 +21,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lib.diffusion import checkpoint, edm
+from lib.diffusion import edm
 from lib.diffusion.muon import Muon
+from lib.storage import checkpoint
 
 Batch = Callable[[torch.Generator], tuple[Tensor, Any]]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -22,14 +22,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from lib.book.runtime import RESULTS, generator, progress, provenance, write_json
-from lib.diffusion import asking, checkpoint, hearing
+from lib import storage
+from lib.book.runtime import generator, progress
+from lib.diffusion import asking, hearing
 from lib.diffusion.networks import initialise
 from lib.diffusion.train import stream
 from lib.scenes import render, sample_scenes
 from lib.scenes.coherence import Judge, coherence, logits
 from lib.scenes.conditions import asked, label_all
 from lib.scenes.scene import Scenes, locations, moved
+from lib.storage import checkpoint
 
 GRID = 16  # cells a side, along which pictures are cut
 SMEAR = 0.8  # greatest standard deviation of the blur, pixels
@@ -171,19 +173,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=256, help="pictures of each painter")
     parser.add_argument("--again", action="store_true", help="tries the stored one, trains none")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=storage.RESULTS)
     options = parser.parse_args(argv)
     path = options.out / "coherence.safetensors"
     if not options.again:
         judge = train(options.steps, options.batch, options.seed)
         settings = {"steps": options.steps, "batch": options.batch, "seed": options.seed}
-        header = provenance() | {"network": judge.name, "settings": settings}
+        header = storage.provenance() | {"network": judge.name, "settings": settings}
         weights = {n: p.to(torch.bfloat16) for n, p in judge.named_parameters()}
         checkpoint.save(path, weights, header)
     judge = Judge().eval().requires_grad_(False)
     header = checkpoint.load_into(path, judge)
     rows = tried(judge, options.samples, 1000 + options.seed)
-    said = {"provenance": header, "tried": provenance(), "samples": options.samples}
-    write_json(path.with_suffix(".json"), said | {"painters": rows})
+    said = {"provenance": header, "tried": storage.provenance(), "samples": options.samples}
+    storage.write_json(path.with_suffix(".json"), said | {"painters": rows})
     for count, row in rows.items():
         print(count, " ".join(f"{name} {value:.2f}" for name, value in row.items()))

@@ -60,15 +60,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lib import storage
 from lib.book import claims, runtime
 from lib.concepts import circles, classifier, trajectory
-from lib.diffusion import checkpoint, edm, train
+from lib.diffusion import edm, train
 from lib.experiments import concept_learning as learning
 from lib.experiments import length_results
 from lib.experiments.concept_learning import SAMPLER, Network, Scale, Setting
+from lib.storage import checkpoint
 
-RUNS = runtime.RUNS / "concept_arrival"
-STORED = runtime.RESULTS / "concept_arrival"
+RUNS = storage.RUNS / "concept_arrival"
+STORED = storage.RESULTS / "concept_arrival"
 SCALE = Scale(steps=20_000, evaluations=60, held_out=48, others=16)
 PUBLISHED_RATE = 1e-3  # of learning; a third of ours
 SHORT = 3000  # steps after which the rise is complete: what needs no end is read off there
@@ -110,7 +112,7 @@ def run(setting: Setting, until: int, scale: Scale = SCALE, folder: Path = RUNS)
     run_ = table(result)
     if run_["steps"][-1] != result.get("exchange", {}).get("until"):
         result["exchange"] = exchanges(run_, kept) | {"until": run_["steps"][-1]}
-        runtime.write_json(file, result)
+        storage.write_json(file, result)
     return result
 
 
@@ -260,7 +262,7 @@ def table(result: dict) -> dict:
 def finished(folder: Path = RUNS) -> dict[str, dict]:
     """The runs in a folder that have come to one of the steps of `QUEUE`, by name; see `table`."""
     files = {s.name: folder / f"{s.name}.json" for s, _ in QUEUE}
-    found = {name: runtime.read_json(file) for name, file in files.items() if file.exists()}
+    found = {name: storage.read_json(file) for name, file in files.items() if file.exists()}
     done = {name: table(result) for name, result in found.items() if "exchange" in result}
     return {name: shortened(run_, run_["exchange"]["until"]) for name, run_ in done.items()}
 
@@ -268,7 +270,7 @@ def finished(folder: Path = RUNS) -> dict[str, dict]:
 def stored(until: int, folder: Path = STORED) -> dict[str, dict]:
     """The runs stored with the book that have come to a step, up to there, by name; see `table`."""
     files = {s.name: folder / f"{s.name}.json" for s, _ in QUEUE}
-    found = {name: runtime.read_json(file) for name, file in files.items() if file.exists()}
+    found = {name: storage.read_json(file) for name, file in files.items() if file.exists()}
     return {n: shortened(r, until) for n, r in found.items() if r["steps"][-1] >= reached(until)}
 
 
@@ -299,7 +301,7 @@ def store(folder: Path = RUNS, target: Path = STORED) -> list[str]:
         matplotlib.image.imsave(target / f"{name}.film.png", _sheet(film, run_))
         for moment, step in turning(run_).items() if name == WEIGHTED.name else ():
             weights = (folder / f"{name}.kept" / f"{step}.safetensors").read_bytes()
-            checkpoint.write_atomically(target / f"{name}.{moment}.safetensors", weights)
+            storage.write_atomically(target / f"{name}.{moment}.safetensors", weights)
     return list(done)
 
 

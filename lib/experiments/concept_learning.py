@@ -22,13 +22,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lib import storage
 from lib.book import claims, runtime
 from lib.concepts import circles, classifier, trajectory, words
 from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
-from lib.diffusion import checkpoint, edm, networks, train
+from lib.diffusion import edm, networks, train
 from lib.sim import bridge, curves, interaction
+from lib.storage import checkpoint
 
-RUNS = runtime.RUNS / "concept_learning"
+RUNS = storage.RUNS / "concept_learning"
 SIGMA_DATA = 0.4  # standard deviation of the pictures
 LEVEL = 0.1  # of noise, below which details of pictures are not learned well
 SAMPLER = {"steps": 12, "sigma_min": 0.05, "sigma_max": 20.0}
@@ -48,7 +50,7 @@ WEAK, STRONG = SIGNALS[:3], SIGNALS[-3:]
 BASE = tuple(f"signal{signal:g}" for signal in SIGNALS)  # names of the settings
 WEIGHTED = (0.2, 0.4, 0.7)  # signals whose weights are stored with the book
 BLUE_BIG, RED_SMALL = (list(COMPOSITIONS).index(name) for name in ("blue big", "red small"))
-STORED = runtime.RESULTS / "concept_learning"
+STORED = storage.RESULTS / "concept_learning"
 
 
 @dataclass(frozen=True)
@@ -287,7 +289,7 @@ def run(
         result["evaluations"][step], pictures = look(training, finder, setting, scale)
         film[step] = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         checkpoint.save(film_path, film, {"setting": asdict(setting)})
-        runtime.write_json(_json(stem), result)
+        storage.write_json(_json(stem), result)
 
     bar = runtime.progress(training.run(), setting.name, scale.steps - training.step)
     for record in bar:
@@ -298,7 +300,7 @@ def run(
         if record["step"] % SAVE_EVERY == 0 or record["step"] in (until, scale.steps):
             # What was measured first: a kill in between repeats steps, and loses none.
             result["cpu_seconds"] = round(time.process_time() - start, 1)
-            runtime.write_json(_json(stem), result)
+            storage.write_json(_json(stem), result)
             training.save(state)
         if record["step"] == until:
             return result
@@ -306,12 +308,12 @@ def run(
         "seconds": round(training.seconds, 1),
         "cpu_seconds": round(time.process_time() - start, 1),
         "precision": training.precision,
-        "provenance": runtime.provenance(),
+        "provenance": storage.provenance(),
     }
     weights = stem.with_name(stem.name + ".safetensors")
     train.save_weights(weights, training.averaged, header | {"setting": asdict(setting)})
     result |= header
-    runtime.write_json(_json(stem), result)
+    storage.write_json(_json(stem), result)
     state.unlink(missing_ok=True)
     return result
 
@@ -332,7 +334,7 @@ def _begun(path: Path, setting: Setting, scale: Scale, training: train.Training)
         "network": training.denoiser.network.name,
         "parameters": networks.parameters(training.denoiser),
     }
-    return runtime.begun(path, own, evaluations={}, losses={})
+    return storage.begun(path, own, evaluations={}, losses={})
 
 
 def table(result: dict) -> dict:
@@ -369,7 +371,7 @@ def tables(folder: Path = STORED) -> dict[str, list[dict]]:
     """
     found: dict[str, list[dict]] = {}
     for file in sorted(folder.glob("signal*.json")):
-        stored = runtime.read_json(file)
+        stored = storage.read_json(file)
         for run_ in stored.get("runs") or ([table(stored)] if "seconds" in stored else []):
             name = Setting(**run_["setting"]).name.rpartition(".seed")[0]
             found.setdefault(name, []).append(run_)
@@ -382,9 +384,9 @@ def store(folder: Path = RUNS, target: Path = STORED) -> None:
     """Stores finished runs with the book: a file a setting, films and weights of seed 0, fits."""
     finished = tables(folder)
     fitted = {s: [asdict(fit) for fit in fits(runs)] for s, runs in by_seed(finished).items()}
-    runtime.write_json(target / "fits.json", fitted)
+    storage.write_json(target / "fits.json", fitted)
     for name, runs in finished.items():
-        runtime.write_json(target / f"{name}.json", {"runs": runs})
+        storage.write_json(target / f"{name}.json", {"runs": runs})
         stem = folder / f"{name}.seed0"
         if runs[0]["setting"]["seed"] or name not in BASE:
             continue
@@ -394,7 +396,7 @@ def store(folder: Path = RUNS, target: Path = STORED) -> None:
         matplotlib.image.imsave(target / f"{name}.film.png", sheet)
         if runs[0]["setting"]["signal"] in WEIGHTED:
             weights = (stem.with_name(f"{stem.name}.safetensors")).read_bytes()
-            checkpoint.write_atomically(target / f"{name}.safetensors", weights)
+            storage.write_atomically(target / f"{name}.safetensors", weights)
 
 
 def film(signal: float, folder: Path = STORED) -> np.ndarray:
@@ -603,7 +605,7 @@ def foretold(
 
 def stored_fits(folder: Path = STORED) -> dict[int, tuple[bridge.Fit, bridge.Fit]]:
     """`fits` of each complete seed, as stored with the book."""
-    stored = runtime.read_json(folder / "fits.json")
+    stored = storage.read_json(folder / "fits.json")
     return {int(seed): tuple(bridge.Fit(**f) for f in pair) for seed, pair in stored.items()}
 
 
@@ -683,7 +685,7 @@ def train_classifier(path: Path = classifier.WEIGHTS, steps: int = 3000) -> None
     generator = runtime.generator(0)
     finder = networks.initialise(classifier.Finder(), generator)
     classifier.fit(finder, generator, steps)
-    header = {"network": finder.name, "steps": steps, "provenance": runtime.provenance()}
+    header = {"network": finder.name, "steps": steps, "provenance": storage.provenance()}
     weights = {name: p.to(torch.float16) for name, p in finder.named_parameters()}
     checkpoint.save(path, weights, header)
     finder = classifier.trained(path)

@@ -16,14 +16,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lib.book.runtime import RUNS, device, generator, progress, provenance, write_json
-from lib.diffusion import checkpoint
+from lib import storage
+from lib.book.runtime import device, generator, progress
 from lib.diffusion.networks import initialise
 from lib.diffusion.train import stream
 from lib.scenes import Labels, labels, render, sample_scenes
 from lib.scenes.conditions import asked, label_all
 from lib.scenes.detector import NOISE, SIZE, Detector, detect, loss, trained
 from lib.scenes.measure import MEASURE, scored
+from lib.storage import checkpoint
 
 MOST = 12  # objects
 RATE = 3e-3  # highest learning rate
@@ -45,17 +46,21 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--batch", type=int, default=32, help="scenes a step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=1000, help="pictures to measure each K on")
-    parser.add_argument("--out", type=Path, default=RUNS / "detector")
+    parser.add_argument("--out", type=Path, default=storage.RUNS / "detector")
     args = parser.parse_args(argv)
     settings = {"steps": args.steps, "batch": args.batch, "seed": args.seed}
     weights = args.out / "detector.safetensors"
     network, seconds = train(settings, args.out / "training.safetensors")
-    header = provenance() | {"network": network.name, "settings": settings, "seconds": seconds}
+    header = storage.provenance() | {
+        "network": network.name,
+        "settings": settings,
+        "seconds": seconds,
+    }
     stored = {n: p.to(torch.bfloat16) for n, p in network.named_parameters()}
     checkpoint.save(weights, stored, header)
     rows = measured(trained(weights).to(device()), args.samples, args.seed)
     result = {"provenance": header, "measure": asdict(MEASURE), "rows": rows}
-    write_json(args.out / "detector.json", result)
+    storage.write_json(args.out / "detector.json", result)
     for row in rows:
         print(" ".join(f"{k} {v:.3f}" if v is not None else f"{k} -" for k, v in row.items()))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lib import storage
 from lib.book import runtime
 from lib.diffusion import asking, edm, hearing, patch, train
 from lib.experiments.length_generalization import GRID, RUNS, SAMPLER, Scale, Setting, network
@@ -144,7 +145,7 @@ def run(
         FileNotFoundError: There is no such run, or no judge or detector.
         ValueError: A file is damaged or of another network, or a way is unknown.
     """
-    result = runtime.read_json(folder / f"{name}.seed{seed}.json")
+    result = storage.read_json(folder / f"{name}.seed{seed}.json")
     setting, scale = Setting(**result["setting"]), Scale(**result["scale"])
     weights = folder / f"{name}.seed{seed}.safetensors"
     denoiser, _ = train.load_weights(weights, network(setting, scale))
@@ -153,15 +154,15 @@ def run(
         raise ValueError(f"there is no way {unknown[0]!r}: choose among {known}")
     path = folder / f"asked.{name}.seed{seed}.json"
     own = {"setting": result["setting"], "scale": result["scale"], "samples": SAMPLES}
-    stored = runtime.begun(path, own, counts={})
+    stored = storage.begun(path, own, counts={})
     finder, judge = detector.trained(), coherence.trained()
     for count in runtime.progress(counts, f"asking {name} {seed}"):
         done = stored["counts"].setdefault(str(count), {})
         missing = [way for way in names or known if way not in done]
         if missing:
             done |= asked(denoiser, finder, judge, count, missing, 2000 + seed)
-            stored["provenance"] = runtime.provenance()
-            runtime.write_json(path, stored)
+            stored["provenance"] = storage.provenance()
+            storage.write_json(path, stored)
     return stored
 
 

@@ -53,7 +53,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lib import locality
+from lib import locality, storage
 from lib.book import runtime
 from lib.diffusion import edm, hearing, networks, patch, train
 from lib.experiments import _options
@@ -61,8 +61,8 @@ from lib.scenes import conditions as labels
 from lib.scenes import detector, measure, render, sample_scenes
 from lib.scenes.scene import Scenes
 
-RUNS = runtime.RUNS / "length_generalization"
-KEPT = runtime.RESULTS / "length_generalization"  # what the book keeps of finished runs
+RUNS = storage.RUNS / "length_generalization"
+KEPT = storage.RESULTS / "length_generalization"  # what the book keeps of finished runs
 GRID = 16
 SIGMA_DATA = 0.2  # standard deviation of the pictures
 SAMPLER = {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
@@ -416,7 +416,7 @@ def run(
     def watch() -> None:
         if not rank and training.step in due and str(training.step) not in result["training"]:
             result["training"][str(training.step)] = observed(training, finder, setting)
-            runtime.write_json(_json(stem), result)
+            storage.write_json(_json(stem), result)
 
     watch()
     bar = runtime.progress(
@@ -430,7 +430,7 @@ def run(
         if record["step"] % SAVE_EVERY == 0 or record["step"] == scale.steps:
             # What was measured first: a kill in between repeats steps, and loses none.
             if not rank:
-                runtime.write_json(_json(stem), result)
+                storage.write_json(_json(stem), result)
             training.save(state)
     return None if rank else _finished(stem, setting, training, finder, result, samples)
 
@@ -447,7 +447,7 @@ def _begun(path: Path, setting: Setting, scale: Scale, training: train.Training)
         "network": training.denoiser.network.name,
         "parameters": networks.parameters(training.denoiser),
     }
-    return runtime.begun(path, own, training={}, losses={})
+    return storage.begun(path, own, training={}, losses={})
 
 
 def _finished(stem, setting, training, finder, result, samples) -> dict:
@@ -459,7 +459,7 @@ def _finished(stem, setting, training, finder, result, samples) -> dict:
         "steps": training.step,
         "seconds": round(training.seconds, 1),
         "precision": training.precision,
-        "provenance": runtime.provenance(),
+        "provenance": storage.provenance(),
     }
     train.save_weights(weights, training.averaged, header)
     denoiser, _ = train.load_weights(weights, training.averaged.network)
@@ -469,7 +469,7 @@ def _finished(stem, setting, training, finder, result, samples) -> dict:
         for K in measure.MEASURE.counts
     }
     result |= header
-    runtime.write_json(_json(stem), result)
+    storage.write_json(_json(stem), result)
     stem.with_name(stem.name + ".state.safetensors").unlink(missing_ok=True)
     return result
 
@@ -498,7 +498,7 @@ def finished(folder: Path = RUNS) -> dict[str, list[dict]]:
     """
     found: dict[str, dict[int, dict]] = {}
     for path in sorted(folder.glob("label_*.json")):  # and not what was asked of their weights
-        result = runtime.read_json(path)
+        result = storage.read_json(path)
         if "counts" in result:
             setting = Setting(**result["setting"])
             seeds = found.setdefault(setting.name, {})

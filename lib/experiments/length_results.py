@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from scipy import stats
 
-from lib.book import claims, runtime
+from lib import storage
+from lib.book import claims
 from lib.book.intervals import Estimate
 from lib.book.ledger import ROWS
-from lib.diffusion import checkpoint, edm, pathways, train
+from lib.diffusion import edm, pathways, train
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import ASKED, KEPT, SETTINGS, Scale, Setting
 from lib.scenes import conditions as labels
@@ -52,7 +53,7 @@ def write(path: Path, result: dict) -> None:
     """Writes a run's measurements as JSON, a list of numbers a line."""
     text = json.dumps(thinned(result), indent=1, sort_keys=True)
     text = re.sub(r"\[\s+([-\d.,e\s]+?)\s+\]", lambda m: f"[{''.join(m[1].split())}]", text)
-    checkpoint.write_atomically(path, (text + "\n").encode())
+    storage.write_atomically(path, (text + "\n").encode())
 
 
 def store(runs: Path = length.RUNS, folder: Path = FOLDER) -> list[str]:
@@ -70,7 +71,7 @@ def store(runs: Path = length.RUNS, folder: Path = FOLDER) -> list[str]:
             another network.
     """
     results = [result for seeds in length.finished(runs).values() for result in seeds]
-    answers = {path.name: runtime.read_json(path) for path in sorted(runs.glob("asked.*.json"))}
+    answers = {path.name: storage.read_json(path) for path in sorted(runs.glob("asked.*.json"))}
     scales: dict[Scale, set] = {}  # by the scale at which their family is reported
     for result in (*results, *answers.values()):
         family = scales.setdefault(length.reported(Setting(**result["setting"])), set())
@@ -99,7 +100,7 @@ def asked(folder: Path = FOLDER) -> dict[str, dict[int, dict]]:
     """What was asked of weights, by setting and seed: see `lib.experiments.length_asking`."""
     found: dict[str, dict[int, dict]] = {}
     for path in sorted(folder.glob("asked.*.json")):
-        result = runtime.read_json(path)
+        result = storage.read_json(path)
         setting = Setting(**result["setting"])
         found.setdefault(setting.name, {})[setting.seed] = result["counts"]
     return found
@@ -116,7 +117,7 @@ def denoiser(name: str, folder: Path = FOLDER) -> edm.Preconditioned:
         FileNotFoundError: The setting was not run.
         ValueError: The file is damaged, or of another network.
     """
-    result = runtime.read_json(folder / f"{name}.seed0.json")
+    result = storage.read_json(folder / f"{name}.seed0.json")
     made = length.network(Setting(**result["setting"]), Scale(**result["scale"]))
     return train.load_weights(folder / f"{name}.seed0.safetensors", made)[0]
 
@@ -287,7 +288,7 @@ def main(runs: Path = length.RUNS) -> None:
     for name in store(runs):
         print(f"stored {name}")
     results = length.finished(FOLDER)
-    painters = runtime.read_json(runtime.RESULTS / "coherence.json")["painters"]
+    painters = storage.read_json(storage.RESULTS / "coherence.json")["painters"]
     measured = samples(results, asked(), painters) | {"length.told": [told()]}
     seeds = {r["setting"]["seed"]: r["counts"]["8"]["ceiling"] for s in results.values() for r in s}
     for id, e in record(measured, list(seeds.values())).items():

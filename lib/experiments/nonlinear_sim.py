@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lib import storage
 from lib.book import claims, runtime
 from lib.sim import curves, mlp, ood_loss, two_layer, untied
 from lib.sim.mlp import Setting
@@ -38,7 +39,7 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the bands
 FIRST = {"every": 10, "shown": 40, "levels": [0.05, 0.25, 0.5, 0.75, 0.95]}
 KEPT = ("published", "theory", "detail")  # of a study: what is measured
 PUBLISHED_SEED = 2333  # of the official code
-COMMITTED = runtime.RESULTS / "nonlinear_sim"
+COMMITTED = storage.RESULTS / "nonlinear_sim"
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def main(argv: list[str]) -> None:
     )
     parser.add_argument("--only", nargs="+", metavar="STUDY", help=", ".join(studies))
     parser.add_argument("--seeds", type=int, help="runs a setting, instead of each study's own")
-    parser.add_argument("--folder", type=Path, default=runtime.RUNS / "nonlinear_sim")
+    parser.add_argument("--folder", type=Path, default=storage.RUNS / "nonlinear_sim")
     parser.add_argument(
         "--record", action="store_true", help="train nothing: record the ledger's rows"
     )
@@ -212,7 +213,7 @@ def done(study: Study, folder: Path) -> bool:
     own = {"seeds": study.seeds, "settings": plain(study), "measure": how(study)}
     # A file that does not say how it was measured is from before anything of it had changed.
     unsaid = {"measure": FIRST | {name: getattr(study, name) for name in KEPT}}
-    stored = unsaid | runtime.read_json(path)
+    stored = unsaid | storage.read_json(path)
     return all(stored.get(name) == value for name, value in own.items())
 
 
@@ -260,9 +261,9 @@ def run(studies: list[Study], folder: Path) -> Iterator[int]:
             "runs": [rows[setting] for setting in study.settings],
             "published": [published[s] for s in study.settings] if published else None,
             "seconds": round(time.perf_counter() - start, 1),
-            "provenance": runtime.provenance(),
+            "provenance": storage.provenance(),
         }
-        runtime.write_json(folder / f"{study.name}.json", data)
+        storage.write_json(folder / f"{study.name}.json", data)
 
 
 def measured(group: list[Setting], seeds, study: Study, draw) -> Iterator[int]:
@@ -367,7 +368,7 @@ def read(name: str, folder: Path | None = None) -> dict:
     Raises:
         FileNotFoundError: the study is not in the folder.
     """
-    stored = runtime.read_json((folder or COMMITTED) / f"{name}.json")
+    stored = storage.read_json((folder or COMMITTED) / f"{name}.json")
     return stored | {"settings": [Setting(**fields) for fields in stored["settings"]]}
 
 

@@ -28,7 +28,6 @@ from scipy.optimize import least_squares
 from torch import Tensor
 from tqdm import tqdm
 
-from lib.diffusion.checkpoint import write_atomically
 from lib.scenes.scene import (
     BEHIND,
     COLORS,
@@ -43,6 +42,7 @@ from lib.scenes.scene import (
     Scenes,
     project,
 )
+from lib.storage import write_atomically
 
 NAMES = {
     "shape": list(SHAPES),

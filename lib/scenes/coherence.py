@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from lib.diffusion import checkpoint
+from lib.storage import checkpoint
 
 WEIGHTS = Path(__file__).parents[1] / "results" / "coherence.safetensors"
 

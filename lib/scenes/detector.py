@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from lib.diffusion import checkpoint
 from lib.scenes.measure import MEASURE, Places
 from lib.scenes.render import Labels
+from lib.storage import checkpoint
 
 SIZE = 32  # pictures are looked at in this size
 SPREAD = 0.8  # of the heat, pixels

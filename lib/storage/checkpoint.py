@@ -6,7 +6,6 @@ fails or is interrupted leaves the last good file as it was.
 
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import safetensors.torch
@@ -14,31 +13,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from lib.storage.files import write_atomically
+
 FORMAT = "compositional-diffusion-book/1"
-
-
-def write_atomically(path: str | Path, data: bytes) -> None:
-    """Replaces the file at `path` by `data`: a reader sees the old file or the new one, whole.
-
-    Args:
-        path: The file; missing folders are made.
-        data: What it shall hold.
-
-    Raises:
-        OSError: The disk is full or the place not writable. The old file is still there.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut could leave the new name on old blocks
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def save(path: str | Path, tensors: dict[str, Tensor], header: dict) -> None:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.diffusion import checkpoint
+from lib.storage import checkpoint
 
 
 @pytest.fixture

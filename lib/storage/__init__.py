@@ -1,0 +1,23 @@
+"""What is kept on disk: whole or not at all, checked when it is read, with where it comes from."""
+
+from lib.storage.files import (
+    RESULTS,
+    ROOT,
+    RUNS,
+    begun,
+    provenance,
+    read_json,
+    write_atomically,
+    write_json,
+)
+
+__all__ = [
+    "RESULTS",
+    "ROOT",
+    "RUNS",
+    "begun",
+    "provenance",
+    "read_json",
+    "write_atomically",
+    "write_json",
+]

@@ -1,0 +1,112 @@
+"""Files: the book's folders, JSON, atomic writes, and where a number comes from."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "lib" / "results"  # what the book keeps
+RUNS = ROOT / "runs"  # what experiments write
+
+
+def write_atomically(path: str | Path, data: bytes) -> None:
+    """Replaces the file at `path` by `data`: a reader sees the old file or the new one, whole.
+
+    Args:
+        path: The file; missing folders are made.
+        data: What it shall hold.
+
+    Raises:
+        OSError: The disk is full or the place not writable. The old file is still there.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut could leave the new name on old blocks
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: str | Path, data: Any) -> None:
+    """Writes `data` as JSON, whole or not at all: an interrupted write leaves the old file."""
+    text = json.dumps(data, indent=1, sort_keys=True) + "\n"
+    write_atomically(path, text.encode())
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON.
+
+    Raises:
+        FileNotFoundError: no such file; the message says so.
+        ValueError: the file is not JSON; the message names it.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist.") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error}.") from None
+
+
+def begun(path: Path, own: dict, **nothing: Any) -> dict:
+    """The results so far of a run that can be taken up again.
+
+    Args:
+        path: where they are kept as JSON, if there are any.
+        own: what makes it this run; kept with the results.
+        nothing: what results begin with.
+
+    Raises:
+        ValueError: the file is of another run, or is not JSON.
+    """
+    if not path.exists():
+        return own | nothing
+    result = read_json(path)
+    for name, value in own.items():
+        if result.get(name) != value:
+            raise ValueError(
+                f"{path} is of {name} {result.get(name)}, not {value}: move it elsewhere first"
+            )
+    return result
+
+
+def provenance() -> dict[str, str]:
+    """Where a number comes from: commit, time, machine, versions. Plain strings."""
+    return {
+        "commit": _commit(),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def _commit() -> str:
+    """The commit checked out, with `+` where tracked files differ from it; else `unknown`."""
+    git = [
+        "git",
+        "-C",
+        str(ROOT),
+        "describe",
+        "--always",
+        "--abbrev=12",
+        "--exclude=*",
+        "--dirty=+",
+    ]
+    try:
+        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
