@@ -82,3 +82,15 @@ def test_every_picture_of_five_minutes_is_on_its_page_and_draws():
     assert text.count("<figure") == len(named)
     counted = sum(int(n) for n in re.findall(r"\| (\d+) ", five_minutes.counts(claims.rows())))
     assert counted == sum(row["kind"] == "claim" for row in claims.rows())
+
+
+def test_a_share_on_the_page_is_that_of_its_row():
+    rows = claims.rows()
+    value = next(row["value"] for row in rows if row["id"] == "swing.start.one_sign")
+    said = five_minutes.filled("so <!-- share: swing.start.one_sign --> of them", rows)
+    assert said == f"so {value:.0%} of them"
+    assert "<!-- share" not in five_minutes.filled(
+        (ROOT / "chapters/five_minutes.md").read_text(), rows
+    )
+    with pytest.raises(ValueError, match=r"no\.such, which no tested row"):
+        five_minutes.filled("<!-- share: no.such -->", rows)

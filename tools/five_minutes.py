@@ -1,6 +1,7 @@
 """The pictures and counts of the page "The book in five minutes", made when the site is built."""
 
 import html
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -49,7 +50,7 @@ def how_often() -> tuple[Figure, str]:
     fig, ax = plt.subplots(figsize=(6, 2.9))
     told = []
     for name, colour, draw in (
-        ("all entries of one sign", figures.ANSWER, lambda *s: torch.rand(*s[:3], generator=s[3])),
+        ("all entries of one sign", figures.PURPLE, lambda *s: torch.rand(*s[:3], generator=s[3])),
         ("signs at random", figures.GREY, lambda *s: torch.randn(*s[:3], generator=s[3])),
     ):
         shares = []
@@ -186,9 +187,21 @@ def filled(text: str, rows: Sequence[dict]) -> str:
     """The page with its pictures and counts in place.
 
     Args:
-        text: Markdown in which `<!-- picture: NAME -->` and `<!-- counts -->` hold their places.
+        text: Markdown in which `<!-- picture: NAME -->`, `<!-- share: ID -->` (the value of a row
+            of the ledger, in per cent) and `<!-- counts -->` hold their places.
         rows: as `claims.rows` gives them.
+
+    Raises:
+        ValueError: A share is of no row, or of one that was not tested.
     """
+    values = {row["id"]: row.get("value") for row in rows}
+
+    def share(match: re.Match) -> str:
+        if values.get(match[1]) is None:
+            raise ValueError(f"the page names {match[1]}, which no tested row of the ledger is")
+        return f"{values[match[1]]:.0%}"
+
+    text = re.sub(r"<!-- share: ([\w.]+) -->", share, text)
     figures.use_style()
     for name, draw in PICTURES.items():
         place = f"<!-- picture: {name} -->"
