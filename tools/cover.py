@@ -15,6 +15,7 @@ from lib.page import drag_flow, surface
 from lib.sim import SIMTask, linear, ood_loss, two_layer
 
 ROOT = Path(__file__).resolve().parents[1]
+CARD = "card.png"
 ALT = (
     "Left: concept space with two training clusters on the axes and the held-out composition. One "
     "layer's answer bends towards it; two layers' answer approaches it, turns back towards the "
@@ -43,12 +44,21 @@ def draw() -> Figure:
     turns = error.diff().sign().diff().nonzero()[:2, 0] + 1  # where it starts and ends to rise
     plane.plot(*(models[1][2] @ task.test_point)[turns].T, "o", color=figures.RED, ms=6)
     curve.plot(t[turns], error[turns], "o", color=figures.RED, ms=6, label="turns back, returns")
-    plane.plot(*task.test_point, "*", ms=16, color=figures.GREEN)
+    plane.plot(*task.test_point, "*", ms=16, color=figures.HELD_OUT)
     plane.text(2.82, 1.02, "never shown", ha="right", fontsize=9)
     plane.set(xlabel="concept 1", ylabel="concept 2", title="the answer's path", ylim=(-0.3, 1.2))
     plane.legend(*curve.get_legend_handles_labels(), loc="lower center", fontsize=9)
     curve.set(xlabel="training time", title="the error on the new combination", ylim=(0, 1.2))
     return fig
+
+
+def card(path: Path) -> None:
+    """The picture that goes with a link to the book, 1200 by 630 pixels, as PNG."""
+    fig = draw()
+    fig.set(size_inches=(8, 4.2), facecolor="white")
+    fig.suptitle("Compositional generalisation in diffusion models", fontsize=15)
+    fig.savefig(path, dpi=150)
+    plt.close(fig)
 
 
 def flow() -> str:

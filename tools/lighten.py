@@ -13,6 +13,8 @@ import shutil
 from importlib.metadata import files
 from pathlib import Path
 
+from tools import cover
+
 # The parts of MathJax, in the order in which they are needed; its menu, two fifths of the whole,
 # is left out: it makes every formula a stop of the Tab key.
 MATHJAX = ("startup.js", "core.js", "input/tex.js", "output/chtml.js")
@@ -85,6 +87,8 @@ def described(text: str) -> str:
     tags = f'<meta name="description" content="{words}">\n'
     tags += f'<meta property="og:title" content="{title[1].strip()}">\n'
     tags += f'<meta property="og:description" content="{words}">\n'
+    if style := re.search(r'href="((?:\.\./)*_static/)', text):
+        tags += f'<meta property="og:image" content="{style[1]}{cover.CARD}">\n'
     return text.replace("<title>", f"{tags}<title>", 1)
 
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from lib.book import claims
-from tools import five_minutes, ledger_page, lighten
+from lib.book import claims, runtime
+from tools import cover, data, five_minutes, ledger_page, lighten
 
 # The theme sets sphinx-thebe up on every page though no kernel serves this book: an error on each.
 THEBE = re.compile(r"<script[^>]*>[^<]*thebe[^<]*</script>|<script[^>]*thebe[^>]*></script>")
@@ -26,6 +26,8 @@ def finish(app, exception) -> None:
     lighten.copy_mathjax(Path(app.outdir))
     lighten.site(Path(app.outdir))
     ledger_page.finish(Path(app.outdir), claims.rows())
+    data.pack(runtime.RESULTS, Path(app.outdir) / "_static")
+    cover.card(Path(app.outdir) / "_static" / cover.CARD)
 
 
 def mend_page(app, pagename, templatename, context, doctree) -> None:

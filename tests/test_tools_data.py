@@ -1,0 +1,45 @@
+"""The book's data as one file, and the picture that goes with a link."""
+
+import hashlib
+import zipfile
+
+import matplotlib.image
+import pytest
+
+from tests.conftest import ROOT
+from tools import cover, data, lighten
+
+
+def test_the_data_are_all_there_and_their_checksum_is_true(tmp_path):
+    results, out = tmp_path / "results", tmp_path / "site"
+    (results / "deep").mkdir(parents=True)
+    out.mkdir()
+    (results / "b.json").write_text("{}")
+    (results / "deep/a.bin").write_bytes(bytes(range(256)))
+    (results / ".hidden").write_text("no")
+    checksum = data.pack(results, out)
+    whole = (out / data.NAME).read_bytes()
+    assert checksum == hashlib.sha256(whole).hexdigest()
+    assert (out / f"{data.NAME}.sha256").read_text() == f"{checksum}  {data.NAME}\n"
+    with zipfile.ZipFile(out / data.NAME) as archive:
+        assert archive.namelist() == ["results/b.json", "results/deep/a.bin"]
+        assert archive.read("results/deep/a.bin") == bytes(range(256))
+    (results / "b.json").touch()  # another time, the same data
+    assert data.pack(results, out) == checksum
+    (results / "b.json").write_text("[]")
+    assert data.pack(results, out) != checksum
+
+
+def test_no_data_are_said_to_be_none(tmp_path):
+    with pytest.raises(FileNotFoundError, match="`make results` writes them"):
+        data.pack(tmp_path / "nowhere", tmp_path)
+
+
+def test_a_link_to_the_book_has_its_picture(tmp_path):
+    cover.card(tmp_path / cover.CARD)
+    picture = matplotlib.image.imread(tmp_path / cover.CARD)
+    assert picture.shape[:2] == (630, 1200)
+    assert picture[..., :3].min() < 0.5 < picture[..., :3].max()  # something is drawn on white
+    page = '<title>T</title><link href="../_static/book.css"><section><h1>T</h1>\n<p>It says.</p>'
+    assert f'content="../_static/{cover.CARD}"' in lighten.described(page)
+    assert "book-data.zip" in (ROOT / "chapters/copy.md").read_text()
