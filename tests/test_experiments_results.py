@@ -249,6 +249,18 @@ def test_a_way_that_one_seed_was_not_asked_in_is_not_paired(runs):
         length_results.less([1.0, 2.0], [1.0])
 
 
+def test_ways_are_told_a_seed_at_a_time_and_a_seed_not_asked_so_is_left_out():
+    seeds = {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (1, 0)}
+    del seeds[0]["6"]["paste"]
+    found = length_results.by_way(seeds)
+    assert set(found) == set(WAYS | LEVELS)
+    assert np.allclose(found["all"]["skill"], [independent(seeds[s]["6"]["all"]) for s in (0, 1)])
+    assert np.allclose(found["paste"]["skill"], [independent(seeds[1]["6"]["paste"])])
+    looks = np.array(seeds[1]["6"]["paste"]["looks"])
+    assert np.allclose(found["paste"]["coherence"], [(looks > 0).mean()])
+    assert length_results.by_way(seeds, 8) == {}
+
+
 def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):
     seeds = {s: answers(Setting("label_one", seed=s))["counts"] for s in (0, 1, 2)}
     found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS)

@@ -163,6 +163,27 @@ def coherent(answers: dict, way: str) -> float:
     return coherence(torch.tensor(answers[way]["looks"]))
 
 
+def by_way(answers: dict[int, dict], count: int = 6) -> dict[str, dict[str, list[float]]]:
+    """Skill and coherence of each way of asking one setting's weights, a number a seed.
+
+    Args:
+        answers: Of `asked`, of one setting.
+        count: Locations asked for.
+
+    Returns:
+        By way, `skill` and `coherence`: of the seeds that were asked so, in their order.
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for seed in sorted(answers):
+        part = answers[seed].get(str(count), {})
+        for way in part:
+            if way != "real":
+                row = found.setdefault(way, {"skill": [], "coherence": []})
+                row["skill"].append(skill(part[way]))
+                row["coherence"].append(coherent(part, way))
+    return found
+
+
 def equivalent(differences: Sequence[float], margin: float = 0.1) -> bool:
     """Whether paired differences are shown to be no larger than a margin: two one-sided t-tests.
 
