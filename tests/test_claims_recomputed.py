@@ -292,6 +292,7 @@ def test_length_generalisation():
     ways = set.intersection(*(set(r) for r in asked)) if asked else set()
     looks = {way: [np.mean(np.array(r[way]["looks"]) > 0) for r in asked] for way in ways}
     painters = json.loads((RESULTS / "coherence.json").read_text())["painters"].values()
+    told_one = [*length_runs("local.label_one.vector"), *length_runs("local.label_one.full_all")]
     fresh = [
         r["counts"]["6"] for r in length_runs("asked.label_one.vector") if r["setting"]["seed"]
     ]
@@ -303,7 +304,13 @@ def test_length_generalisation():
     def less(runs, way, other):
         return [skill(r[way]) - skill(r[other]) for r in runs if {way, other} <= set(r)]
 
+    local = {
+        K: [r["counts"][K]["moved"][2] for r in told_one if r["setting"]["seed"]]
+        for K in ("1", "3")
+    }
     special = {
+        "length.local.one": local["1"],
+        "length.local.grows": np.subtract(local["3"], local["1"]),
         "length.level.below": less(asked, "nearest-below-3", "nearest"),
         "length.level.above": [
             skill(r["nearest-above-3"]) for r in asked if "nearest-above-3" in r

@@ -23,6 +23,7 @@ from lib.book.intervals import Estimate
 from lib.book.ledger import ROWS
 from lib.diffusion import edm, pathways, train
 from lib.experiments import length_generalization as length
+from lib.experiments import length_locality
 from lib.experiments.length_generalization import ASKED, KEPT, SETTINGS, Scale, Setting
 from lib.scenes import conditions as labels
 from lib.scenes import detector, measure, render
@@ -224,7 +225,10 @@ def told(count: int = 6, samples: int = measure.MEASURE.samples) -> float:
 
 
 def samples(
-    results: dict[str, list[dict]], answers: dict[str, dict[int, dict]], painters: dict
+    results: dict[str, list[dict]],
+    answers: dict[str, dict[int, dict]],
+    painters: dict,
+    near: dict[str, dict[int, dict]],
 ) -> dict[str, list[float]]:
     """What stands behind each row of the ledger: a number a seed, or one that was computed.
 
@@ -233,6 +237,7 @@ def samples(
         answers: Of `asked`.
         painters: What the judge of coherence made of painters of known worth, by number of objects:
             `lib/results/coherence.json`.
+        near: How local answers are, of `lib.experiments.length_locality.stored`.
     """
     found: dict[str, list[float]] = {}
     for name, seeds in results.items():
@@ -260,6 +265,7 @@ def samples(
         found |= _paired("length.again.weights", by_way, "nearest", "all")
         found |= _paired("length.again.below", by_way, "nearest-below-3", "nearest")
         found |= _paired("length.again.coherence", looks, "nearest", "paste")
+    found |= length_locality.samples(near)
     rows = painters.values()
     passed = [min(row["smeared"], row["recoloured"]) for row in rows]
     found["length.coherence.real"] = [sum(passed) / len(passed)]
@@ -310,7 +316,9 @@ def main(runs: Path = length.RUNS) -> None:
         print(f"stored {name}")
     results = length.finished(FOLDER)
     painters = storage.read_json(storage.RESULTS / "coherence.json")["painters"]
-    measured = samples(results, asked(), painters) | {"length.told": [told()]}
+    measured = samples(results, asked(), painters, length_locality.stored()) | {
+        "length.told": [told()]
+    }
     seeds = {r["setting"]["seed"]: r["counts"]["8"]["ceiling"] for s in results.values() for r in s}
     for id, e in record(measured, list(seeds.values())).items():
         print(f"{id}: {e.value:.3f} ({e.low:.3f} to {e.high:.3f})")
