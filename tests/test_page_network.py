@@ -100,8 +100,7 @@ def tiny(name: str) -> torch.nn.Module:
 @pytest.fixture(scope="module")
 def kernel(browser):
     page = browser.new_page()
-    for module in ("network", "asking"):
-        page.add_script_tag(content=surface.script(module))
+    page.add_script_tag(content=surface.script("asking"))  # and what it imports: the network
     yield page
     page.close()
 

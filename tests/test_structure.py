@@ -88,7 +88,7 @@ def test_a_chapter_is_built_like_the_others(path):
     assert f'chapter.start("{path.stem}")' in code
     assert "book.download(" in code
     assert "book.ledger()" in code
-    assert re.search(r"player\.live\(|drag_\w+\.show\(", code)
+    assert re.search(r"player\.live\(|(?:drag|ask)_\w+\.show\(", code)
     assert "**Where next.**" in text
     assert solutions(cells) == dict.fromkeys(exercises, True), "a solution asserts nothing"
 

@@ -1,9 +1,11 @@
 """The book's Sphinx extension: ledger, formulas in docstrings, own MathJax, light pages."""
 
 import re
+import shutil
 from pathlib import Path
 
 from lib.book import claims, runtime
+from lib.page import ask_network
 from tools import cover, data, five_minutes, ledger_page, lighten
 
 # The theme sets sphinx-thebe up on every page though no kernel serves this book: an error on each.
@@ -20,14 +22,23 @@ def fill_page(app, name, text) -> None:
 
 
 def finish(app, exception) -> None:
-    """Adds MathJax to the site, and takes off it what no page needs."""
+    """Adds MathJax and networks to the site, and takes off it what no page needs."""
     if exception or app.builder.format != "html":
         return
     lighten.copy_mathjax(Path(app.outdir))
+    copy_networks(Path(app.outdir))
     lighten.site(Path(app.outdir))
     ledger_page.finish(Path(app.outdir), claims.rows())
     data.pack(runtime.RESULTS, Path(app.outdir) / "_static")
     cover.card(Path(app.outdir) / "_static" / cover.CARD)
+
+
+def copy_networks(folder: Path) -> None:
+    """Puts the weights that a page reads on demand into the site's `_static/networks`."""
+    target = folder / "_static" / "networks"
+    target.mkdir(parents=True, exist_ok=True)
+    for name, path in ask_network.files().items():
+        shutil.copyfile(path, target / name)
 
 
 def mend_page(app, pagename, templatename, context, doctree) -> None:

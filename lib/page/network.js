@@ -6,6 +6,7 @@
 // A runtime for networks in the browser is 10 MB and more; these networks are 1 MB each.
 
 import { within } from "./hearing.js";
+import { packed, sums } from "./tiles.js";
 
 /** Reads a safetensors file: { tensors: { name: { shape, data } }, header }, all as 32-bit floats.
  *  Throws a sentence where the file is cut short, damaged or of another kind. */
@@ -37,49 +38,48 @@ function floats(bytes, dtype) {
   return new Float32Array(whole.buffer);
 }
 
-const planes = (c, h, w, data = new Float32Array(c * h * w)) => ({ data, c, h, w });
-const silu = (v) => v / (1 + Math.exp(-v));
-const map = (x, f) => planes(x.c, x.h, x.w, x.data.map(f));
-const added = (x, y) => planes(x.c, x.h, x.w, x.data.map((v, k) => v + y.data[k]));
+export const planes = (c, h, w, data = new Float32Array(c * h * w)) => ({ data, c, h, w });
+export const silu = (v) => v / (1 + Math.exp(-v));
+
+// Plain loops from here on: the arrays' own `map` and `from` take several times as long.
+function silued(x) {
+  const out = planes(x.c, x.h, x.w);
+  for (let k = 0; k < out.data.length; k++) out.data[k] = silu(x.data[k]);
+  return out;
+}
+
+/** a x + b y, for numbers a and b. */
+function mixed(x, y, a = 1, b = 1) {
+  const out = planes(x.c, x.h, x.w);
+  for (let k = 0; k < out.data.length; k++) out.data[k] = a * x.data[k] + b * y.data[k];
+  return out;
+}
 
 /** A convolution with square windows; `pad` zeros outside, or none and the picture shrinks. */
 export function convolved(x, { shape: [outs, , side], data: weight }, bias, pad) {
-  const margin = pad ? side >> 1 : 0, wide = x.w + 2 * margin, high = x.h + 2 * margin;
-  const h = high - side + 1, w = wide - side + 1, area = wide * high;
-  const source = margin ? padded(x, margin).data : x.data;
-  // One long loop over whole rows, the few places beyond a row's end computed and left out.
-  const length = (h - 1) * wide + w, row = new Float32Array(4 * length), out = planes(outs, h, w);
-  for (let o = 0; o < outs; o += 4) {  // four outputs at a time: one reading serves them all
-    const n = Math.min(4, outs - o);
-    for (let q = 0; q < n; q++) row.fill(bias ? bias.data[o + q] : 0, q * length, (q + 1) * length);
-    accumulated(row, length, source, area, x.c, weight, o, n, side, wide);
-    for (let q = 0; q < n; q++) {
-      for (let y = 0; y < h; y++) {
-        const from = q * length + y * wide;
-        out.data.set(row.subarray(from, from + w), ((o + q) * h + y) * w);
-      }
+  const margin = pad ? side >> 1 : 0, source = padded(x, margin), wide = source.w;
+  const h = source.h - side + 1, w = wide - side + 1, taps = side * side, out = planes(outs, h, w);
+  const at = new Int32Array(x.c * taps), area = source.h * wide;
+  for (let k = 0; k < at.length; k++) {
+    at[k] = Math.floor(k / taps) * area + Math.floor(k % taps / side) * wide + k % side;
+  }
+  // One long run over whole rows, the few places beyond a row's end computed and left out.
+  const { data, stride } = sums(source.data, at, once(fours, weight, () => packed(weight, outs)), (h - 1) * wide + w);
+  for (let o = 0; o < outs; o++) {
+    const own = bias ? bias.data[o] : 0;
+    for (let y = 0, to = o * h * w; y < h; y++) {
+      for (let from = o * stride + y * wide, end = from + w; from < end;) out.data[to++] = data[from++] + own;
     }
   }
   return out;
 }
 
-function accumulated(row, length, source, area, channels, weight, o, n, side, wide) {
-  const taps = side * side, stride = channels * taps;
-  for (let i = 0; i < channels; i++) {
-    for (let tap = 0; tap < taps; tap++) {
-      const at = i * area + Math.floor(tap / side) * wide + tap % side, k = i * taps + tap;
-      const w0 = weight[o * stride + k], w1 = n > 1 ? weight[(o + 1) * stride + k] : 0;
-      const w2 = n > 2 ? weight[(o + 2) * stride + k] : 0, w3 = n > 3 ? weight[(o + 3) * stride + k] : 0;
-      const r1 = length, r2 = 2 * length, r3 = 3 * length;
-      for (let p = 0; p < length; p++) {
-        const v = source[at + p];
-        row[p] += w0 * v;
-        row[r1 + p] += w1 * v;
-        row[r2 + p] += w2 * v;
-        row[r3 + p] += w3 * v;
-      }
-    }
-  }
+const fours = new WeakMap(), turned = new WeakMap();  // of weights that were used before
+
+/** What was made of `key` before, or is made now. */
+function once(known, key, make) {
+  if (!known.has(key)) known.set(key, make());
+  return known.get(key);
 }
 
 /** Zeros around. */
@@ -183,20 +183,21 @@ export class Layers {
   /** `Block`: the embedding is one for all places (1 x 1) or one a place. */
   block(name, x, embedding, pad = true) {
     const changed = this.conv(`${name}.modulation`, embedding);
-    const h = this.conv(`${name}.conv1`, map(normalised(x), silu), pad);
-    const plain = normalised(h), area = h.h * h.w, single = embedding.h * embedding.w === 1;
-    const bent = planes(h.c, h.h, h.w, plain.data.map((v, k) => {
-      const at = single ? Math.floor(k / area) : k;
-      return silu(changed.data[at + h.c * (single ? 1 : area)] + v * (1 + changed.data[at]));
-    }));
+    const h = this.conv(`${name}.conv1`, silued(normalised(x)), pad);
+    const bent = normalised(h), area = h.h * h.w, each = area / (embedding.h * embedding.w);
+    const { data: shift } = changed, half = shift.length / 2;
+    for (let k = 0; k < bent.data.length; k++) {
+      const at = each === 1 ? k : Math.floor(k / each);
+      bent.data[k] = silu(shift[half + at] + bent.data[k] * (1 + shift[at]));
+    }
     const end = this.conv(`${name}.conv2`, bent, pad);
-    return added(inner(x, (x.h - end.h) / 2), end);
+    return mixed(inner(x, (x.h - end.h) / 2), end);
   }
 
   /** `Attention` over all places, added to its input. */
   attention(name, x, heads = 4) {
     const qkv = this.conv(`${name}.enter`, normalised(x)).data, area = x.h * x.w, each = x.c / heads;
-    const mixed = planes(x.c, x.h, x.w), row = new Float32Array(area);
+    const heard = planes(x.c, x.h, x.w), row = new Float32Array(area);
     for (let head = 0; head < heads; head++) {
       const q = head * each * area, k = q + x.c * area, v = k + x.c * area;
       for (let i = 0; i < area; i++) {
@@ -205,17 +206,17 @@ export class Layers {
           const own = qkv[q + c * area + i] / Math.sqrt(each);
           for (let j = 0; j < area; j++) row[j] += own * qkv[k + c * area + j];
         }
-        const most = row.reduce((a, b) => Math.max(a, b), -Infinity);
-        let sum = 0;
+        let most = -Infinity, sum = 0;
+        for (let j = 0; j < area; j++) most = Math.max(most, row[j]);
         for (let j = 0; j < area; j++) sum += row[j] = Math.exp(row[j] - most);
         for (let c = 0; c < each; c++) {
           let value = 0;
           for (let j = 0; j < area; j++) value += row[j] * qkv[v + c * area + j];
-          mixed.data[q + c * area + i] = value / sum;
+          heard.data[q + c * area + i] = value / sum;
         }
       }
     }
-    return added(x, this.conv(`${name}.leave`, mixed));
+    return mixed(x, this.conv(`${name}.leave`, heard));
   }
 
   /** `FullTrunk`: a small U-Net with attention. */
@@ -226,18 +227,16 @@ export class Layers {
     let coarse = convolved(unshuffled(fine, 2), down, this.tensor(`${name}.down.bias`), false);
     coarse = this.attention(`${name}.attention`, this.block(`${name}.before`, coarse, embedding));
     const up = this.raised(`${name}.up`, this.block(`${name}.after`, coarse, embedding));
-    return this.block(`${name}.last`, added(fine, up), embedding);
+    return this.block(`${name}.last`, mixed(fine, up), embedding);
   }
 
   /** A transposed convolution of 2 x 2 without overlap. */
   raised(name, x) {
-    const { shape: [ins, outs], data } = this.tensor(`${name}.weight`);
-    const bias = this.tensor(`${name}.bias`).data, turned = new Float32Array(data.length);
-    for (let i = 0; i < ins; i++) {
-      for (let k = 0; k < 4 * outs; k++) turned[k * ins + i] = data[i * 4 * outs + k];
-    }
-    const spread = { data: Float32Array.from({ length: 4 * outs }, (_, k) => bias[k >> 2]) };
-    return shuffled(convolved(x, { shape: [4 * outs, ins, 1], data: turned }, spread, false), 2);
+    const { shape: [ins, outs], data } = this.tensor(`${name}.weight`), n = 4 * outs;
+    const weight = once(turned, data, () =>
+      Float32Array.from(data, (_, k) => data[k % ins * n + Math.floor(k / ins)]));
+    const bias = this.tensor(`${name}.bias`).data, spread = Float32Array.from({ length: n }, (_, k) => bias[k >> 2]);
+    return shuffled(convolved(x, { shape: [n, ins, 1], data: weight }, { data: spread }, false), 2);
   }
 
   /** `LocalTrunk`: blocks without padding; how far each sees stands in its weights. */
@@ -292,7 +291,10 @@ function summed(rows, features, grid, weights) {
 function meeting(layers, embedding) {
   const { shape: [c, h, w], data: here } = layers.tensor("condition.meeting.here");
   const told = layers.conv("condition.meeting.told", embedding), each = h * w / (told.h * told.w);
-  const met = planes(c, h, w, here.map((v, k) => silu(v + told.data[Math.floor(k / each)])));
+  const met = planes(c, h, w);
+  for (let k = 0; k < here.length; k++) {
+    met.data[k] = silu(here[k] + told.data[each === 1 ? k : Math.floor(k / each)]);
+  }
   return layers.conv("condition.meeting.leave", met);
 }
 
@@ -325,8 +327,8 @@ function unet(layers, [pathway], sizes) {
   return (x, level, places, weights) => {
     if (weights && !told.weighed) throw new Error(`who hears what cannot be told to a network that hears by ${pathway}`);
     const noise = layers.noise(level);
-    const here = added(layers.conv("enter", unshuffled(x, m)), layers.tensor("positions"));
-    const all = added(here, told.add(layers, sizes, places, weights));
+    const here = mixed(layers.conv("enter", unshuffled(x, m)), layers.tensor("positions"));
+    const all = mixed(here, told.add(layers, sizes, places, weights));
     return shuffled(layers.conv("leave", layers.fullTrunk("trunk", all, planes(noise.length, 1, 1, noise))), m);
   };
 }
@@ -342,7 +344,7 @@ function windowed(layers, [sees, hears], { size, grid, k }) {
     const inside = planes(pixels.c + 1, grid, grid);
     inside.data.set(pixels.data);
     inside.data.fill(1, pixels.c * area);
-    const seen = added(layers.conv("enter", padded(inside, margin)), ways);
+    const seen = mixed(layers.conv("enter", padded(inside, margin)), ways);
     let h = layers.conv("join", layers[trunk]("trunk", seen, planes(noise.length, 1, 1, noise)));
     const told = encoded(layers, places, grid, weights ?? within(places, grid, reach));
     const embedding = planes(told.c, grid, grid, told.data.map((v, at) => v + noise[Math.floor(at / area)]));
@@ -361,7 +363,7 @@ function encoded(layers, places, grid, weights) {
     const own = fourier((at % grid + 0.5) / grid, (Math.floor(at / grid) + 0.5) / grid, features);
     own.forEach((v, f) => { known.data[(features + f) * area + at] = v; });
   }
-  return layers.conv("encoder.layers.2", map(layers.conv("encoder.layers.0", known), silu));
+  return layers.conv("encoder.layers.2", silued(layers.conv("encoder.layers.0", known)));
 }
 
 /** Raises a sentence unless the network can take the requests: at most 16 places in the picture. */
@@ -377,7 +379,7 @@ function check(places, weights, grid, limit = 16) {
 /** The denoiser that a file of weights holds: D(x, sigma, places, weights), x a stack of 3 planes.
  *
  *  Weights say which cell hears which request (`hearing.js`); without them it is as in training.
- *  D.grid is the number of cells a side. */
+ *  D.grid is the number of cells a side, D.size that of pixels, D.family `unet` or `window`. */
 export function denoiser(buffer) {
   const { tensors, header } = readWeights(buffer), name = header.network ?? "";
   const [family, ...kinds] = name.split("."), build = { unet, window: windowed }[family];
@@ -389,25 +391,25 @@ export function denoiser(buffer) {
     if (x.h !== size || x.w !== size) throw new Error(`the network's pictures are ${size} x ${size}, not ${x.h} x ${x.w}`);
     check(places, weights, grid);
     const total = Math.hypot(sigma, spread), skip = (spread / total) ** 2, out = sigma * spread / total;
-    const said = raw(map(x, (v) => v / total), Math.log(sigma) / 4, places, weights);
-    return planes(x.c, x.h, x.w, x.data.map((v, k) => skip * v + out * said.data[k]));
+    const said = raw(mixed(x, x, 1 / total, 0), Math.log(sigma) / 4, places, weights);
+    return mixed(x, said, skip, out);
   };
-  return Object.assign(D, { grid });
+  return Object.assign(D, { grid, size, family });
 }
 
-/** `lib.diffusion.edm.path`: yields the picture at every level, from the noise to the sample. */
+/** `lib.diffusion.edm.path`: yields the picture at every level, from the noise to the sample.
+ *  `guess` of each is what the denoiser answered on the way there, null at the start. */
 export function* path(D, noise, places, levels) {
-  let x = map(noise, (v) => v * levels[0]);
-  yield x;
+  let x = mixed(noise, noise, levels[0], 0);
+  yield { ...x, guess: null };
   for (let i = 0; i + 1 < levels.length; i++) {
     const sigma = levels[i], after = levels[i + 1], guess = D(x, sigma, places), here = x;
-    const slope = x.data.map((v, k) => (v - guess.data[k]) / sigma);
-    x = planes(x.c, x.h, x.w, x.data.map((v, k) => v + (after - sigma) * slope[k]));
+    const slope = mixed(x, guess, 1 / sigma, -1 / sigma);
+    x = mixed(here, slope, 1, after - sigma);
     if (after > 0) {
-      const ahead = D(x, after, places), tried = x;
-      x = planes(x.c, x.h, x.w, here.data.map((v, k) =>
-        v + (after - sigma) * (slope[k] + (tried.data[k] - ahead.data[k]) / after) / 2));
+      const ahead = mixed(x, D(x, after, places), 1 / after, -1 / after);
+      x = mixed(here, mixed(slope, ahead, 0.5, 0.5), 1, after - sigma);
     }
-    yield x;
+    yield { ...x, guess };
   }
 }

@@ -95,15 +95,13 @@ class Panel {
   /** A curve that the reader draws with the pointer, from left to right; what is drawn again is
    *  replaced. Returns { on(), off(), points() }, points as [xs, ys] in data. */
   sketch() {
-    const path = document.createElementNS(SVG, "path"), { x, y } = this.spec, places = [];
+    const path = document.createElementNS(SVG, "path"), places = [];
     const style = { fill: "none", stroke: "currentColor", "stroke-width": 2, "stroke-dasharray": "5 3" };
     for (const [key, value] of Object.entries(style)) path.setAttribute(key, value);
     path.dataset.mark = "sketch";
     this.sheet.append(path);
-    const view = this.svg.viewBox.baseVal, share = (value, whole) => `${100 * value / whole}%`;
-    const pad = make("div", this.box, "position:absolute;touch-action:none;cursor:crosshair;" +
-      `left:${share(x.start, view.width)};width:${share(x.end - x.start, view.width)};` +
-      `top:${share(y.end, view.height)};height:${share(y.start - y.end, view.height)}`, { hidden: true });
+    const view = this.svg.viewBox.baseVal;
+    const pad = this.over("div", "touch-action:none;cursor:crosshair", { hidden: true });
     const drawn = (event) => {
       const area = this.svg.getBoundingClientRect();
       const px = (event.clientX - area.left) / area.width * view.width;
@@ -121,6 +119,35 @@ class Panel {
     };
   }
 
+  /** An element that lies on the axes, edge on edge. */
+  over(tag, css = "", attributes = {}) {
+    const view = this.svg.viewBox.baseVal, { x, y } = this.spec;
+    const share = (value, whole) => `${100 * value / whole}%`;
+    return make(tag, this.box, `position:absolute;${css};` +
+      `left:${share(x.start, view.width)};width:${share(x.end - x.start, view.width)};` +
+      `top:${share(y.end, view.height)};height:${share(y.start - y.end, view.height)}`, attributes);
+  }
+
+  /** A picture of so many pixels on the axes, below all marks: returns `paint(colour)`, which asks
+   *  colour(k) for [red, green, blue] in 0..255 of the pixels, rows first. */
+  picture(width, height) {
+    const canvas = this.over("canvas", "image-rendering:pixelated;pointer-events:none", { width, height });
+    canvas.setAttribute("aria-hidden", "true");
+    this.sheet.before(canvas);
+    const context = canvas.getContext("2d"), pixels = context.createImageData(width, height);
+    return (colour) => {
+      for (let k = 0; k < width * height; k++) pixels.data.set([...colour(k), 255], 4 * k);
+      context.putImageData(pixels, 0, 0);
+    };
+  }
+
+  /** The pointer's place (x, y) in data. */
+  at(event) {
+    const area = this.svg.getBoundingClientRect(), view = this.svg.viewBox.baseVal;
+    return [this.x.invert((event.clientX - area.left) / area.width * view.width),
+      this.y.invert((event.clientY - area.top) / area.height * view.height)];
+  }
+
   describe(text) {
     this.svg.setAttribute("aria-label", text);
   }
@@ -131,8 +158,9 @@ class Panel {
    *  at(): its place (x, y) in data; dragged(x, y): the pointer is there.
    *  pressed(right, up, fine): arrow keys, in steps of -1, 0 or 1.
    *  value(): what is spoken; now(), least, most: the number behind it.
-   *  Returns `follow()`, which puts it where it belongs. */
-  handle({ name, colour, at, dragged, pressed, value, now, least, most }) {
+   *  removed(), if given: Delete or Backspace was pressed.
+   *  Returns `follow()`, which puts it where it belongs; `follow.grip` is its element. */
+  handle({ name, colour, at, dragged, pressed, value, now, least, most, removed }) {
     const size = 36;
     const grip = make("div", this.box,
       `position:absolute;width:${size}px;height:${size}px;margin:-${size / 2}px;border-radius:50%;` +
@@ -142,33 +170,31 @@ class Panel {
       role: "slider", "aria-label": name, "aria-valuemin": least, "aria-valuemax": most,
     })) grip.setAttribute(key, text);
 
-    const place = (event) => {
-      const area = this.svg.getBoundingClientRect(), view = this.svg.viewBox.baseVal;
-      dragged(this.x.invert((event.clientX - area.left) / area.width * view.width),
-        this.y.invert((event.clientY - area.top) / area.height * view.height));
-    };
     grip.addEventListener("pointerdown", (event) => {
       grip.setPointerCapture(event.pointerId);
       grip.style.cursor = "grabbing";
     });
     grip.addEventListener("pointermove", (event) => {
-      if (grip.hasPointerCapture(event.pointerId)) place(event);
+      if (grip.hasPointerCapture(event.pointerId)) dragged(...this.at(event));
     });
     grip.addEventListener("lostpointercapture", () => { grip.style.cursor = "grab"; });
     grip.addEventListener("keydown", (event) => {
       const step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-      if (!step[event.key]) return;
+      const gone = removed && ["Delete", "Backspace"].includes(event.key);
+      if (!step[event.key] && !gone) return;
       event.preventDefault();
-      event.stopPropagation();  // JupyterLab would take the arrow keys for its own shortcuts
-      pressed(...step[event.key], event.shiftKey);
+      event.stopPropagation();  // JupyterLab would take these keys for its own shortcuts
+      if (gone) removed();
+      else pressed(...step[event.key], event.shiftKey);
     });
-    return () => {
+    const follow = () => {
       const [x, y] = at(), view = this.svg.viewBox.baseVal;
       grip.style.left = `${100 * this.x(x) / view.width}%`;
       grip.style.top = `${100 * this.y(y) / view.height}%`;
       grip.setAttribute("aria-valuenow", Number(now().toPrecision(3)));
       grip.setAttribute("aria-valuetext", value());
     };
+    return Object.assign(follow, { grip });
   }
 }
 
@@ -211,6 +237,23 @@ class Page {
     input.addEventListener("input", () => { show(); changed(Number(input.value)); });
     show();
     return input;
+  }
+
+  /** A native list to choose from: { options(names), chosen() }; `changed(name)` gets the value.
+   *  names: [[value, text], ...]. */
+  choice(row, name, changed) {
+    const label = make("label", row, "display:flex;flex-wrap:wrap;align-items:center;gap:.2em .6em");
+    make("span", label, "", { textContent: name });
+    const select = make("select", label, "min-height:2.2em;max-width:100%;font:inherit");
+    select.addEventListener("change", () => changed(select.value));
+    return {
+      options: (names, first) => {
+        select.replaceChildren(...names.map(([value, textContent]) =>
+          Object.assign(document.createElement("option"), { value, textContent })));
+        select.value = first;
+      },
+      chosen: () => select.value,
+    };
   }
 
   /** Numbers that follow: returns `tell(name, text)`. */
