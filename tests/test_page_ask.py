@@ -94,6 +94,8 @@ def kernel(browser):
     page = browser.new_page()
     page.add_script_tag(content=surface.script("drawing"))
     page.add_script_tag(content=surface.script("ask_network"))
+    code = "const bufferOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;"
+    page.add_script_tag(content=code)
     yield page
     page.close()
 
@@ -102,19 +104,17 @@ def coded(path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-BUFFER = "(file) => Uint8Array.from(atob(file), (c) => c.charCodeAt(0)).buffer"
-
-
 @pytest.mark.site
 @pytest.mark.parametrize("name", ["label_one.vector", "label_one.full_all"])
 def test_every_way_of_asking_draws_the_librarys_picture(kernel, name):
     """Same noise, same requests, by each way that the page offers."""
     denoiser = length_results.denoiser(name)
     code = """([file, ways, places, steps, low, high]) => {
-        const D = network_js.denoiser((%s)(file)), noise = drawing_js.noiseOf(3, 32);
-        const drawn = ways.map((way) => [...drawing_js.draw(D, { way, places, seed: 3, steps, low, high }, () => {}).data]);
-        return [[...noise.data], ...drawn];
-    }""" % BUFFER
+        const D = network_js.denoiser(bufferOf(file)), noise = drawing_js.noiseOf(3, 32);
+        const drawn = (way) =>
+            drawing_js.draw(D, { way, places, seed: 3, steps, low, high }, () => {});
+        return [noise, ...ways.map(drawn)].map((picture) => [...picture.data]);
+    }"""
     file = length_results.FOLDER / f"{name}.seed0.safetensors"
     told = train.load_weights(file, denoiser.network)[1]["network"]
     names = ask_network.ways(told)
@@ -144,9 +144,9 @@ def test_the_finder_is_the_detector(kernel):
     blurred = render(scenes, 32) * 0.4 + 0.3 * torch.randn(12, 3, 32, 32, generator=generator)
     pictures = torch.cat([render(scenes, 32), blurred, torch.zeros(1, 3, 32, 32)])
     code = """([file, pictures]) => {
-        const find = finder_js.finder((%s)(file));
+        const find = finder_js.finder(bufferOf(file));
         return pictures.map((data) => find({ data: Float32Array.from(data), c: 3, h: 32, w: 32 }));
-    }""" % BUFFER
+    }"""
     found = kernel.evaluate(code, [coded(detector.WEIGHTS), pictures.flatten(1).tolist()])
     places, mask = detector.detect(detector.trained(), pictures)
     assert mask.sum() > 60
@@ -176,8 +176,10 @@ def test_sums_are_the_same_with_and_without_webassembly(kernel):
     code = """([weight, source, at, outs, length, name]) => {
         const fours = tiles_js.packed(Float32Array.from(weight), outs);
         const sums = name === "wide" ? tiles_js.wide() : tiles_js.plain;
-        const { data, stride } = sums(Float32Array.from(source), Int32Array.from(at), fours, length);
-        return Array.from({ length: outs }, (_, o) => [...data.slice(o * stride, o * stride + length)]);
+        const places = Int32Array.from(at);
+        const { data, stride } = sums(Float32Array.from(source), places, fours, length);
+        const row = (o) => [...data.slice(o * stride, o * stride + length)];
+        return Array.from({ length: outs }, (_, o) => row(o));
     }"""
     for outs, count, length in cases:
         weight, source = rng.normal(size=(outs, count)), rng.normal(size=500 + length)
@@ -275,8 +277,7 @@ def test_drawing_can_be_stopped(opened):
     page.get_by_label("each place hears").select_option("nearest")
     page.get_by_label("steps of the sampler").fill("5")
     page.get_by_role("button", name="draw").click()
-    page.wait_for_function("document.querySelector('canvas + *') && "
-                           "!document.querySelector('[aria-valuetext^=\"not drawn\"]')")  # fmt: skip
+    page.wait_for_selector('[aria-valuetext^="not drawn"]', state="detached")
     page.get_by_role("button", name="stop").click()
     assert page.get_by_text("Stopped.").is_visible()
     assert page.get_by_role("button", name="draw").is_visible()
@@ -377,7 +378,9 @@ def test_without_webassembly_it_draws_the_same(opened):
         if without:  # the worker's own scope has none either
             page = opened("""const Plain = globalThis.Blob;
                 globalThis.Blob = class extends Plain {
-                    constructor([text], options) { super(["delete globalThis.WebAssembly;" + text], options); }
+                    constructor([text], options) {
+                        super(["delete globalThis.WebAssembly;" + text], options);
+                    }
                 };""")
         page.get_by_label("steps of the sampler").fill("0")
         page.get_by_role("button", name="draw").click()
@@ -414,9 +417,9 @@ def test_it_fits_a_phone(browser, served):
 
 
 SECONDS = """([file, way, places, low, high]) => {
-    const D = network_js.denoiser((%s)(file)), request = { way, places, seed: 1, steps: 18, low, high };
-    drawing_js.draw(D, request, () => {});
-}""" % BUFFER
+    const D = network_js.denoiser(bufferOf(file));
+    drawing_js.draw(D, { way, places, seed: 1, steps: 18, low, high }, () => {});
+}"""
 
 
 @pytest.mark.site

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from torch import Tensor
 
 from lib.book import figures, runtime
@@ -129,7 +128,9 @@ def _asked(asked: Tensor, picture: Tensor) -> Panel:
     """Where the reader places requests."""
     ax = _axes(picture, "requests, and the picture on its way")
     (places,) = ax.plot(*asked.T.numpy(), "o", ms=12, mfc="none", mec="white", mew=1.5)
-    alt = f"A picture of a scene with {len(asked)} requests on it, rings where objects are asked for."
+    alt = (
+        f"A picture of a scene with {len(asked)} requests on it, rings where objects are asked for."
+    )
     return Panel(ax, {"places": places}, alt)
 
 
