@@ -12,13 +12,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from torch import Tensor
 
-from lib.book import figures, runtime
+from lib import storage
+from lib.book import figures
 from lib.page import surface
 from lib.page.surface import Panel
 from lib.scenes import detector, measure
 from lib.storage import checkpoint
 
-STORED = runtime.RESULTS / "length_generalization"
+STORED = storage.RESULTS / "length_generalization"
 DETECTOR = "detector.safetensors"
 FOLDER = "../_static/networks/"  # on the site, from a chapter
 SIDE, LIMIT = 32, 16  # pixels; requests at most
