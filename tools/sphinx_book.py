@@ -4,7 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
-from lib.book import claims, runtime
+from lib import storage
+from lib.book import claims
 from lib.page import ask_network
 from tools import cover, data, five_minutes, ledger_page, lighten
 
@@ -29,7 +30,7 @@ def finish(app, exception) -> None:
     copy_networks(Path(app.outdir))
     lighten.site(Path(app.outdir))
     ledger_page.finish(Path(app.outdir), claims.rows())
-    data.pack(runtime.RESULTS, Path(app.outdir) / "_static")
+    data.pack(storage.RESULTS, Path(app.outdir) / "_static")
     cover.card(Path(app.outdir) / "_static" / cover.CARD)
 
 
