@@ -226,6 +226,50 @@ def test_a_guess_is_drawn_before_the_error_is_shown(mounted):
 
 
 @pytest.mark.site
+def test_a_guess_is_drawn_by_keys_too(mounted):
+    mounted.get_by_role("button", name="guess first").press("Enter")
+    pen = mounted.get_by_role("slider", name="your guess")
+    assert pen.evaluate("e => e === document.activeElement")
+    assert pen.get_attribute("aria-valuetext") == "at time 0.05 the error is 1.00 of its start"
+    for key in ["ArrowRight", "ArrowDown"] * 8 + ["ArrowRight", "ArrowUp"] * 4:  # down by .4, up
+        pen.press(key)
+    assert "the error is 0.80 of its start" in pen.get_attribute("aria-valuetext")
+    mounted.get_by_role("button", name="show it").press("Enter")
+    mounted.wait_for_timeout(100)
+    assert "largest rise of 20.0 %" in mounted.locator(".book-note").text_content()
+    assert not mounted.get_by_role("slider", name="your guess").count()
+
+
+@pytest.mark.site
+def test_one_layer_from_many_starts(browser, monkeypatch):
+    """How many errors rise, of the starts that Python drew, and at another scale."""
+    outputs = []
+    monkeypatch.setattr(surface, "display", lambda html: outputs.append(html.data))
+    figures.use_style()
+    drag_flow.show(mu=(1, 2), layers=1, starts=40, scale=1)
+    page = browser.new_page()
+    page.set_content(f"<body>{outputs[0]}</body>")
+    spec = json.loads(outputs[0].split('application/json">')[1].split("</script>")[0])
+    normal = torch.tensor(spec["settings"]["starts"], dtype=torch.float64).unflatten(1, (2, 2))
+    task, found = SIMTask(mu=(1, 2), sigma=(0.05, 0.05)), []
+    for k, scale in ((6, 1.0), (10, 5.0), (0, 0.05)):
+        page.get_by_label("scale of W(0)").fill(str(k))
+        page.wait_for_timeout(100)
+        w = linear.jacobian(task, scale * normal[:, None], torch.as_tensor(drag_flow.TIMES[::4]))
+        rises = (swing(ood_loss(w, task)) > 0.01).sum().item()
+        assert f"by more than 1 %: {rises} of 40" in page.locator(".book-controls").text_content()
+        found.append(rises)
+    assert min(found[:2]) > found[2]
+    errors = page.locator('[data-mark="errors"]')
+    assert errors.get_attribute("d").count("M") == 40
+    before = errors.get_attribute("d")
+    page.get_by_role("button", name="other starts").click()
+    page.wait_for_timeout(100)
+    assert errors.get_attribute("d") != before
+    page.close()
+
+
+@pytest.mark.site
 def test_touch_drags_on_a_phone(shown, browser):
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
@@ -334,7 +378,17 @@ def test_no_fault_for_readers_who_do_not_see_it(mounted):
 
 
 @pytest.mark.parametrize(
-    "change", [{"mu": (0.1, 1)}, {"sigma": (0, 3)}, {"omega": 2.0}, {"c": 1.5}, {"layers": 3}]
+    "change",
+    [
+        {"mu": (0.1, 1)},
+        {"sigma": (0, 3)},
+        {"omega": 2.0},
+        {"c": 1.5},
+        {"layers": 3},
+        {"starts": 3},
+        {"layers": 1, "starts": -1},
+        {"layers": 1, "starts": 2, "scale": 0.25},
+    ],
 )
 def test_a_start_outside_the_picture_is_refused(change):
     with pytest.raises(ValueError, match="lies in"):

@@ -1,6 +1,6 @@
 // A flow to drag: the two rows of U, the two clusters and the star are handles; path, error and
-// the place in the phase diagram follow. The first state comes from drag_flow.py. One layer, which
-// starts at zero, has no rows of U and no place in the diagram.
+// the place in the phase diagram follow. The first state comes from drag_flow.py. One layer has no
+// rows of U and no place in the diagram; it starts at zero, or at random in many ways at once.
 
 import { output } from "./linear.js";
 import { stream } from "./random.js";
@@ -8,6 +8,7 @@ import { eachFrame } from "./surface.js";
 import { answer, criticalCorrelation, flow, rates, swing } from "./two_layer.js";
 
 const COLOURS = ["#2f7fd6", "#d2691e"], STAR = "#23925a", RED = "#d9436a";
+const SCALES = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5], EVERY = 4;  // of times, for many
 const W = [1e-4, 0.6], MU = [0.3, 4], SIGMA = [0, 2], DOWN = -0.55;
 const RATIOS = Array.from({ length: 20 }, (_, k) => 0.04 + 0.94 * k / 19);
 const within = (value, [low, high]) => Math.min(high, Math.max(low, value));
@@ -26,6 +27,7 @@ export function mount(page) {
   starHandle(page, state, draw);
   timeHandle(page, state, times, draw);
   if (two) startButtons(page, state, draw);
+  if (state.starts.length) manyStarts(page, state, draw);
   guessButton(page, state, times, draw);
   draw();
 }
@@ -39,7 +41,7 @@ function factor(rows) {
 export function follow(state, times) {
   const a = rates(state.mu, state.sigma), r = Math.min(...a) / Math.max(...a);
   if (state.layers === 1) {
-    const curves = output([0, 0, 0, 0], a, state.mu, times);
+    const curves = output(state.starts[0]?.map((v) => v * state.scale) ?? [0, 0, 0, 0], a, state.mu, times);
     return { a, r, ...curves, swing: swing(curves.loss) };
   }
   const curves = answer(flow(factor(state.rows), a, times), state.mu);
@@ -53,7 +55,9 @@ function drawing(page, state, times) {
     for (const name of Object.keys(panel.spec.marks)) marks[name === "now" ? `${where}Now` : name] = panel.line(name);
   }
   const tell = page.readouts(["signals μ", "diversities σ", "rates a",
-    ...(two ? ["squared lengths", "correlation c", "swing"] : [])]);
+    ...(two ? ["squared lengths", "correlation c", "swing"] : []),
+    ...(state.starts.length ? ["errors that rise", "by more than 1 %"] : [])]);
+  const some = times.filter((_, k) => k % EVERY === 0);
   let rest;
   return () => {
     const all = follow(state, times);
@@ -64,6 +68,7 @@ function drawing(page, state, times) {
     marks.errorNow(at.map((k) => times[k]), at.map((k) => ratio[k]));
     page.handles.forEach((place) => place());
     speak(page, state, shown, tell);
+    if (state.starts.length) drawMany(marks, state, all.a, some, tell);
     if (!two) return;
     drawRows(marks, state.rows);
     marks.here([all.r], [all.c]);
@@ -71,6 +76,18 @@ function drawing(page, state, times) {
     clearTimeout(rest);  // the border is some hundred flows: drawn when the hand rests
     rest = setTimeout(() => drawBorder(marks, state.rows), 120);
   };
+}
+
+/** The answers and errors from all random starts of one layer, and how many of the errors rise. */
+function drawMany(marks, { starts, scale, mu, guessing }, a, times, tell) {
+  const all = starts.map((w) => output(w.map((v) => v * scale), a, mu, times));
+  const joined = (f) => all.flatMap((curves) => [...f(curves), NaN]);
+  const many = guessing ? [] : joined(({ x }) => x);
+  marks.others(many, many.length ? joined(({ y }) => y) : []);
+  marks.errors(joined(() => times.slice(1)), guessing ? [] : joined(({ loss }) => loss.slice(1).map((v) => v / loss[0])));
+  const rises = all.map(({ loss }) => swing(loss)), count = (least) => rises.filter((v) => v > least).length;
+  tell("errors that rise", guessing ? "hidden" : `${count(1e-9)} of ${starts.length}`);
+  tell("by more than 1 %", guessing ? "hidden" : `${count(0.01)} of ${starts.length}`);
 }
 
 function drawRows(marks, rows) {
@@ -210,13 +227,16 @@ export function drawn(entry, meanSquare, width, omega) {
 
 /** Guess before you see: path and error are hidden until the reader has drawn the error. */
 function guessButton(page, state, times, draw) {
-  const sketch = page.panels.error.sketch();
+  const sketch = page.panels.error.sketch({
+    name: "your guess of the error", from: [times[1], 1],
+    value: (t, ratio) => `at time ${short(t)} the error is ${digits(ratio)} of its start`,
+  });
   const button = page.button(page.row(), "guess first", () => {
     state.guessing = !state.guessing;
     button.textContent = state.guessing ? "show it" : "guess first";
     if (state.guessing) {
       sketch.on();
-      page.say("The answer's path and its error are hidden. Draw the error into its picture, from left to right; then show it.");
+      page.say("The answer's path and its error are hidden. Draw the error into its picture from left to right, by pointer or arrow keys; then show it.");
     } else {
       sketch.off();
       const [, guess] = sketch.points(), real = swing(follow(state, times).loss);
@@ -224,6 +244,17 @@ function guessButton(page, state, times, draw) {
         ? `You drew a largest rise of ${percent(swing(guess))} of the start; it rises by ${percent(real)}.`
         : `It rises by ${percent(real)} of the start.`);
     }
+    draw();
+  });
+}
+
+/** One layer from many random starts: their scale by slider, others by button. */
+function manyStarts(page, state, draw) {
+  const { normal } = stream(7);
+  page.slider("scale of W(0)", SCALES.length, SCALES.indexOf(state.scale), (k) => `${SCALES[k]}`,
+    (k) => { state.scale = SCALES[k]; draw(); });
+  page.button(page.row(), "other starts", () => {
+    state.starts = state.starts.map((w) => w.map(normal));
     draw();
   });
 }

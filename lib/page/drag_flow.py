@@ -20,6 +20,7 @@ SIZE = (3.4, 2.9)  # inches: two side by side on a page, one on a phone
 TIMES = np.concatenate([[0], np.geomspace(0.05, 200, 240)])
 RATIOS = np.linspace(0.05, 0.97, 14)
 LEVELS = (0.001, 0.01, 0.1, 0.5)  # squared lengths at which the arrows' plane has a ring
+SCALES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5)  # as in drag_flow.js
 DOWN = -0.55  # how far off its axis a cluster's width is shown
 
 
@@ -30,6 +31,8 @@ def show(
     c: float = 0.9,
     layers: int = 2,
     caption: str = "",
+    starts: int = 0,
+    scale: float = 0.3,
 ) -> None:
     """Puts a flow on the page whose start and task the reader drags.
 
@@ -37,16 +40,20 @@ def show(
         mu, sigma: of the task at first, signals in [0.3, 4], diversities in [0, 2].
         omega: squared length of both rows of U at first, in [1e-4, 0.6].
         c: cosine of the angle between them, in [-1, 1].
-        layers: 2, tied; or 1, which starts at zero and has no rows of U.
+        layers: 2, tied; or 1, which has no rows of U.
         caption: as in `figures.show`.
+        starts: of one layer, how many random W(0) are shown at once; with 0 it starts at zero.
+        scale: of their entries' standard deviation at first, one of `SCALES`.
 
     Raises:
         ValueError: an argument outside its range.
     """
-    surface.show("drag_flow", *parts(mu, sigma, omega, c, layers), caption)
+    surface.show("drag_flow", *parts(mu, sigma, omega, c, layers, starts, scale), caption)
 
 
-def parts(mu, sigma, omega=0.01, c=0.9, layers: int = 2) -> tuple[dict[str, Panel], dict]:
+def parts(
+    mu, sigma, omega=0.01, c=0.9, layers: int = 2, starts: int = 0, scale: float = 0.3
+) -> tuple[dict[str, Panel], dict]:
     """The panels of the first state, and the settings that the module begins with."""
     if not (all(0.3 <= m <= 4 for m in mu) and all(0 <= s <= 2 for s in sigma)):
         raise ValueError(f"mu lies in [0.3, 4] and sigma in [0, 2], not {mu} and {sigma}")
@@ -54,11 +61,20 @@ def parts(mu, sigma, omega=0.01, c=0.9, layers: int = 2) -> tuple[dict[str, Pane
         raise ValueError(f"omega lies in [1e-4, 0.6] and c in [-1, 1], not {omega} and {c}")
     if layers not in (1, 2):
         raise ValueError(f"layers lies in 1..2, not {layers}")
+    if starts < 0 or (starts and layers == 2) or scale not in SCALES:
+        raise ValueError(
+            f"the scale of random starts lies in {SCALES}, and they in one layer, not {starts} at "
+            f"{scale} in {layers}"
+        )
     task = SIMTask(mu=mu, sigma=sigma)
+    generator = torch.Generator().manual_seed(1)
+    normal = torch.randn(starts, 2, 2, generator=generator, dtype=torch.float64)
+    normal = (1e4 * normal).round() / 1e4  # as they are stored
     if layers == 2:
         w = two_layer.flow(two_layer.correlated(omega, c), task.a, TIMES)
     else:
-        w = linear.jacobian(task, torch.zeros(2, 2, dtype=torch.float64), torch.as_tensor(TIMES))
+        first = scale * normal[0] if starts else torch.zeros(2, 2, dtype=torch.float64)
+        w = linear.jacobian(task, first, torch.as_tensor(TIMES))
     error = ood_loss(w, task)
     path, share = (w @ task.test_point).numpy(), swing(error).item()
     now = int((error - error.cummin(-1).values).argmax()) if share > 0.01 else len(TIMES) - 1
@@ -67,6 +83,8 @@ def parts(mu, sigma, omega=0.01, c=0.9, layers: int = 2) -> tuple[dict[str, Pane
         "plane": _plane(mu, sigma, path, now, share),
         "error": _error((error / error[0]).numpy(), now, share),
     }
+    if starts:
+        _many(panels, task, scale * normal)
     if layers == 2:
         panels = {"rows": _rows(omega, angles)} | panels
         panels["phase"] = _phase(task.a.tolist(), omega, c)
@@ -75,10 +93,28 @@ def parts(mu, sigma, omega=0.01, c=0.9, layers: int = 2) -> tuple[dict[str, Pane
         "mu": list(mu),
         "sigma": list(sigma),
         "rows": [{"w": omega, "angle": angle} for angle in angles],
+        "starts": normal.flatten(1).tolist(),
+        "scale": scale,
         "times": TIMES.tolist(),
         "now": now,
     }
     return panels, settings
+
+
+def _many(panels: dict[str, Panel], task: SIMTask, w0: torch.Tensor) -> None:
+    """Lays the answers and errors from all starts (n, 2, 2) under those of the first."""
+    times = TIMES[::4]
+    w = linear.jacobian(task, w0[:, None], torch.as_tensor(times))  # (n, T, 2, 2)
+    error = ood_loss(w, task)
+    curves = {
+        "plane": ("others", (w @ task.test_point).numpy()),
+        "error": ("errors", np.stack([times + 0 * error.numpy(), error / error[:, :1]], -1)[:, 1:]),
+    }
+    for name, (mark, lines) in curves.items():
+        gap = np.full((len(lines), 1, 2), np.nan)
+        joined = np.concatenate([lines, gap], 1).reshape(-1, 2)
+        style = {"color": figures.BLUE, "lw": 0.8, "alpha": 0.5, "zorder": 1}
+        (panels[name].marks[mark],) = panels[name].axes.plot(*joined.T, **style)
 
 
 def _rows(omega: float, angles: list[float]) -> Panel:
@@ -132,7 +168,7 @@ def _plane(mu, sigma, path: np.ndarray, now: int, share: float) -> Panel:
     what = "turns back on its way" if share > 0.01 else "does not turn back"
     alt = (
         f"Two clusters, at {mu[0]:g} on the first axis and {mu[1]:g} on the second, and the "
-        f"answer's path from the origin to the held-out star; it {what}."
+        f"answer's path from its start to the held-out star; it {what}."
     )
     return Panel(ax, marks, alt)
 

@@ -92,29 +92,52 @@ class Panel {
     return `url(#${id})`;
   }
 
-  /** A curve that the reader draws with the pointer, from left to right; what is drawn again is
-   *  replaced. Returns { on(), off(), points() }, points as [xs, ys] in data. */
-  sketch() {
+  /** A curve that the reader draws from left to right, by pointer or by arrow keys; what is drawn
+   *  again is replaced. name: what it is; from: where the pen of the keys begins, in data; value(x, y):
+   *  what is spoken of its place. Returns { on(), off(), points() }, points as [xs, ys] in data. */
+  sketch({ name, from, value }) {
     const path = document.createElementNS(SVG, "path"), places = [];
     const style = { fill: "none", stroke: "currentColor", "stroke-width": 2, "stroke-dasharray": "5 3" };
-    for (const [key, value] of Object.entries(style)) path.setAttribute(key, value);
+    for (const [key, text] of Object.entries(style)) path.setAttribute(key, text);
     path.dataset.mark = "sketch";
     this.sheet.append(path);
-    const view = this.svg.viewBox.baseVal;
-    const pad = this.over("div", "touch-action:none;cursor:crosshair", { hidden: true });
-    const drawn = (event) => {
-      const area = this.svg.getBoundingClientRect();
-      const px = (event.clientX - area.left) / area.width * view.width;
-      const py = (event.clientY - area.top) / area.height * view.height;
-      const kept = places.filter(([other]) => other < px - 0.5);
-      places.splice(0, places.length, ...kept, [px, py]);
+    const pad = this.over("div", "touch-action:none;cursor:crosshair", { hidden: true, tabIndex: 0 });
+    const { x, y } = this.spec, edge = (v, a, b) => Math.min(Math.max(a, b), Math.max(Math.min(a, b), v));
+    let pen;
+    const drawn = (px, py) => {
+      pen = [edge(px, x.start, x.end), edge(py, y.start, y.end)];
+      places.splice(0, places.length, ...places.filter(([other]) => other < pen[0] - 0.5), pen);
       path.setAttribute("d", `M${places.map((place) => place.join(" ")).join("L")}`);
+      pad.setAttribute("aria-valuenow", Number(this.y.invert(pen[1]).toPrecision(3)));
+      pad.setAttribute("aria-valuetext", value(this.x.invert(pen[0]), this.y.invert(pen[1])));
     };
-    pad.addEventListener("pointerdown", (event) => { pad.setPointerCapture(event.pointerId); drawn(event); });
-    pad.addEventListener("pointermove", (event) => pad.hasPointerCapture(event.pointerId) && drawn(event));
+    const pointed = (event) => {
+      const [px, py] = this.at(event);
+      drawn(this.x(px), this.y(py));
+    };
+    pad.addEventListener("pointerdown", (event) => { pad.setPointerCapture(event.pointerId); pointed(event); });
+    pad.addEventListener("pointermove", (event) => pad.hasPointerCapture(event.pointerId) && pointed(event));
+    pad.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const fine = event.shiftKey ? 0.25 : 1;
+      drawn(pen[0] + fine * step[0] * (x.end - x.start) / 25, pen[1] + fine * step[1] * (y.end - y.start) / 25);
+    });
+    const role = { role: "slider", "aria-label": name, "aria-valuemin": y.from, "aria-valuemax": y.to };
     return {
-      on: () => { pad.hidden = false; places.length = 0; path.setAttribute("d", ""); },
-      off: () => { pad.hidden = true; },
+      on: () => {
+        for (const [key, text] of Object.entries(role)) pad.setAttribute(key, text);
+        pad.hidden = false;
+        places.length = 0;
+        drawn(this.x(from[0]), this.y(from[1]));
+        pad.focus({ preventScroll: true });
+      },
+      off: () => {
+        pad.hidden = true;
+        pad.removeAttribute("role");  // what is hidden is nothing to move
+      },
       points: () => [places.map((place) => this.x.invert(place[0])), places.map((place) => this.y.invert(place[1]))],
     };
   }
