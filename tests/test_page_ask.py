@@ -407,6 +407,24 @@ def test_no_fault_for_readers_who_do_not_see_it(opened):
 
 
 @pytest.mark.site
+def test_the_site_carries_the_weights(browser, site):
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{site}/chapters/09_clevr_length_generalization.html")
+    assert not [url for url in asked if "networks/" in url]  # only when they are needed
+    figure = page.locator("figure[data-module=ask_network]")
+    figure.get_by_label("each place hears").select_option("all")
+    figure.get_by_label("steps of the sampler").fill("0")
+    figure.get_by_role("button", name="draw").click()
+    reach(page, DRAWN)
+    weights = [url for url in asked if "networks/" in url]
+    assert len(weights) == 2
+    assert all(url.startswith((site, "data:", "blob:")) for url in asked)
+    page.close()
+
+
+@pytest.mark.site
 def test_it_fits_a_phone(browser, served):
     page = browser.new_page(viewport={"width": 390, "height": 844}, has_touch=True)
     page.goto(served[0])

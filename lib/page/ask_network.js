@@ -114,8 +114,10 @@ function buttons(page, state) {
 async function weights(state, file) {
   if (!state.files.has(file)) {
     const answer = await fetch(state.folder + file).catch(() => null);
-    if (!answer) throw new Error(`the weights ${file} can't be read from here; they are part of the book's site`);
-    if (!answer.ok) throw new Error(`the weights ${file} are not there (${answer.status})`);
+    if (!answer?.ok) {
+      const why = answer ? `are not there (${answer.status})` : "can't be read from here";
+      throw new Error(`the weights ${file} ${why}; they are part of the book's site`);
+    }
     const buffer = await answer.arrayBuffer();
     if (checksum(new Uint8Array(buffer)) !== state.checksums[file]) {
       throw new Error(`the weights ${file} are damaged, or newer than this page: load it again`);
@@ -160,7 +162,8 @@ async function begin(page, state) {
 
 /** A worker from the page's own text: nothing is fetched for it. */
 function hired(page, state) {
-  const worker = new Worker(URL.createObjectURL(new Blob([state.code], { type: "text/javascript" })));
+  state.address ??= URL.createObjectURL(new Blob([state.code], { type: "text/javascript" }));
+  const worker = new Worker(state.address);
   worker.onmessage = ({ data }) => data.job === state.job && heard(page, state, data);
   worker.onerror = (event) => {
     event.preventDefault();
