@@ -4,6 +4,7 @@
 """
 
 import math
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -114,7 +115,8 @@ def _many(panels: dict[str, Panel], task: SIMTask, w0: torch.Tensor) -> None:
         gap = np.full((len(lines), 1, 2), np.nan)
         joined = np.concatenate([lines, gap], 1).reshape(-1, 2)
         style = {"color": figures.BLUE, "lw": 0.8, "alpha": 0.5, "zorder": 1}
-        (panels[name].marks[mark],) = panels[name].axes.plot(*joined.T, **style)
+        (many,) = panels[name].axes.plot(*joined.T, **style)
+        panels[name] = replace(panels[name], marks={mark: many} | dict(panels[name].marks))
 
 
 def _rows(omega: float, angles: list[float]) -> Panel:
