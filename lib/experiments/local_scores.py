@@ -44,6 +44,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from lib import storage
 from lib.book import claims, runtime
 from lib.diffusion import asking, edm, hearing, train
 from lib.diffusion.pathways import Locations
@@ -54,8 +55,8 @@ from lib.scenes import conditions as labels
 from lib.scenes import detector, measure, render, sample_scenes
 from lib.scenes.scene import SIZES, Scenes
 
-RUNS = runtime.RUNS / "local_scores"
-FOLDER = runtime.RESULTS / "local_scores"
+RUNS = storage.RUNS / "local_scores"
+FOLDER = storage.RESULTS / "local_scores"
 LEVELS = (0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)  # of noise
 EXCHANGES = (0.0, 0.03, 0.1, 0.3, 0.6, 1.0, 1.7, 3.0, 5.5, 10.0, 100.0)  # never .. from the start
 HIGH, LOW = 3.0, 0.3  # of the rule
@@ -285,17 +286,17 @@ def run(name: str, seed: int, weights: Path, folder: Path = RUNS) -> dict:
         ValueError: A file is damaged or of another network.
     """
     stem = f"{name}.seed{seed}"
-    result = runtime.read_json(weights / f"{stem}.json")
+    result = storage.read_json(weights / f"{stem}.json")
     setting, scale = length.Setting(**result["setting"]), length.Scale(**result["scale"])
     made = length.network(setting, scale)
     denoiser, _ = train.load_weights(weights / f"{stem}.safetensors", made)
     own = {"setting": result["setting"], "scale": result["scale"], "levels": list(LEVELS)}
-    stored = runtime.begun(folder / f"{stem}.json", own)
+    stored = storage.begun(folder / f"{stem}.json", own)
     todo = parts(denoiser, setting, detector.trained(), 3000 + seed)
     for part in runtime.progress([p for p in todo if p not in stored], f"looking at {stem}"):
         stored[part] = todo[part]()
-        stored["provenance"] = runtime.provenance()
-        runtime.write_json(folder / f"{stem}.json", stored)
+        stored["provenance"] = storage.provenance()
+        storage.write_json(folder / f"{stem}.json", stored)
     return stored
 
 
@@ -303,7 +304,7 @@ def measured(folder: Path = FOLDER) -> dict[str, list[dict]]:
     """What is stored, by setting in the order of the tables, seeds in order."""
     found: dict[str, dict[int, dict]] = {}
     for path in sorted(folder.glob("label_*.json")):
-        result = runtime.read_json(path)
+        result = storage.read_json(path)
         setting = length.Setting(**result["setting"])
         found.setdefault(setting.name, {})[setting.seed] = result
     return {
@@ -334,7 +335,7 @@ def samples(results: dict[str, list[dict]]) -> dict[str, list[float]]:
 def store(runs: Path = RUNS, folder: Path = FOLDER) -> None:
     """Takes over what has been measured, and records the rows that are not declared untested."""
     for path in sorted(runs.glob("label_*.json")):
-        length_results.write(folder / path.name, runtime.read_json(path))
+        length_results.write(folder / path.name, storage.read_json(path))
         print(f"stored {path.name}")
     rows = {row.id: row for row in claims.ledger.ROWS if row.recorder == "experiments/local_scores"}
     for id, values in samples(measured(folder)).items():
