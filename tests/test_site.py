@@ -25,6 +25,7 @@ TERMS = {
     "de Bruijn": "07_noise_and_locality",
     "whitening": "08_feature_space",
     "misplaced": "09_clevr_length_generalization",
+    "neglect": "10_clevr_local_scores",
 }
 
 
