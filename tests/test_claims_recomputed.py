@@ -315,6 +315,9 @@ def test_length_generalisation():
         "length.level.above": [
             skill(r["nearest-above-3"]) for r in asked if "nearest-above-3" in r
         ],
+        "length.sum.second": less(fresh, "pair-near", "nearest-heard"),
+        "length.sum.far": less(fresh, "pair-far", "pair-near"),
+        "length.sum.added": less(fresh, "added-far", "pair-far"),
         "length.again.near": less(fresh, "nearest", "random"),
         "length.again.weights": less(fresh, "nearest", "all"),
         "length.again.below": less(fresh, "nearest-below-3", "nearest"),

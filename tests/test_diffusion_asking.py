@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -92,3 +93,26 @@ def test_the_way_of_asking_can_depend_on_the_noise_level(denoiser):
     mixed = asking.by_level(0.5, 2, near, denoiser)
     assert torch.equal(mixed(x, 1.0, CONDITIONS), near(x, 1.0, CONDITIONS))
     assert torch.equal(mixed(x, 3.0, CONDITIONS), denoiser(x, 3.0, CONDITIONS))
+
+
+def test_a_cell_hears_its_nearest_request_and_the_next_or_the_farthest():
+    """By sorting distances in numpy; masked requests are heard by nobody."""
+    generator = torch.Generator().manual_seed(3)
+    locations = torch.rand(5, 4, 2, generator=generator)
+    mask = torch.tensor(
+        [[1, 1, 1, 1], [1, 1, 1, 0], [1, 0, 1, 1], [0, 1, 1, 0], [1, 1, 1, 1]]
+    ).bool()
+    middles = (np.arange(GRID) + 0.5) / GRID
+    for far in (False, True):
+        heard = hearing.accompanied((locations, mask), GRID, far)
+        for b in range(5):
+            known = np.flatnonzero(mask[b].numpy())
+            for row, y in enumerate(middles):
+                for column, x in enumerate(middles):
+                    away = np.linalg.norm(locations[b, known].numpy() - (x, y), axis=1)
+                    order = known[np.argsort(away)]
+                    expected = np.zeros(4)
+                    expected[[order[0], order[-1] if far else order[1]]] = 1
+                    assert heard[b, :, row, column].tolist() == expected.tolist()
+    with pytest.raises(ValueError, match="needs two in the picture"):
+        hearing.accompanied((locations, mask & (torch.arange(4) == 1)), GRID, False)

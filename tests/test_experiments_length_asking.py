@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import partial
 
 import pytest
 import torch
@@ -21,6 +22,8 @@ SIGMAS = {"steps": 2, "sigma_min": 0.2, "sigma_max": 5.0}
 COUNTS = (2, 3)
 WAYS = {"all", "mean", "random", "nearest", "soft", "composed", "displaced", "paste", "paste-apart"}
 WAYS |= {f"window-{k}" for k in (0, 1, 2, 4, 8)}
+PAIRS = {f"{kind}-{other}" for kind in ("pair", "added") for other in ("near", "far")}
+WAYS |= PAIRS
 LEVELS = ("0.1", "0.3", "1", "3", "10")
 WAYS |= {f"nearest-{side}-{level}" for side in ("above", "below") for level in LEVELS}
 
@@ -111,8 +114,11 @@ def test_asked_for_one_all_ways_that_hear_it_everywhere_agree(which, request, mo
     draws = length_asking.ways(denoiser, 0, 1)
     plain = draws["all"](noise, conditions)
     elsewhere = {"displaced", "paste-apart", *(f"window-{k}" for k in (0, 1, 2, 4, 8))}
-    for name in WAYS - elsewhere:
+    for name in WAYS - elsewhere - PAIRS:
         assert torch.linalg.norm(draws[name](noise, conditions) - plain) < 1e-3, name
+    for name in PAIRS:
+        with pytest.raises(ValueError, match="needs two in the picture"):
+            draws[name](noise, conditions)
     for name in ("displaced", "paste-apart", "window-2"):
         assert torch.linalg.norm(draws[name](noise, conditions) - plain) > 1e-2, name
 
@@ -138,6 +144,14 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
     assert same("composed", differences(hearing.everywhere))
     assert not same("mean", differences(hearing.mean))  # of embeddings, not of answers
     assert same("all", plain(windows))
+    for name, far in (("near", False), ("far", True)):
+        pair = partial(hearing.accompanied, far=far)
+        assert same(f"added-{name}", differences(pair))
+        weights = pair(conditions, length.GRID)
+        assert same(f"pair-{name}", plain(lambda x, s, c, w=weights: windows(x, s, (*c, w))))
+        assert not same(
+            f"pair-{name}", found[f"added-{name}"]
+        )  # a sum of rows is no sum of answers
     # Noise from 5 down to .2, and the first level at which nothing is left to be asked otherwise.
     assert same("nearest-above-0.1", found["nearest"])
     assert same("nearest-below-10", found["nearest"])

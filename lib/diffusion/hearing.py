@@ -65,6 +65,27 @@ def nearest(conditions: Locations, grid: int, softness: float = 0.0) -> Tensor:
     return heard * conditions[1][..., None, None]
 
 
+def accompanied(conditions: Locations, grid: int, far: bool) -> Tensor:
+    """Each cell hears its nearest request and one more: the second nearest, or the farthest.
+
+    Args:
+        conditions: Locations (B, K, 2) and mask (B, K), two or more in each picture.
+        grid: Cells a side.
+        far: Whether the other is the farthest.
+
+    Raises:
+        ValueError: A picture has fewer than two requests.
+    """
+    mask = conditions[1]
+    if not len(mask) or int(mask.sum(1).min()) < 2:
+        raise ValueError("to hear its nearest request and another, a cell needs two in the picture")
+    order = distances(conditions, grid).argsort(1)  # those that are masked come last
+    last = (mask.sum(1) - 1).view(-1, 1, 1, 1).expand(-1, 1, grid, grid)
+    other = order.gather(1, last if far else torch.ones_like(last))
+    heard = torch.zeros(order.shape, device=order.device)
+    return heard.scatter_(1, order[:, :1], 1.0).scatter_(1, other, 1.0)
+
+
 def one_at_random(conditions: Locations, grid: int, generator: torch.Generator) -> Tensor:
     """Each cell hears one request, drawn at random for each cell alone."""
     mask = conditions[1]

@@ -86,6 +86,14 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
     }
     found: dict[str, Draw] = {"all": partial(sampled, denoiser)}
     found |= {name: partial(sampled, told(denoiser, hear)) for name, hear in heard.items()}
+    for name, far in (("near", False), ("far", True)):
+
+        def pair(conditions, sigma, far=far):
+            return hearing.accompanied(conditions, GRID, far)
+
+        # Two rows in one call, a sum that was never met; and two answers added, each of which was.
+        found[f"pair-{name}"] = partial(sampled, asking.heard(denoiser, pair))
+        found[f"added-{name}"] = partial(sampled, asking.composed(denoiser, pair))
     found["random"] = at_random
     found["composed"] = partial(sampled, asking.composed(denoiser, everywhere))
     if not isinstance(denoiser.network, patch.WindowNetwork):

@@ -265,6 +265,9 @@ def samples(
         found |= _paired("length.again.weights", by_way, "nearest", "all")
         found |= _paired("length.again.below", by_way, "nearest-below-3", "nearest")
         found |= _paired("length.again.coherence", looks, "nearest", "paste")
+        found |= _paired("length.sum.second", by_way, "pair-near", "nearest-heard")
+        found |= _paired("length.sum.far", by_way, "pair-far", "pair-near")
+        found |= _paired("length.sum.added", by_way, "added-far", "pair-far")
     found |= length_locality.samples(near)
     rows = painters.values()
     passed = [min(row["smeared"], row["recoloured"]) for row in rows]
