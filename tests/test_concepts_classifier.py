@@ -7,6 +7,8 @@ from lib.concepts import circles, classifier
 from lib.concepts.circles import COMPOSITIONS, World
 from lib.concepts.classifier import Finder
 from lib.diffusion import networks
+from lib.experiments._training import Seed, looking
+from lib.experiments.classifier import Scale
 from lib.storage import checkpoint
 
 
@@ -78,8 +80,11 @@ def test_a_classifier_below_its_accuracy_is_refused():
 def test_training_improves_it_and_follows_its_seed():
     made = []
     for _ in range(2):
-        finder = networks.initialise(Finder(4), generator(7))
-        made.append(classifier.fit(finder, generator(8), steps=15, batch=16))
+        training = looking(
+            Finder(4), classifier.batch, classifier.loss, Seed(7), Scale(15, 16), warmup=4
+        )
+        assert len(list(training.run())) == 15
+        made.append(training.averaged)
     for a, b in zip(made[0].parameters(), made[1].parameters(), strict=True):
         assert torch.equal(a, b)
     before = networks.initialise(Finder(4), generator(7))

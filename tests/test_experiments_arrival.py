@@ -137,13 +137,13 @@ def test_a_run_keeps_what_its_exchange_needs_and_resumes(tmp_path, monkeypatch, 
     monkeypatch.setattr(trajectory, "HEARD", -1e9)
     monkeypatch.setattr(experiment, "QUEUE", [(Setting(0.5, 5), 9)])
     monkeypatch.setattr(experiment, "SCALE", TINY)
-    early = experiment.run(Setting(0.5, 5), 4, TINY, tmp_path)
+    early = experiment.run(Setting(0.5, 5), TINY, tmp_path, until=4)
     assert "seconds" not in early
     assert experiment.finished(tmp_path)["signal0.5.seed5"]["steps"] == [1, 2, 4]
-    assert experiment.run(Setting(0.5, 5), 4, TINY, tmp_path) == early
+    assert experiment.run(Setting(0.5, 5), TINY, tmp_path, until=4) == early
     with interrupted(learning, "looked_at", 1):
-        experiment.run(Setting(0.5, 5), 9, TINY, tmp_path)
-    experiment.run(Setting(0.5, 5), 9, TINY, tmp_path)
+        experiment.run(Setting(0.5, 5), TINY, tmp_path, until=9)
+    experiment.run(Setting(0.5, 5), TINY, tmp_path, until=9)
     (run_,) = experiment.finished(tmp_path).values()
     assert run_["steps"] == learning.milestones(TINY)
     assert list(run_["scans"]) == [str(run_["steps"][experiment.SCAN_EVERY - 1])]
@@ -167,12 +167,14 @@ def test_nothing_is_recorded_before_all_of_its_runs_are_there():
     for name, run_ in runs.items():
         low, top = (str(experiment.turning(run_)[m]) for m in ("minimum", "peak"))
         runs[name] = run_ | {"scans": {low: scan((1, 2), 0.1), top: scan((3, 2), 0.4)}}
-    samples = experiment.verdict_samples(runs, runs)
+    samples = experiment.claims({3000: runs, 20000: runs})
     assert samples["concept.arrives"] == [1, 1, 1]
     assert samples["concept.lost"] == pytest.approx([0, 0, 0])
     assert samples["concept.arrives.competent"] == [1] * len(experiment.MAIN)
     assert samples["concept.corner"] == pytest.approx([-0.5] * 3)
     assert samples["concept.text"] == [1, 1, 1]
-    assert list(experiment.verdict_samples(runs, {})) == [n for n in samples if "arrives" not in n]
+    assert list(experiment.claims({3000: runs, 20000: {}})) == [
+        n for n in samples if "arrives" not in n
+    ]
     del runs[experiment.MAIN[-1].name], runs[experiment.WORDS[0].name]
-    assert list(experiment.verdict_samples(runs, runs)) == ["concept.corner"]
+    assert list(experiment.claims({3000: runs, 20000: runs})) == ["concept.corner"]

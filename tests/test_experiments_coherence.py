@@ -6,7 +6,8 @@ import torch
 from scipy import ndimage
 
 from lib import storage
-from lib.diffusion import hearing
+from lib.diffusion import hearing, networks
+from lib.experiments import __main__ as program
 from lib.experiments import coherence as experiment
 from lib.scenes import coherence, render, sample_scenes
 from lib.scenes.conditions import label_all
@@ -141,31 +142,23 @@ def test_painters_are_asked_for_the_same_places():
         assert (name == "real") == torch.equal(pictures, painted["real"])
 
 
-def test_a_toy_training_stores_what_it_tried(monkeypatch, tmp_path, capsys):
+def test_a_toy_training_stores_what_it_tried(monkeypatch, tmp_path):
     monkeypatch.setattr(experiment, "COUNTS", (1, 2))
     monkeypatch.setattr(experiment.batch, "__defaults__", ((1, 2),))
-    words = "--steps 2 --batch 2 --samples 2 --seed 3"
-    experiment.main([*words.split(), "--out", str(tmp_path)])
-    kept = sorted(path.name for path in tmp_path.iterdir())
+    words = f"--steps 2 --batch 2 --samples 2 --seed 3 --folder {tmp_path / 'runs'}"
+    program.main(["coherence", "run", *words.split()])
+    monkeypatch.setattr(experiment, "KEPT", tmp_path / "book")
+    program.main(["coherence", "store", "--folder", str(tmp_path / "runs")])
+    kept = sorted(path.name for path in (tmp_path / "book").iterdir())
     assert kept == ["coherence.json", "coherence.safetensors"]
-    trained = coherence.trained(tmp_path / "coherence.safetensors")
-    first = experiment.initialise(coherence.Judge(), experiment.generator(3))
+    trained = coherence.trained(tmp_path / "book/coherence.safetensors")
+    first = networks.initialise(coherence.Judge(), torch.Generator().manual_seed(3))
     weights = zip(trained.parameters(), first.parameters(), strict=True)
     assert any(not torch.equal(a, b.bfloat16().float()) for a, b in weights)
-    header = checkpoint.load(tmp_path / "coherence.safetensors")[1]
-    assert header["settings"] == {"steps": 2, "batch": 2, "seed": 3}
-    rows = storage.read_json(tmp_path / "coherence.json")
-    assert rows["provenance"] == header
+    header = checkpoint.load(tmp_path / "book/coherence.safetensors")[1]
+    rows = storage.read_json(tmp_path / "book/coherence.json")
+    assert header["scale"] == rows["scale"] == {"steps": 2, "batch": 2, "learning_rate": 1e-3}
+    assert rows["provenance"] == header["provenance"]
     assert rows["samples"] == 2
     assert rows["painters"] == experiment.tried(trained, 2, 1003)
     assert set(rows["painters"]) == {"1", "2"}
-    assert "scissors" in capsys.readouterr().out
-    before = (tmp_path / "coherence.safetensors").read_bytes()
-    monkeypatch.setattr(experiment, "train", lambda *_: pytest.fail("it was trained again"))
-    experiment.main(["--again", "--samples", "2", "--seed", "3", "--out", str(tmp_path)])
-    again = storage.read_json(tmp_path / "coherence.json")
-    assert again["painters"] == rows["painters"]
-    assert again["provenance"] == header
-    assert (tmp_path / "coherence.safetensors").read_bytes() == before
-    with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        experiment.main(["--again", "--out", str(tmp_path / "elsewhere")])

@@ -10,6 +10,7 @@ import torch
 from lib.book import runtime
 from lib.concepts import classifier
 from lib.concepts.circles import COMPOSITIONS
+from lib.experiments import __main__ as program
 from lib.experiments import concept_learning as experiment
 from lib.experiments.concept_learning import Scale, Setting
 from lib.sim import bridge
@@ -134,9 +135,9 @@ def test_the_theorys_own_paths_are_foretold():
     assert len(told["by_signal"]["sim"]) == 8
 
 
-def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds, monkeypatch):
-    monkeypatch.setattr(experiment, "fits", lambda runs: (TRUE, bridge.Fit(0.2, 0.8, None)))
-    samples = experiment.verdict_samples(seeds)
+def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds):
+    fits = dict.fromkeys(seeds, (TRUE, bridge.Fit(0.2, 0.8, None)))
+    samples = experiment.claims({"seeds": seeds, "fits": fits})
     assert sorted(samples) == sorted(f"concept.{name}" for name in experiment.ROWS)
     found = {s: [experiment.measured(r) for r in runs] for s, runs in seeds.items()}
     orders = [f["order_learnt"] for f in found[0]]
@@ -194,11 +195,12 @@ def test_the_film_is_what_was_drawn(tmp_path, monkeypatch):
 def test_the_command_line_runs_a_setting(monkeypatch):
     made = []
     monkeypatch.setattr(experiment, "run", lambda *arguments: made.append(arguments))
-    experiment.main(["--signal", ".4", "--seed", "2", "--learning-rate", "1e-3", "--steps", "9"])
+    words = "--signal .4 --seed 2 --learning-rate 1e-3 --steps 9 --scale-held-out 7"
+    program.main(["concept_learning", "run", *words.split()])
     ((setting, scale, _),) = made
     assert setting == Setting(0.4, 2, learning_rate=1e-3)
     assert setting.name == "signal0.4.learning_rate-0.001.seed2"
-    assert scale.steps == 9
+    assert scale == Scale(steps=9, held_out=7)
 
 
 @pytest.mark.parametrize(

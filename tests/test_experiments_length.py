@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from lib.diffusion import networks, train
+from lib.experiments import __main__ as program
+from lib.experiments import _training
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import Scale, Setting
 from lib.scenes import detector, measure
@@ -39,13 +41,17 @@ def toy(replace_):
     replace_(length, "milestones", lambda steps: [steps // 2, steps])
     replace_(length, "observed", lambda *a: plain[0](*a, samples=2))
     replace_(length, "localities", lambda *a: plain[1](*a, count=2, scenes=2))
-    replace_(length, "SAVE_EVERY", 2)
+    replace_(_training, "SAVE_EVERY", 2)
     return network
 
 
 @pytest.fixture
 def finder(monkeypatch):
     return toy(monkeypatch.setattr)
+
+
+def main(argv):
+    return program.main(["length_generalization", *argv])
 
 
 def test_names_are_the_ledgers():
@@ -207,7 +213,7 @@ def test_a_run_watches_stores_and_resumes(finder, tmp_path, interrupted):
         "label_all.vector.seed3.json",
         "label_all.vector.seed3.safetensors",
     ]
-    assert json.loads(length._json(stem).read_text()) == whole
+    assert json.loads(stem.with_name(stem.name + ".json").read_text()) == whole
     assert list(whole["counts"]) == ["0", "1", "2"]
     assert all(
         set(scores["wide"]) == {"hits", "blind", "ceiling"} for scores in whole["counts"].values()
@@ -262,22 +268,26 @@ def flat(module):
     return torch.cat([p.detach().flatten() for p in module.parameters()])
 
 
-def test_the_averaged_weights_are_stored_and_judged_as_they_are_stored(parted, tmp_path):
+def test_the_averaged_weights_are_stored_and_judged_as_they_are_stored(
+    parted, tmp_path, monkeypatch
+):
     training, seen = parted
     exact = flat(training.averaged)
     kept = exact.bfloat16().float()
     assert not torch.equal(kept, exact)
-    setting, stem = Setting(seed=3), tmp_path / "run"
-    begun = length._begun(length._json(stem), setting, TINY, training)
-    result = length._finished(stem, setting, training, None, begun, 5)
-    path = tmp_path / "run.safetensors"
+    setting, stem = Setting(seed=3), tmp_path / "label_one.vector.seed3"
+    training.step = TINY.steps  # nothing is left but to judge it
+    monkeypatch.setattr(length, "prepared", lambda *_: training)
+    monkeypatch.setattr(length, "observed", lambda *_: "seen")
+    result = length.run(setting, TINY, tmp_path, samples=5)
+    path = stem.with_name(stem.name + ".safetensors")
     loaded, header = train.load_weights(path, length.network(setting, TINY))
     assert torch.equal(flat(loaded), kept)
     assert {t.dtype for t in checkpoint.load(path)[0].values()} == {torch.bfloat16}
     assert [numbers[1:] for numbers in seen] == [(K, 5, 32, 1003) for K in (0, 1, 2)]
     assert all(torch.equal(weights, kept) for weights, *_ in seen)
     assert list(result["counts"]) == ["0", "1", "2"]
-    assert json.loads(length._json(stem).read_text()) == result
+    assert json.loads(stem.with_name(stem.name + ".json").read_text()) == result
     assert header["setting"] == asdict(setting)
     assert header["scale"] == asdict(TINY)
     assert header["provenance"] == result["provenance"]
@@ -322,7 +332,7 @@ SCRIPT = """
 import sys
 from tests.test_experiments_length import *
 toy(setattr)
-length.main(sys.argv[1:])
+program.main(["length_generalization", "run", *sys.argv[1:]])
 """
 
 
@@ -395,11 +405,15 @@ def test_two_processes_run_the_experiment_of_one(tmp_path):
 
 def test_the_command_line_runs_and_reports(finder, tmp_path, capsys, monkeypatch):
     made = []
-    monkeypatch.setattr(length, "run", lambda *arguments: made.append(arguments))
+
+    def run(setting, scale, folder, *, samples: int = 96, shards: int = 1):
+        made.append((setting, scale, samples, shards, folder))
+
+    monkeypatch.setattr(length, "run", run)
     windows = "--pathway window --pixels full --conditions nearest"
-    length.main(["--labels", "label_one", *windows.split(), "--seed", "2"])
-    length.main(["--labels", "label_all", "--steps", "9", "--optimizer", "adamw"])
-    length.main([])
+    main(["run", "--labels", "label_one", *windows.split(), "--seed", "2"])
+    main(["run", "--labels", "label_all", "--steps", "9", "--optimizer", "adamw"])
+    main(["run"])
     (first, longer, *_), (second, scale, *_), usual = made
     assert longer == length.reported(first) != Scale()
     assert first == Setting("label_one", "window", "full", "nearest", seed=2)
@@ -409,7 +423,7 @@ def test_the_command_line_runs_and_reports(finder, tmp_path, capsys, monkeypatch
     ideal = {"count": 1, "hits": [1, 1], "blind": [0, 0], "ceiling": [1, 1], "found": [1, 1]}
     result = {"setting": Setting().__dict__, "counts": {"1": ideal | {"error": [0.01, 0.02]}}}
     (tmp_path / "label_one.vector.seed0.json").write_text(json.dumps(result))
-    length.main(["--report", "--folder", str(tmp_path)])
+    main(["report", "--folder", str(tmp_path)])
     table = json.loads(capsys.readouterr().out)
     assert table["label_one.vector"]["k_max"]["0.8"] == 1
     assert table["label_one.vector"]["counts"]["1"]["skill"] == 1
@@ -468,7 +482,7 @@ def test_options_that_say_nothing_are_refused_before_any_work(
 
     monkeypatch.setattr(detector, "trained", trained)
     with pytest.raises(ValueError, match=message):
-        length.main([*options.split(), "--folder", str(tmp_path)])
+        main(["run", *options.split(), "--folder", str(tmp_path)])
     assert not list(tmp_path.iterdir())
 
 
@@ -511,22 +525,23 @@ def test_what_is_missing_is_run_seed_by_seed_and_nothing_else(tmp_path, monkeypa
         text = json.dumps({"setting": asdict(setting), "scale": asdict(scale)} | more)
         (place / f"{setting.name}.seed{setting.seed}.json").write_text(text)
 
-    every = [(name, seed) for seed in (0, 1) for name in length.SETTINGS]
-    found = length.missing(2, folder, kept)
-    assert [(s.name, s.seed) for s in found] == every
+    every = [(name, seed) for seed in range(length.SEEDS) for name in length.SETTINGS]
+
+    def missing():
+        return [(s.name, s.seed) for s, more in length.missing(folder, kept) if not more]
+
+    assert missing() == every
     write(folder, Setting("label_all"), Scale(), counts={})
     write(folder, Setting("label_one", seed=1), Scale(), training={})  # begun
     write(kept, Setting("label_one", "map", seed=1), Scale(), counts={})
     write(kept, Setting("label_one"), replace(Scale(), steps=7), counts={})  # of another scale
     due = [run for run in every if run not in (("label_all.vector", 0), ("label_one.map", 1))]
-    found = length.missing(2, folder, kept)
-    assert [(s.name, s.seed) for s in found] == due
-    assert length.missing(0, folder, kept) == []
-    made = []
+    assert missing() == due
+    made, found = [], length.missing(folder, kept)[:2]
     monkeypatch.setattr(length, "run", lambda *arguments: made.append(arguments))
-    monkeypatch.setattr(length, "missing", lambda seeds, folder: found[:seeds])
-    length.main(["--all", "2", "--folder", str(folder)])
-    assert [arguments[:2] for arguments in made] == [(s, length.reported(s)) for s in found[:2]]
+    monkeypatch.setattr(length, "missing", lambda folder: found)
+    main(["run", "--all", "--folder", str(folder)])
+    assert made == [(s, length.reported(s), folder) for s, _ in found]
 
 
 def test_a_family_of_networks_is_reported_at_one_scale():

@@ -1,7 +1,7 @@
 """The same weights asked in other ways: on a tiny untrained network, which need not draw well."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import pytest
@@ -9,6 +9,7 @@ import torch
 
 from lib.book import ledger
 from lib.diffusion import asking, edm, hearing, networks, train
+from lib.experiments import __main__ as program
 from lib.experiments import length_asking
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import Scale, Setting
@@ -20,6 +21,7 @@ SCALE = Scale(parameters=250_000, steps=3, batch=2)
 FULL_ALL = Setting(pathway="window", pixels="full", conditions="all")
 SIGMAS = {"steps": 2, "sigma_min": 0.2, "sigma_max": 5.0}
 COUNTS = (2, 3)
+RUN = length_asking.Setting("label_one.full_all", 3)
 WAYS = {"all", "mean", "random", "nearest", "soft", "composed", "displaced", "paste", "paste-apart"}
 WAYS |= {f"window-{k}" for k in (0, 1, 2, 4, 8)}
 PAIRS = {f"{kind}-{other}" for kind in ("pair", "added") for other in ("near", "far")}
@@ -177,7 +179,7 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
 def test_an_interrupted_run_goes_on_to_the_same_numbers(folder, toy, interrupted):
     names = ("all", "nearest", "random", "paste-apart")
     path = folder / "asked.label_one.full_all.seed3.json"
-    whole = length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
+    whole = length_asking.run(RUN, length_asking.Scale(COUNTS, names), folder)
     assert json.loads(path.read_text()) == whole
     assert list(whole["counts"]) == ["2", "3"]
     for count, by_way in whole["counts"].items():
@@ -185,35 +187,35 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(folder, toy, interrupted
         assert all(len(scores["looks"]) == 2 for scores in by_way.values())
         assert all(by_way[name]["count"] == int(count) for name in names)
     assert (
-        length_asking.run("label_one.full_all", 3, folder, names, COUNTS) == whole
+        length_asking.run(RUN, length_asking.Scale(COUNTS, names), folder) == whole
     )  # nothing is left
     path.unlink()
     with interrupted(length_asking, "asked", 2):
-        length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
+        length_asking.run(RUN, length_asking.Scale(COUNTS, names), folder)
     assert list(json.loads(path.read_text())["counts"]) == ["2"]
-    resumed = length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
+    resumed = length_asking.run(RUN, length_asking.Scale(COUNTS, names), folder)
     assert resumed["counts"] == whole["counts"]
     path.unlink()
     for name in ("random", "all"):  # one way after the other, one number after the other
-        length_asking.run("label_one.full_all", 3, folder, (name,), COUNTS[1:])
-    again = length_asking.run("label_one.full_all", 3, folder, names, COUNTS)
+        length_asking.run(RUN, length_asking.Scale(COUNTS[1:], (name,)), folder)
+    again = length_asking.run(RUN, length_asking.Scale(COUNTS, names), folder)
     assert again["counts"] == whole["counts"]
     assert length.finished(folder) == {}  # what was asked is no run
 
 
 def test_what_cannot_be_asked_is_refused(folder, toy, windows):
     with pytest.raises(ValueError, match=r"there is no way 'shouting': choose among \['all', "):
-        length_asking.run("label_one.full_all", 3, folder, ("all", "shouting"))
+        length_asking.run(RUN, length_asking.Scale(ways=("all", "shouting")), folder)
     with pytest.raises(FileNotFoundError, match=r"label_one\.full_all\.seed4\.json"):
-        length_asking.run("label_one.full_all", 4, folder)
-    path = folder / "label_one.vector.seed0"
+        length_asking.run(replace(RUN, seed=4), length_asking.Scale(), folder)
+    vector, path = length_asking.Setting("label_one.vector"), folder / "label_one.vector.seed0"
     text = json.dumps({"setting": asdict(Setting()), "scale": asdict(SCALE)})
     path.with_name(path.name + ".json").write_text(text)
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        length_asking.run("label_one.vector", 0, folder)
+        length_asking.run(vector, length_asking.Scale(), folder)
     train.save_weights(path.with_name(path.name + ".safetensors"), windows, {"steps": 3})
     with pytest.raises(ValueError, match="is a checkpoint of the network 'window"):
-        length_asking.run("label_one.vector", 0, folder)
+        length_asking.run(vector, length_asking.Scale(), folder)
     assert not list(folder.glob("asked.*"))
 
 
@@ -223,16 +225,17 @@ def test_numbers_of_another_scale_are_not_added_to(folder, toy):
     other = {"setting": setting, "scale": asdict(Scale()), "samples": 2, "counts": {}}
     path.write_text(json.dumps(other))
     with pytest.raises(ValueError, match=r"is of scale .* move it elsewhere"):
-        length_asking.run("label_one.full_all", 3, folder, ("all",))
+        length_asking.run(RUN, length_asking.Scale(ways=("all",)), folder)
 
 
 def test_the_command_line_names_run_and_ways(monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(length_asking, "run", lambda *arguments: made.append(arguments))
-    length_asking.main([])
+    program.main(["length_asking", "run"])
     words = f"--name label_one.vector --seed 2 --ways all paste --counts 6 --folder {tmp_path}"
-    length_asking.main(words.split())
+    program.main(["length_asking", "run", *words.split()])
     usual, named = made
-    assert usual == ("label_one.full_all", 0, length.RUNS, (), length_asking.COUNTS)
-    assert set(length_asking.COUNTS) == {3, 6, 10}
-    assert named == ("label_one.vector", 2, tmp_path, ("all", "paste"), [6])
+    assert usual == (length_asking.Setting(), length_asking.Scale(), length.RUNS)
+    assert set(length_asking.Scale().counts) == {3, 6, 10}
+    asked = length_asking.Scale((6,), ("all", "paste"))
+    assert named == (length_asking.Setting("label_one.vector", 2), asked, tmp_path)

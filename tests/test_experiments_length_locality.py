@@ -9,17 +9,17 @@ import pytest
 from lib.diffusion import edm, train
 from lib.experiments import length_generalization as length
 from lib.experiments import length_locality as near
+from lib.experiments import length_results
 from lib.experiments.length_generalization import LEVELS, Scale, Setting
 
 SCALE = Scale(parameters=250_000, steps=3, batch=2)
 LOCAL = Setting("label_one", "window", seed=3)
+RUN, FEW = near.Setting(LOCAL.name, 3), near.Scale((1, 2), 2)
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path):
     """A network that hears near, as if it had been trained."""
-    monkeypatch.setattr(near, "COUNTS", (1, 2))
-    monkeypatch.setattr(near, "SCENES", 2)
     made = edm.Preconditioned(length.network(LOCAL, SCALE), 0.2)
     stem = tmp_path / f"{LOCAL.name}.seed3"
     train.save_weights(stem.with_name(stem.name + ".safetensors"), made, {})
@@ -29,12 +29,12 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_a_network_that_hears_near_is_local_at_every_number(folder):
-    found = near.run(LOCAL.name, 3, folder, folder)
-    assert near.stored(folder) == {LOCAL.name: {3: found["counts"]}}
+    found = near.run(RUN, FEW, folder)
+    assert length.answers(folder, "local") == {LOCAL.name: {3: found["counts"]}}
     for counts in found["counts"].values():
         assert {len(values) for values in counts.values()} == {len(LEVELS)}
         assert np.allclose(counts["moved"], 0, atol=1e-3)
-    assert near.outside(found["counts"], 2) == found["counts"]["2"]["moved"][2]
+    assert length_results.outside(found["counts"], 2) == found["counts"]["2"]["moved"][2]
 
 
 def test_rows_are_of_fresh_runs_alone():
@@ -46,17 +46,17 @@ def test_rows_are_of_fresh_runs_alone():
         "label_one.full_all": {1: counts(0.3, 0.7)},
         "label_all.vector": {1: counts(9, 9)},
     }
-    found = near.samples(measured)
+    found = length_results.local(measured)
     assert found["length.local.one"] == [0.1, 0.2, 0.3]
     assert np.allclose(found["length.local.grows"], [0.2, 0.3, 0.4])
-    assert near.samples({"label_one.vector": {0: counts(0.1, 0.2)}}) == {}
+    assert length_results.local({"label_one.vector": {0: counts(0.1, 0.2)}}) == {}
 
 
 def test_no_run_and_other_weights_are_refused(folder):
     with pytest.raises(FileNotFoundError):
-        near.run(LOCAL.name, 4, folder, folder)
+        near.run(near.Setting(LOCAL.name, 4), FEW, folder)
     path = folder / f"{LOCAL.name}.seed3.json"
     other = asdict(Setting("label_one", seed=3))
     path.write_text(json.dumps({"setting": other, "scale": asdict(SCALE)}))
     with pytest.raises(ValueError, match="network"):
-        near.run(LOCAL.name, 3, folder, folder)
+        near.run(RUN, FEW, folder)

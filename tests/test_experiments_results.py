@@ -17,10 +17,12 @@ from lib.experiments.length_generalization import Scale, Setting
 from lib.scenes import measure
 from lib.storage import checkpoint
 
+RECORDER = "experiments/length_generalization"
 SCALE = Scale(parameters=250_000)
 COUNTS = measure.MEASURE.counts
 WAYS = {"all": 0.2, "nearest": 0.8, "random": 0.3, "mean": 0.25, "composed": 0.6, "paste": 0.9}
 LEVELS = {"nearest-below-3": 0.7, "nearest-above-3": 0.15}
+EIGHT = {"length.detector.k8": [[(8, 8)] * 2] * 2}  # of two seeds
 PAINTERS = {
     "3": {"smeared": 0.9, "recoloured": 0.95, "scissors": 0.2},
     "6": {"smeared": 1.0, "recoloured": 0.85, "scissors": 0.1},
@@ -95,7 +97,7 @@ def independent(scores):
 
 
 def test_what_is_stored_is_what_was_measured_to_the_digits_that_count(runs):
-    written = length_results.store(runs / "runs", runs / "kept")
+    written = length_generalization.store(runs / "runs", runs / "kept")
     assert sorted(written) == sorted(path.name for path in (runs / "kept").iterdir())
     assert len(written) == 4 + 2 + 2  # measurements, weights of seed 0, what was asked
     kept = length_generalization.finished(runs / "kept")
@@ -107,7 +109,7 @@ def test_what_is_stored_is_what_was_measured_to_the_digits_that_count(runs):
                 assert np.allclose(ours["counts"][K]["error"], numbers["error"], atol=5e-5)
             assert ours["losses"] == {"40": 0.1235}
             assert ours["training"]["4"]["locality"]["pixel"] == [0.12346]
-    ours = length_results.asked(runs / "kept")[FULL_ALL.name][1]["6"]["paste"]
+    ours = length_generalization.answers(runs / "kept")[FULL_ALL.name][1]["6"]["paste"]
     theirs = answers(replace(FULL_ALL, seed=1))["counts"]["6"]["paste"]
     assert np.allclose(ours.pop("error"), theirs.pop("error"), atol=5e-5)
     assert ours == theirs
@@ -116,14 +118,14 @@ def test_what_is_stored_is_what_was_measured_to_the_digits_that_count(runs):
 
 
 def test_stored_weights_are_those_of_their_setting(runs):
-    length_results.store(runs / "runs", runs / "kept")
-    denoiser = length_results.denoiser("label_one.local_local", runs / "kept")
+    length_generalization.store(runs / "runs", runs / "kept")
+    denoiser = length_generalization.denoiser("label_one.local_local", runs / "kept")
     assert denoiser.network.name.startswith("window.local.local")
     expected = length_generalization.network(LOCAL, SCALE)
     for found, made in zip(denoiser.network.parameters(), expected.parameters(), strict=True):
         assert torch.equal(found, made.to(torch.bfloat16).float())
     with pytest.raises(FileNotFoundError):
-        length_results.denoiser("label_all.vector", runs / "kept")
+        length_generalization.denoiser("label_all.vector", runs / "kept")
 
 
 def test_runs_of_another_scale_and_foreign_weights_are_refused(runs):
@@ -132,13 +134,13 @@ def test_runs_of_another_scale_and_foreign_weights_are_refused(runs):
     foreign = runs / "runs/label_one.local_local.seed0.safetensors"
     weights.write_bytes(foreign.read_bytes())
     with pytest.raises(ValueError, match=r"is a checkpoint of the network 'window\.local\.local"):
-        length_results.store(runs / "runs", runs / "kept")
+        length_generalization.store(runs / "runs", runs / "kept")
     for name in ("label_one.full_all.seed0.json", "asked.label_one.full_all.seed1.json"):
         path = runs / "runs" / name
         text = path.read_text()
         path.write_text(json.dumps(json.loads(text) | {"scale": asdict(replace(SCALE, steps=5))}))
         with pytest.raises(ValueError, match="differ in scale"):
-            length_results.store(runs / "runs", runs / "kept")
+            length_generalization.store(runs / "runs", runs / "kept")
         path.write_text(text)
 
 
@@ -279,7 +281,7 @@ def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):
 
 
 def test_a_perfect_drawer_told_so_is_perfect():
-    assert length_results.told(count=2, samples=8) > 0.9
+    assert length_generalization.told(count=2, samples=8) > 0.9
 
 
 @pytest.fixture
@@ -298,7 +300,6 @@ def book(tmp_path, monkeypatch):
     ]
     assert tested <= {row.id for row in rows}
     monkeypatch.setattr(ledger, "ROWS", rows)
-    monkeypatch.setattr(length_results, "ROWS", rows)
     monkeypatch.setattr(claims.storage, "RUNS", tmp_path / "claims")
     return tested
 
@@ -314,7 +315,8 @@ def test_claims_are_the_samples_and_student_s_intervals(runs, book):
     given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (0, 1)}}
     measured = length_results.samples(results, given, PAINTERS, {}) | {"length.told": [0.99]}
     ceilings = [r["counts"]["8"]["ceiling"] for r in results["label_one.full_all"]]
-    found = length_results.record(measured, ceilings)
+    cases = [[(n, 8) for n in hits] for hits in ceilings]
+    found = claims.record_all(RECORDER, measured | {"length.detector.k8": cases})
     assert set(found) == book
     rows = {row.id: row for row in ledger.ROWS}
     for id in book - {"length.detector.k8"}:
@@ -333,13 +335,13 @@ def test_what_the_ledger_says_was_tested_must_be_measured(runs, book):
     results = length_generalization.finished(runs / "runs")
     measured = length_results.samples(results, {}, PAINTERS, {})
     with pytest.raises(ValueError, match=r"but not measured: \['length.account.near'"):
-        length_results.record(measured, [[8, 8], [8, 8]])
+        claims.record_all(RECORDER, measured | EIGHT)
     complete = measured | {id: [0.5, 0.6] for id in book if id not in measured}
     with pytest.raises(ValueError, match=r"length\.told is recorded as exact"):
-        length_results.record(complete, [[8, 8], [8, 8]])
+        claims.record_all(RECORDER, complete | EIGHT)
     bad = complete | {"length.told": [0.99], "length.one.label_one.full_all": [0.9, math.nan]}
     with pytest.raises(ValueError, match="finite"):
-        length_results.record(bad, [[8, 8], [8, 8]])
+        claims.record_all(RECORDER, bad | EIGHT)
 
 
 def test_an_incompetent_network_makes_no_verdict(book):
@@ -351,8 +353,8 @@ def test_an_incompetent_network_makes_no_verdict(book):
         others = {id: [0.5, 0.6] for id in book if id not in kept}
         exact = [row.id for row in ledger.ROWS if row.id in book and row.of == "exact"]
         others |= {id: [0.99] for id in exact}
-        length_results.record(others | kept, [[8, 8], [8, 8]])
-        rows = {row["id"]: row for row in claims.live_rows(length_results.RECORDER)}
+        claims.record_all(RECORDER, others | kept | EIGHT)
+        rows = {row["id"]: row for row in claims.live_rows(RECORDER)}
         return rows[f"length.retention.{FULL_ALL.name}"]["verdict"]
 
     assert verdicts(0.95, 0.1) == "holds at our scale"
@@ -361,12 +363,12 @@ def test_an_incompetent_network_makes_no_verdict(book):
 
 
 def test_every_setting_of_the_tables_has_its_rows():
-    rows = {row.id for row in ledger.ROWS if row.recorder == length_results.RECORDER}
-    for name, setting in length_results.SETTINGS.items():
+    rows = {row.id for row in ledger.ROWS if row.recorder == RECORDER}
+    for name, setting in length_generalization.SETTINGS.items():
         assert name == setting.name
         assert setting.seed == 0
         assert {f"length.one.{name}", f"length.retention.{name}"} <= rows
-    settings = set(length_results.SETTINGS)
+    settings = set(length_generalization.SETTINGS)
     named = {id.split(".", 2)[2] for id in rows if id.startswith(("length.one.", "length.retent"))}
     assert named == settings
     assert length_results.ASKED in settings
@@ -376,7 +378,7 @@ def test_every_setting_of_the_tables_has_its_rows():
 
 
 def kept():
-    return length_generalization.finished(length_results.FOLDER)
+    return length_generalization.finished(length_generalization.KEPT)
 
 
 def len_of(scores):
@@ -388,7 +390,7 @@ def len_of(scores):
 
 def test_the_book_keeps_all_that_its_runs_measured():
     for name, results in kept().items():
-        assert name in length_results.SETTINGS
+        assert name in length_generalization.SETTINGS
         for result in results:
             scale = length_generalization.reported(Setting(**result["setting"]))
             assert result["scale"] == asdict(scale)
@@ -417,10 +419,10 @@ def test_all_settings_were_asked_for_the_same():
 
 
 def test_the_book_keeps_all_that_was_asked_of_weights():
-    for name, seeds in length_results.asked().items():
+    for name, seeds in length_generalization.answers().items():
         assert set(seeds) <= {result["setting"]["seed"] for result in kept()[name]}
         for counts in seeds.values():
-            assert set(counts) <= set(map(str, length_asking.COUNTS))
+            assert set(counts) <= set(map(str, length_asking.Scale().counts))
             assert "6" in counts
             for count, by_way in counts.items():
                 assert "real" in by_way
@@ -432,19 +434,19 @@ def test_the_book_keeps_all_that_was_asked_of_weights():
 
 
 def test_the_book_s_weights_are_bfloat16_small_and_say_where_they_come_from():
-    paths = sorted(length_results.FOLDER.glob("*.safetensors"))
+    paths = sorted(length_generalization.KEPT.glob("*.safetensors"))
     first = [n for n, results in kept().items() if any(r["setting"]["seed"] == 0 for r in results)]
     assert {path.name for path in paths} == {f"{name}.seed0.safetensors" for name in first}
     for path in paths:
         assert path.stat().st_size <= 1.2e6, path.name
         name = path.name.removesuffix(".seed0.safetensors")
-        denoiser = length_results.denoiser(name)
+        denoiser = length_generalization.denoiser(name)
         assert abs(networks.parameters(denoiser.requires_grad_()) / Scale().parameters - 1) < 0.1
         tensors, header = checkpoint.load(path)
         assert {t.dtype for t in tensors.values()} == {torch.bfloat16}
         assert all(t.isfinite().all() for t in tensors.values())
-        assert header["setting"] == asdict(length_results.SETTINGS[name])
-        scale = length_generalization.reported(length_results.SETTINGS[name])
+        assert header["setting"] == asdict(length_generalization.SETTINGS[name])
+        scale = length_generalization.reported(length_generalization.SETTINGS[name])
         assert header["scale"] == asdict(scale)
         assert header["steps"] == scale.steps
         measured = json.loads(path.with_suffix(".json").read_text())

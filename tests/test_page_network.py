@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib.diffusion import asking, edm, hearing, networks, patch, train
-from lib.experiments import length_results
+from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import SETTINGS
 from lib.page import surface
 
@@ -76,9 +76,7 @@ TINY = {
         f"window.{a}.{b}": (a, b) for a, b in itertools.product(("local", "full"), ("local", "all"))
     },
 }
-STORED = [
-    name for name in SETTINGS if (length_results.FOLDER / f"{name}.seed0.safetensors").exists()
-]
+STORED = [name for name in SETTINGS if (length.KEPT / f"{name}.seed0.safetensors").exists()]
 
 
 def tiny(name: str) -> torch.nn.Module:
@@ -168,8 +166,8 @@ def test_each_kind_of_network_asked_in_each_way_it_takes(kernel, written, name):
 @pytest.mark.site
 @pytest.mark.parametrize("name", STORED)
 def test_stored_networks_same_noise_same_request_same_picture(kernel, name):
-    file = (length_results.FOLDER / f"{name}.seed0.safetensors").read_bytes()
-    denoiser = length_results.denoiser(name)
+    file = (length.KEPT / f"{name}.seed0.safetensors").read_bytes()
+    denoiser = length.denoiser(name)
     ways = {key: WAYS[key] for key in ("as trained", "composed: nearest")}
     compare(kernel, file, denoiser, 32, ways)
     ours = asked(kernel, file, drawn(32), levels=edm.noise_levels(6))[0]
@@ -180,7 +178,7 @@ def test_stored_networks_same_noise_same_request_same_picture(kernel, name):
 
 def test_networks_of_both_kinds_are_stored():
     kinds = {SETTINGS[name].pathway == "window" for name in STORED}
-    assert kinds == {True, False}, f"stored in {length_results.FOLDER}: {STORED}"
+    assert kinds == {True, False}, f"stored in {length.KEPT}: {STORED}"
 
 
 WEIGHED = [("(x, sigma, places) => D(x, sigma, places, new Float32Array(64))", 1.0)]

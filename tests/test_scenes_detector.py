@@ -131,28 +131,6 @@ def test_stored_measurements_are_of_the_stored_weights():
     assert abs(row["blind"] - stored["rows"][6]["blind"]) < 0.06
 
 
-def test_training_resumes_to_the_same_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiment, "SAVE_EVERY", 2)
-    settings = {"steps": 4, "batch": 1, "seed": 3}
-    whole, _ = experiment.train(settings, tmp_path / "whole")
-    rate = experiment.rate
-
-    def killed_at_3(step, steps):
-        if step == 3:
-            raise KeyboardInterrupt
-        return rate(step, steps)
-
-    monkeypatch.setattr(experiment, "rate", killed_at_3)
-    with pytest.raises(KeyboardInterrupt):
-        experiment.train(settings, tmp_path / "cut")
-    monkeypatch.setattr(experiment, "rate", rate)
-    resumed, _ = experiment.train(settings, tmp_path / "cut")
-    for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
-        assert torch.equal(one, other)
-    with pytest.raises(ValueError, match="other settings"):
-        experiment.train(settings | {"seed": 4}, tmp_path / "cut")
-
-
 def test_bad_input(tmp_path):
     network = Detector()
     for shape in ((3, 32, 32), (1, 1, 32, 32), (1, 3, 32, 64)):

@@ -138,7 +138,7 @@ def noise_and_locality() -> tuple[Figure, str]:
 
 def networks() -> tuple[Figure, str]:
     """Skill by the number of objects, and of the network that fails when it is asked otherwise."""
-    results, answers = length.finished(length.KEPT), length_results.asked()
+    results, answers = length.finished(length.KEPT), length.answers()
     counts = [k for k in measure.MEASURE.counts if k]
     fig, ax = plt.subplots(figsize=(6, 3))
     told = []

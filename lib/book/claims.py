@@ -71,6 +71,31 @@ def record_ratio(id: str, runs: Sequence, less: Sequence = ()) -> Estimate:
     return _recorded(id, entry | ({"less": packed[1]} if less else {}))
 
 
+def record_all(recorder: str, samples: dict[str, Any]) -> dict[str, Estimate]:
+    """Records every row of a recorder that the ledger does not declare untested.
+
+    Args:
+        recorder: as in the rows: a chapter, or `experiments/NAME`.
+        samples: what stands behind each row: as `record` takes it, of a ratio as `record_ratio`;
+            an exact number is taken as it is. Of rows declared untested nothing is kept.
+
+    Returns:
+        Estimates by the rows' identifiers.
+
+    Raises:
+        ValueError: the ledger declares something tested that was not measured; or as `record`.
+    """
+    due = {row.id: row for row in ledger.ROWS if row.recorder == recorder and not row.untested}
+    if missing := sorted(set(due) - set(samples)):
+        raise ValueError(f"declared tested, but not measured: {missing}")
+    return {
+        id: record_ratio(id, samples[id])
+        if row.of == "ratio"
+        else record(id, samples[id], 0.0 if row.of == "exact" else None)
+        for id, row in sorted(due.items())
+    }
+
+
 def _recorded(id: str, entry: dict) -> Estimate:
     """Keeps a claim's raw numbers, held against the committed ones."""
     row = _row(id)

@@ -122,37 +122,28 @@ def checked(finder: Finder, world: World, generator: torch.Generator, samples: i
     return shares
 
 
-def fit(finder: Finder, generator: torch.Generator, steps: int, batch: int = 64) -> Finder:
-    """Trains the finder in place and returns it.
+def batch(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Training pictures (size, 3, 32, 32), and centre and radius of their discs (size, 3).
 
-    On all colour signals and on places from -0.4 to 1.4, with more noise than the world has.
-
-    Raises:
-        FloatingPointError: A step's loss is not finite.
+    Of all colour signals and of places from -0.4 to 1.4, with more noise than the world has.
     """
-    optimizer = torch.optim.AdamW(finder.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps + 1)
-    for step in range(1, steps + 1):
-        signal, noise, *places = torch.rand(4, batch, generator=generator, device=generator.device)
-        properties = World(1.0).means(1.8 * torch.stack(places, 1) - 0.4)
-        properties[:, :3] = 0.5 + signal[:, None] * (properties[:, :3] - 0.5)
-        centre, background = surroundings(batch, generator)
-        pictures = render(properties, centre, background)
-        normal = torch.randn(pictures.shape, generator=generator, device=generator.device)
-        found = finder(pictures + MOST_NOISE * noise[:, None, None, None] * normal)
-        truth = torch.cat([centre, properties[:, 3:]], 1)
-        loss = functional.smooth_l1_loss(found, truth, beta=0.02)
-        if not loss.isfinite():
-            raise FloatingPointError(f"step {step} of the classifier: the loss is {loss.item()}")
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=True)
-    return finder.requires_grad_(False).eval()
+    signal, noise, *places = torch.rand(4, size, generator=generator, device=generator.device)
+    properties = World(1.0).means(1.8 * torch.stack(places, 1) - 0.4)
+    properties[:, :3] = 0.5 + signal[:, None] * (properties[:, :3] - 0.5)
+    centre, background = surroundings(size, generator)
+    pictures = render(properties, centre, background)
+    normal = torch.randn(pictures.shape, generator=generator, device=generator.device)
+    truth = torch.cat([centre, properties[:, 3:]], 1)
+    return pictures + MOST_NOISE * noise[:, None, None, None] * normal, truth
+
+
+def loss(found: Tensor, truth: Tensor) -> Tensor:
+    """How far off centre and radius (B, 3) are: a scalar."""
+    return functional.smooth_l1_loss(found, truth, beta=0.02)
 
 
 def trained(path: str | Path = WEIGHTS) -> Finder:
-    """The finder that `python -m lib.experiments concept_learning --classifier` trained.
+    """The finder that `python -m lib.experiments classifier` trained.
 
     Args:
         path: Its weights; those stored with the book if not given.

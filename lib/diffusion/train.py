@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class Settings:
         shards: Batches that make one step; shared out among the processes.
         precision: `float32`, `bfloat16`, or None to take what runs faster here.
         optimizer: `adamw`, or `muon` for the weights inside the network.
+        cosine: Whether the learning rate falls as half a cosine does, from the first step on.
+        beta2: Decay of AdamW's mean square of the gradient.
 
     Raises:
         ValueError: One of them is outside its range.
@@ -62,6 +64,8 @@ class Settings:
     shards: int = 1
     precision: str | None = None
     optimizer: str = "adamw"
+    cosine: bool = False
+    beta2: float = 0.99
 
     def __post_init__(self):
         """Refuses what no training can be run with."""
@@ -72,6 +76,7 @@ class Settings:
         for name, fits, range_ in (
             ("learning_rate", self.learning_rate > 0, "above 0"),
             ("average", 0 <= self.average < 1, "in [0, 1)"),
+            ("beta2", 0 <= self.beta2 < 1, "in [0, 1)"),
             ("p_mean", True, "finite"),
             ("p_std", self.p_std >= 0, "at least 0"),
         ):
@@ -88,11 +93,14 @@ class Settings:
         """The learning rate of a step, the first being 0."""
         warm = (step + 1) / max(self.warmup, 1)
         cool = (self.steps - step) / max(self.cooldown, 1)
-        return self.learning_rate * min(1.0, warm, cool)
+        fall = 0.5 * (1 + math.cos(math.pi * step / self.steps)) if self.cosine else 1.0
+        return self.learning_rate * min(1.0, warm, cool) * fall
 
 
 class Training:
     """One run: the denoiser, its averaged copy, the optimiser, and how far it has come.
+
+    Any other network is trained likewise, by a loss of its own.
 
     Attributes:
         denoiser: What is trained, in place.
@@ -104,20 +112,24 @@ class Training:
 
     def __init__(
         self,
-        denoiser: edm.Preconditioned,
+        denoiser: edm.Preconditioned | nn.Module,
         batch: Batch,
         settings: Settings,
         about: dict | None = None,
+        loss: Callable[[Tensor, Any], Tensor] | None = None,
     ):
         """A run at its start.
 
         Args:
-            denoiser: On the device to train on. Its network has a `name`.
+            denoiser: On the device to train on. Its network has a `name`; so has one that is no
+                denoiser, which needs a loss.
             batch: Called with a generator on that device; gives pictures (B, C, H, W) and what
                 the denoiser takes as their conditions. B is per shard.
             settings: How to train.
             about: What else makes it this run, such as the labels: flat JSON data, kept in its
                 checkpoints. It resumes from none that says something else.
+            loss: Of what the network makes of pictures, and their conditions; the weighted
+                denoising error if not given.
 
         Raises:
             ValueError: The shards cannot be shared out evenly.
@@ -128,9 +140,18 @@ class Training:
         self.denoiser = denoiser.to(memory_format=torch.channels_last)
         self.averaged = copy.deepcopy(self.denoiser).requires_grad_(False).eval()
         self.batch, self.settings, self.about = batch, settings, about or {}
+        self.loss = loss
         self.device = next(denoiser.parameters()).device
         self.optimizer = _optimizer(denoiser, settings)
-        self.step, self.seconds, self.precision = 0, 0.0, settings.precision
+        self.step, self.seconds = 0, 0.0
+        self.precision = settings.precision or (
+            loss and "float32"
+        )  # a stopwatch needs the usual loss
+
+    @property
+    def name(self) -> str:
+        """The network's."""
+        return inside(self.denoiser).name
 
     def run(self, path: str | Path | None = None, save_every: int = 500) -> Iterator[dict]:
         """Trains from where the run stands, or from the checkpoint at `path` if there is one.
@@ -220,6 +241,8 @@ class Training:
         return value
 
     def _loss(self, model: nn.Module, pictures: Tensor, conditions: Any, generator) -> Tensor:
+        if self.loss is not None:
+            return self.loss(model(pictures), conditions)
         p_mean, p_std = self.settings.p_mean, self.settings.p_std
         sigma_data = self.denoiser.sigma_data
         return edm.loss(model, pictures, conditions, generator, p_mean, p_std, sigma_data)
@@ -257,9 +280,12 @@ class Training:
             FileNotFoundError: There is none.
             ValueError: It is damaged, of another network, or of another run.
         """
-        tensors, header = checkpoint.load(path, self.denoiser.network.name)
+        tensors, header = checkpoint.load(path, self.name)
         # A state without `about` was written before there was any, and is taken.
         header = {"settings": {}, "about": self.about} | header
+        # What is set today and was not then, was as it usually is.
+        usual = {f.name: f.default for f in fields(Settings) if f.default is not MISSING}
+        header["settings"] = usual | header["settings"]
         for part in ("settings", "about"):
             own, stored = self._header()[part], header[part]
             names = [n for n in own | stored if own.get(n) != stored.get(n)]
@@ -284,7 +310,7 @@ class Training:
 
     def _header(self) -> dict:
         return {
-            "network": self.denoiser.network.name,
+            "network": self.name,
             "settings": asdict(self.settings),
             "about": self.about,
         }
@@ -350,18 +376,28 @@ def join_processes() -> int:
     return _place()[0]
 
 
-def save_weights(path: str | Path, denoiser: edm.Preconditioned, header: dict) -> None:
-    """Stores a denoiser's weights in bfloat16, buffers as they are, with where they come from.
+def inside(denoiser: nn.Module) -> nn.Module:
+    """The network in a denoiser; a network itself."""
+    return denoiser.network if isinstance(denoiser, edm.Preconditioned) else denoiser
+
+
+def save_weights(
+    path: str | Path, denoiser: nn.Module, header: dict, dtype: torch.dtype = torch.bfloat16
+) -> None:
+    """Stores a denoiser's or a network's weights, buffers as they are, with where they come from.
 
     Args:
         path: The file.
         denoiser: Its network has a `name`, which is stored too.
         header: JSON data: commit, device, seed, steps, seconds.
+        dtype: Of the weights as stored.
     """
-    weights = denoiser.network.state_dict()
-    weights |= {n: p.to(torch.bfloat16) for n, p in denoiser.network.named_parameters()}
-    sigma_data = {"network": denoiser.network.name, "sigma_data": denoiser.sigma_data}
-    checkpoint.save(path, weights, header | sigma_data)
+    network = inside(denoiser)
+    weights = network.state_dict() | {n: p.to(dtype) for n, p in network.named_parameters()}
+    own = {"network": network.name}
+    if network is not denoiser:
+        own["sigma_data"] = denoiser.sigma_data
+    checkpoint.save(path, weights, header | own)
 
 
 def load_weights(path: str | Path, network: nn.Module) -> tuple[edm.Preconditioned, dict]:
@@ -400,7 +436,8 @@ def _optimizer(denoiser: edm.Preconditioned, settings: Settings) -> torch.optim.
     rate = settings.learning_rate
     if settings.optimizer == "muon":
         return Muon(denoiser.network, rate)
-    return torch.optim.AdamW(denoiser.parameters(), rate, betas=(0.9, 0.99), fused=True)
+    betas = 0.9, settings.beta2
+    return torch.optim.AdamW(denoiser.parameters(), rate, betas=betas, fused=True)
 
 
 def _compiled(denoiser: nn.Module, tried: Callable[[nn.Module], None]) -> nn.Module:

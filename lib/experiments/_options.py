@@ -1,17 +1,30 @@
-"""Command-line options out of dataclasses: a field is an option, its default the default."""
+"""Command-line options out of dataclasses and functions: a field is one, with its own default."""
 
 import argparse
+import inspect
+from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, get_args
 
 
 def add(parser: argparse.ArgumentParser, *kinds: type) -> None:
-    """Adds an option for each field of these dataclasses: `learning_rate` is --learning-rate."""
+    """Adds an option for each field of these dataclasses: `learning_rate` is --learning-rate.
+
+    A field of a later one that is called as one before is --scale-NAME, by the dataclass's name.
+    """
+    known = set()
     for kind in kinds:
         group = parser.add_argument_group(kind.__name__, (kind.__doc__ or "").split("\n")[0])
         for field in fields(kind):
-            name = "--" + field.name.replace("_", "-")
-            group.add_argument(name, type=type(field.default), help=f"usually {field.default}")
+            name = f"{kind.__name__.lower()}_{field.name}" if field.name in known else field.name
+            _option(group, name, f"{kind.__name__}.{field.name}", field.type, field.default)
+            known.add(field.name)
+
+
+def add_keywords(parser: argparse.ArgumentParser, function: Callable) -> None:
+    """Adds an option for each keyword of a function that is a number or a word."""
+    for name, parameter in _keywords(function).items():
+        _option(parser, name, name, parameter.annotation, parameter.default)
 
 
 def taken(options: argparse.Namespace, kind: type, usual: Any = None) -> Any:
@@ -20,6 +33,37 @@ def taken(options: argparse.Namespace, kind: type, usual: Any = None) -> Any:
     Raises:
         ValueError: It refuses them.
     """
-    said = {field.name: getattr(options, field.name) for field in fields(kind)}
-    said = {name: value for name, value in said.items() if value is not None}
-    return replace(usual or kind(), **said)
+    said = _said(options, [field.name for field in fields(kind)], f"{kind.__name__}.")
+    return replace(usual, **said) if usual else kind(**said)
+
+
+def keywords(options: argparse.Namespace, function: Callable) -> dict[str, Any]:
+    """The keywords of a function that the options say."""
+    return _said(options, list(_keywords(function)))
+
+
+def _keywords(function: Callable) -> dict[str, inspect.Parameter]:
+    return {
+        name: parameter
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.annotation in (int, float, str)
+    }
+
+
+def _option(group: Any, name: str, dest: str, kind: Any, default: Any) -> None:
+    several = get_args(kind)  # tuple[int, ...]
+    usual = " ".join(map(str, default)) if several else default
+    more = {"nargs": "*"} if several else {}
+    group.add_argument(
+        f"--{name.replace('_', '-')}",
+        dest=dest,
+        type=several[0] if several else kind,
+        help=f"usually {usual}",
+        metavar=name.upper(),
+        **more,
+    )
+
+
+def _said(options: argparse.Namespace, names: list[str], prefix: str = "") -> dict[str, Any]:
+    said = {name: getattr(options, prefix + name) for name in names}
+    return {n: tuple(v) if isinstance(v, list) else v for n, v in said.items() if v is not None}

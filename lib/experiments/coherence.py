@@ -1,6 +1,7 @@
 """Trains the judge of coherence and tries it on painters of known worth.
 
-    python -m lib.experiments coherence [--again]
+    python -m lib.experiments coherence run
+    python -m lib.experiments coherence store
 
 Every step paints scenes of 3 to 10 objects and as many pastes: real scenes of one object each, with
 a camera and lamps of their own, whose objects stand at the same places, cut along the borders
@@ -14,8 +15,7 @@ up when it was tried on the painters, before any network was judged: it called s
 half as coherent as sharp ones, though the judge rightly passed them.
 """
 
-import argparse
-import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,21 +23,21 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from lib import storage
-from lib.book.runtime import generator, progress
 from lib.diffusion import asking, hearing
-from lib.diffusion.networks import initialise
 from lib.diffusion.train import stream
+from lib.experiments._training import Seed, looking, watched
 from lib.scenes import render, sample_scenes
 from lib.scenes.coherence import Judge, coherence, logits
 from lib.scenes.conditions import asked, label_all
 from lib.scenes.scene import Scenes, locations, moved
-from lib.storage import checkpoint
 
 GRID = 16  # cells a side, along which pictures are cut
 SMEAR = 0.8  # greatest standard deviation of the blur, pixels
 NOISE = 0.05  # greatest standard deviation of the noise
 COUNTS = (3, 4, 6, 8, 10)  # objects in a picture
-RATE = 1e-3
+Setting = Seed
+RUNS = storage.RUNS / "coherence"
+KEPT = storage.RESULTS
 
 
 def pieces(scenes: Scenes, generator: torch.Generator, one_light: bool = False) -> Scenes:
@@ -125,24 +125,6 @@ def batch(size: int, generator: torch.Generator, counts=COUNTS) -> tuple[Tensor,
     return blemished(pictures, generator), truth.to(pictures)
 
 
-def train(steps: int, size: int, seed: int) -> Judge:
-    """A judge trained on `size` real pictures and as many pastes a step."""
-    judge = initialise(Judge(), generator(seed)).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(judge.parameters(), RATE)
-    bar = progress(range(steps), "coherence")
-    for step in bar:
-        pictures, truth = batch(size, stream(seed, step))
-        value = F.binary_cross_entropy_with_logits(judge(pictures), truth)
-        value.backward()
-        rate = 0.5 * (1 + math.cos(math.pi * step / steps)) * min(1.0, (step + 1) / 50)
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * rate
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        bar.set_postfix(loss=f"{value.item():.3f}", refresh=False)
-    return judge.eval().requires_grad_(False)
-
-
 def painters(count: int, samples: int, stream: torch.Generator) -> dict[str, Tensor]:
     """What painters of known worth make of the same requests: pictures (samples, 3, 32, 32)."""
     scenes = asked(samples, count, stream)
@@ -165,27 +147,40 @@ def tried(judge: Judge, samples: int, seed: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Trains, stores the weights, tries them on the painters, stores what came out."""
-    parser = argparse.ArgumentParser(prog="python -m lib.experiments coherence")
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--batch", type=int, default=24, help="real pictures a step")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--samples", type=int, default=256, help="pictures of each painter")
-    parser.add_argument("--again", action="store_true", help="tries the stored one, trains none")
-    parser.add_argument("--out", type=Path, default=storage.RESULTS)
-    options = parser.parse_args(argv)
-    path = options.out / "coherence.safetensors"
-    if not options.again:
-        judge = train(options.steps, options.batch, options.seed)
-        settings = {"steps": options.steps, "batch": options.batch, "seed": options.seed}
-        header = storage.provenance() | {"network": judge.name, "settings": settings}
-        weights = {n: p.to(torch.bfloat16) for n, p in judge.named_parameters()}
-        checkpoint.save(path, weights, header)
-    judge = Judge().eval().requires_grad_(False)
-    header = checkpoint.load_into(path, judge)
-    rows = tried(judge, options.samples, 1000 + options.seed)
-    said = {"provenance": header, "tried": storage.provenance(), "samples": options.samples}
-    storage.write_json(path.with_suffix(".json"), said | {"painters": rows})
-    for count, row in rows.items():
-        print(count, " ".join(f"{name} {value:.2f}" for name, value in row.items()))
+@dataclass(frozen=True)
+class Scale:
+    """How long.
+
+    Attributes:
+        steps: Of training.
+        batch: Real pictures a step, and as many pastes.
+        learning_rate: The highest.
+    """
+
+    steps: int = 600
+    batch: int = 24
+    learning_rate: float = 1e-3
+
+
+def run(setting: Seed, scale: Scale, folder: Path = RUNS, *, samples: int = 256) -> dict:
+    """Trains, stores the weights and tries them on the painters, or does what is missing of it.
+
+    Args:
+        setting: What is trained.
+        scale: How long.
+        folder: Where files go.
+        samples: Pictures of each painter.
+
+    Returns:
+        What is in coherence.json.
+
+    Raises:
+        ValueError, FloatingPointError: As `lib.experiments._training.watched`.
+    """
+
+    def judged(judge: Judge) -> dict:
+        return {"samples": samples, "painters": tried(judge, samples, 1000 + setting.seed)}
+
+    loss = F.binary_cross_entropy_with_logits
+    training = looking(Judge(), batch, loss, setting, scale, warmup=50, beta2=0.999)
+    return watched(folder / "coherence", setting, scale, training, judge=judged)

@@ -41,16 +41,15 @@ small transformer that is trained along. The rule of a swing that controls do no
 
 The commands ::
 
-    python -m lib.experiments concept_arrival --all
-    python -m lib.experiments concept_arrival --store
-    python -m lib.experiments concept_arrival --record
+    python -m lib.experiments concept_arrival run --all
+    python -m lib.experiments concept_arrival store
+    python -m lib.experiments concept_arrival record
 
 run what is missing of `QUEUE` in its order, wherever it was stopped, keep with the book what has
 come to a step of it, and record the ledger's rows from there. The rise is complete by 3,000 steps:
 what needs no end is read off there, in all runs before the first goes on.
 """
 
-import argparse
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -61,16 +60,15 @@ import torch
 from torch import Tensor
 
 from lib import storage
-from lib.book import claims, runtime
+from lib.book import runtime
 from lib.concepts import circles, classifier, trajectory
 from lib.diffusion import edm, train
 from lib.experiments import concept_learning as learning
-from lib.experiments import length_results
 from lib.experiments.concept_learning import SAMPLER, Network, Scale, Setting
 from lib.storage import checkpoint
 
 RUNS = storage.RUNS / "concept_arrival"
-STORED = storage.RESULTS / "concept_arrival"
+KEPT = storage.RESULTS / "concept_arrival"
 SCALE = Scale(steps=20_000, evaluations=60, held_out=48, others=16)
 PUBLISHED_RATE = 1e-3  # of learning; a third of ours
 SHORT = 3000  # steps after which the rise is complete: what needs no end is read off there
@@ -98,7 +96,17 @@ QUEUE = [  # setting and step to go to, in the order of worth
 ]
 
 
-def run(setting: Setting, until: int, scale: Scale = SCALE, folder: Path = RUNS) -> dict:
+def reported(setting: Setting) -> Scale:
+    """The scale of all runs."""
+    return SCALE
+
+
+def missing(folder: Path = RUNS) -> list[tuple[Setting, dict]]:
+    """What is run, and to which step, in the order of worth; what is done is not repeated."""
+    return [(setting, {"until": until}) for setting, until in QUEUE]
+
+
+def run(setting: Setting, scale: Scale, folder: Path = RUNS, *, until: int = SCALE.steps) -> dict:
     """Trains one setting up to a step, looks at it on the way, and exchanges its denoisers.
 
     Takes up what there is of it, as `concept_learning.run` does, whose errors it raises.
@@ -267,7 +275,7 @@ def finished(folder: Path = RUNS) -> dict[str, dict]:
     return {name: shortened(run_, run_["exchange"]["until"]) for name, run_ in done.items()}
 
 
-def stored(until: int, folder: Path = STORED) -> dict[str, dict]:
+def stored(until: int, folder: Path = KEPT) -> dict[str, dict]:
     """The runs stored with the book that have come to a step, up to there, by name; see `table`."""
     files = {s.name: folder / f"{s.name}.json" for s, _ in QUEUE}
     found = {name: storage.read_json(file) for name, file in files.items() if file.exists()}
@@ -287,21 +295,21 @@ def shortened(run_: dict, until: int) -> dict:
     return run_ | {"steps": run_["steps"][:count], "averaged": averaged, "scans": scans}
 
 
-def store(folder: Path = RUNS, target: Path = STORED) -> list[str]:
+def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     """Stores finished runs with the book, with a film of the first seed's; returns their names.
 
     Of `WEIGHTED` the weights at minimum, peak and end too.
     """
     done = finished(folder)
     for name, run_ in done.items():
-        length_results.write(target / f"{name}.json", run_)
+        storage.write_numbers(kept / f"{name}.json", run_, {"losses": 4})
         if run_["setting"]["seed"] != SEEDS[0]:
             continue
         film, _ = checkpoint.load(folder / f"{name}.film.safetensors")
-        matplotlib.image.imsave(target / f"{name}.film.png", _sheet(film, run_))
+        matplotlib.image.imsave(kept / f"{name}.film.png", _sheet(film, run_))
         for moment, step in turning(run_).items() if name == WEIGHTED.name else ():
             weights = (folder / f"{name}.kept" / f"{step}.safetensors").read_bytes()
-            storage.write_atomically(target / f"{name}.{moment}.safetensors", weights)
+            storage.write_atomically(kept / f"{name}.{moment}.safetensors", weights)
     return list(done)
 
 
@@ -313,7 +321,7 @@ def _sheet(film: dict[str, Tensor], run_: dict) -> np.ndarray:
     return frames[int(np.argmax(seen))].permute(2, 0, 3, 1).reshape(32, -1, 3).numpy()
 
 
-def film(name: str, folder: Path = STORED) -> np.ndarray:
+def film(name: str, folder: Path = KEPT) -> np.ndarray:
     """Pictures (T, 32, 32, 3) in [0, 1] of the held-out composition on the way.
 
     Raises:
@@ -326,7 +334,7 @@ def film(name: str, folder: Path = STORED) -> np.ndarray:
     return sheet.reshape(32, -1, 32, 3).transpose(1, 0, 2, 3)
 
 
-def denoiser(moment: str, folder: Path = STORED) -> edm.Preconditioned:
+def denoiser(moment: str, folder: Path = KEPT) -> edm.Preconditioned:
     """The denoiser of `WEIGHTED` at its `minimum`, `peak` or `end`, as stored.
 
     Raises:
@@ -336,18 +344,23 @@ def denoiser(moment: str, folder: Path = STORED) -> edm.Preconditioned:
     return train.load_weights(folder / f"{WEIGHTED.name}.{moment}.safetensors", network)[0]
 
 
-def verdict_samples(short: dict, whole: dict) -> dict[str, list[float]]:
+def results(folder: Path = KEPT) -> dict[int, dict[str, dict]]:
+    """What has come to `SHORT` and to all steps, by these and by name; see `stored`."""
+    return {until: stored(until, folder) for until in (SHORT, SCALE.steps)}
+
+
+def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
     """What the ledger's rows are decided by, where all their runs are there.
 
     Args:
-        short: Runs of `SHORT` steps, by name; see `stored`.
-        whole: Runs of all steps.
+        runs: Of `results`.
 
     Returns:
         By row, a number a seed: `concept.arrives` and `concept.text`, shares of signals,
         `concept.lost`, the mean over signals, and `concept.corner`, colour's change; and a number a
         run, `concept.arrives.competent`.
     """
+    short, whole = runs.values()
     samples: dict[str, list[float]] = {}
 
     def add(name: str, value: float) -> None:
@@ -371,26 +384,3 @@ def verdict_samples(short: dict, whole: dict) -> dict[str, list[float]]:
         if told := [learning.measured(run_)["turns"] for run_ in of(WORDS, seed)]:
             add("text", np.mean(told))
     return samples
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Command line: runs what is missing, stores runs, records the ledger, or runs one setting."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lib.experiments concept_arrival", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("--all", action="store_true", help="what is missing, in order")
-    parser.add_argument("--store", action="store_true", help="keeps finished runs with the book")
-    parser.add_argument("--record", action="store_true", help="the ledger's rows, as stored")
-    parser.add_argument("--folder", type=Path, default=RUNS)
-    options = parser.parse_args(argv)
-    if options.store:
-        print("\n".join(store(options.folder)))
-    elif options.record:
-        samples = verdict_samples(stored(SHORT), stored(SCALE.steps))
-        for id, numbers in samples.items():
-            claims.record(id, numbers)
-    elif options.all:
-        for setting, until in QUEUE:
-            run(setting, until, SCALE, options.folder)
-    else:
-        parser.error("say --all, --store or --record")

@@ -3,18 +3,16 @@
 A denoiser learns discs of three compositions of colour and size, conditioned on the disc's own
 RGB colour and radius, and is asked for all four, the held-out one included, while it trains.
 
-    python -m lib.experiments concept_learning --classifier
-    python -m lib.experiments concept_learning --signal .4 --seed 0
-    python -m lib.experiments concept_learning --store
-    python -m lib.experiments concept_learning --record
+    python -m lib.experiments classifier run
+    python -m lib.experiments concept_learning run --signal .4 --seed 0
+    python -m lib.experiments concept_learning store
+    python -m lib.experiments concept_learning record
 
-A run writes NAME.json, NAME.film.safetensors (pictures on the way) and NAME.safetensors (weights)
-to runs/concept_learning/ and, until it is done, NAME.state.safetensors, from which it resumes.
+A run writes NAME.film.safetensors, pictures on the way, beside what every training does.
 """
 
-import argparse
-import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import matplotlib.image
@@ -23,10 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from lib import storage
-from lib.book import claims, runtime
+from lib.book import runtime
 from lib.concepts import circles, classifier, trajectory, words
 from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
 from lib.diffusion import edm, networks, train
+from lib.experiments._training import watched
 from lib.sim import bridge, curves, interaction
 from lib.storage import checkpoint
 
@@ -34,7 +33,6 @@ RUNS = storage.RUNS / "concept_learning"
 SIGMA_DATA = 0.4  # standard deviation of the pictures
 LEVEL = 0.1  # of noise, below which details of pictures are not learned well
 SAMPLER = {"steps": 12, "sigma_min": 0.05, "sigma_max": 20.0}
-SAVE_EVERY = 500  # steps
 FILM = 4  # pictures of the held-out composition that are kept of each evaluation
 AHEAD = 2.0  # of the worst control's rise, that a swing must exceed
 GATE = 0.05  # squared error that a training composition may have at the end
@@ -50,7 +48,7 @@ WEAK, STRONG = SIGNALS[:3], SIGNALS[-3:]
 BASE = tuple(f"signal{signal:g}" for signal in SIGNALS)  # names of the settings
 WEIGHTED = (0.2, 0.4, 0.7)  # signals whose weights are stored with the book
 BLUE_BIG, RED_SMALL = (list(COMPOSITIONS).index(name) for name in ("blue big", "red small"))
-STORED = storage.RESULTS / "concept_learning"
+KEPT = storage.RESULTS / "concept_learning"
 
 
 @dataclass(frozen=True)
@@ -245,7 +243,7 @@ def run(
     setting: Setting,
     scale: Scale,
     folder: Path = RUNS,
-    look=looked_at_twice,
+    look: Callable | None = None,
     until: int | None = None,
 ) -> dict:
     """Trains one setting and looks at it on the way, or does what is still missing of it.
@@ -254,87 +252,47 @@ def run(
         setting: What is run.
         scale: How large and how long.
         folder: Where files go.
-        look: What is done at each milestone: called like `looked_at_twice`, and returns as much.
+        look: What is done at each milestone: called like `looked_at_twice`, which it is if not
+            given, and returns as much.
         until: The step to stop at, to go on from there at the next call; None for the end.
 
     Returns:
         What is in NAME.json.
 
     Raises:
-        ValueError: There is a run of that name with another scale, a damaged file, or the
-            classifier is not accurate enough.
+        ValueError: As `lib.experiments._training.watched`; or the classifier is not accurate
+            enough.
         FileNotFoundError: The classifier has not been trained.
     """
-    device = runtime.device()
     stem = folder / setting.name
-    state, film_path = (stem.with_name(f"{stem.name}.{e}.safetensors") for e in ("state", "film"))
+    film_path = stem.with_name(f"{stem.name}.film.safetensors")
     finder = classifier.trained()
-    training = prepared(setting, scale, device)
-    result = _begun(_json(stem), setting, scale, training)
-    if "seconds" in result:
-        return result
-    result["accuracy"] = classifier.checked(finder, setting.world, runtime.generator(0))
+    training = prepared(setting, scale, runtime.device())
     film = checkpoint.load(film_path)[0] if film_path.exists() else {}
-    if state.exists():
-        training.restore(state)
-    if until is not None and training.step >= until:
-        return result
-    due = milestones(scale)
-    start = time.process_time() - result.get("cpu_seconds", 0.0)  # over all restarts
 
-    def watch() -> None:
-        step = str(training.step)
-        if training.step not in due or step in result["evaluations"]:
-            return
-        result["evaluations"][step], pictures = look(training, finder, setting, scale)
-        film[step] = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    def seen() -> dict:
+        found, pictures = (look or looked_at_twice)(training, finder, setting, scale)
+        film[str(training.step)] = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         checkpoint.save(film_path, film, {"setting": asdict(setting)})
-        storage.write_json(_json(stem), result)
+        return found
 
-    bar = runtime.progress(training.run(), setting.name, scale.steps - training.step)
-    for record in bar:
-        bar.set_postfix(step=record["step"], loss=f"{record['loss']:.3f}", refresh=False)
-        if record["step"] % max(scale.steps // 50, 1) == 0:
-            result["losses"][str(record["step"])] = round(record["loss"], 5)
-        watch()
-        if record["step"] % SAVE_EVERY == 0 or record["step"] in (until, scale.steps):
-            # What was measured first: a kill in between repeats steps, and loses none.
-            result["cpu_seconds"] = round(time.process_time() - start, 1)
-            storage.write_json(_json(stem), result)
-            training.save(state)
-        if record["step"] == until:
-            return result
-    header = {
-        "seconds": round(training.seconds, 1),
-        "cpu_seconds": round(time.process_time() - start, 1),
-        "precision": training.precision,
-        "provenance": storage.provenance(),
-    }
-    weights = stem.with_name(stem.name + ".safetensors")
-    train.save_weights(weights, training.averaged, header | {"setting": asdict(setting)})
-    result |= header
-    storage.write_json(_json(stem), result)
-    state.unlink(missing_ok=True)
-    return result
-
-
-def _json(stem: Path) -> Path:
-    return stem.with_name(stem.name + ".json")
+    return watched(
+        stem,
+        setting,
+        scale,
+        training,
+        seen="evaluations",
+        due=milestones(scale),
+        look=seen,
+        before=lambda: {
+            "accuracy": classifier.checked(finder, setting.world, runtime.generator(0))
+        },
+        until=until,
+    )
 
 
 def _rounded(values: Tensor) -> list | float:
     return np.round(values.double().tolist(), 4).tolist()
-
-
-def _begun(path: Path, setting: Setting, scale: Scale, training: train.Training) -> dict:
-    """The results so far of the same run, or none."""
-    own = {
-        "setting": asdict(setting),
-        "scale": asdict(scale),
-        "network": training.denoiser.network.name,
-        "parameters": networks.parameters(training.denoiser),
-    }
-    return storage.begun(path, own, evaluations={}, losses={})
 
 
 def table(result: dict) -> dict:
@@ -360,7 +318,7 @@ def _filled(seen: dict, field: str):
     return nothing if seen[field] is None else seen[field]
 
 
-def tables(folder: Path = STORED) -> dict[str, list[dict]]:
+def tables(folder: Path = KEPT) -> dict[str, list[dict]]:
     """The finished runs in a folder, by setting, seeds in order; see `table`.
 
     Args:
@@ -380,26 +338,31 @@ def tables(folder: Path = STORED) -> dict[str, list[dict]]:
     return {n: sorted(runs, key=lambda r: r["setting"]["seed"]) for n, runs in found.items()}
 
 
-def store(folder: Path = RUNS, target: Path = STORED) -> None:
-    """Stores finished runs with the book: a file a setting, films and weights of seed 0, fits."""
+def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
+    """Stores finished runs with the book: a file a setting, films and weights of seed 0, fits.
+
+    Returns:
+        The names of the settings.
+    """
     finished = tables(folder)
     fitted = {s: [asdict(fit) for fit in fits(runs)] for s, runs in by_seed(finished).items()}
-    storage.write_json(target / "fits.json", fitted)
+    storage.write_json(kept / "fits.json", fitted)
     for name, runs in finished.items():
-        storage.write_json(target / f"{name}.json", {"runs": runs})
+        storage.write_json(kept / f"{name}.json", {"runs": runs})
         stem = folder / f"{name}.seed0"
         if runs[0]["setting"]["seed"] or name not in BASE:
             continue
         film, _ = checkpoint.load(stem.with_name(f"{stem.name}.film.safetensors"))
         rows = torch.stack([film[str(step)] for step in runs[0]["steps"]], 1)  # (FILM, T, 3, ...)
         sheet = rows.permute(0, 3, 1, 4, 2).reshape(FILM * 32, -1, 3).numpy()
-        matplotlib.image.imsave(target / f"{name}.film.png", sheet)
+        matplotlib.image.imsave(kept / f"{name}.film.png", sheet)
         if runs[0]["setting"]["signal"] in WEIGHTED:
             weights = (stem.with_name(f"{stem.name}.safetensors")).read_bytes()
-            storage.write_atomically(target / f"{name}.safetensors", weights)
+            storage.write_atomically(kept / f"{name}.safetensors", weights)
+    return list(finished)
 
 
-def film(signal: float, folder: Path = STORED) -> np.ndarray:
+def film(signal: float, folder: Path = KEPT) -> np.ndarray:
     """Pictures (T, FILM, 32, 32, 3) in [0, 1] of the held-out composition, seed 0, on the way.
 
     Raises:
@@ -412,7 +375,7 @@ def film(signal: float, folder: Path = STORED) -> np.ndarray:
     return sheet.reshape(FILM, 32, -1, 32, 3).transpose(2, 0, 1, 3, 4)
 
 
-def denoiser(signal: float, folder: Path = STORED) -> edm.Preconditioned:
+def denoiser(signal: float, folder: Path = KEPT) -> edm.Preconditioned:
     """The trained denoiser of a signal, seed 0, averaged weights as stored.
 
     Raises:
@@ -603,7 +566,7 @@ def foretold(
     }
 
 
-def stored_fits(folder: Path = STORED) -> dict[int, tuple[bridge.Fit, bridge.Fit]]:
+def stored_fits(folder: Path = KEPT) -> dict[int, tuple[bridge.Fit, bridge.Fit]]:
     """`fits` of each complete seed, as stored with the book."""
     stored = storage.read_json(folder / "fits.json")
     return {int(seed): tuple(bridge.Fit(**f) for f in pair) for seed, pair in stored.items()}
@@ -618,7 +581,15 @@ def by_seed(stored: dict[str, list[dict]]) -> dict[int, list[dict]]:
     return {s: [r[n] for n in BASE] for s, r in sorted(seeds.items()) if len(r) == len(BASE)}
 
 
-def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
+def results(folder: Path = KEPT) -> dict[str, dict]:
+    """The complete seeds of what is in a folder, see `by_seed`, and their `fits`."""
+    seeds = by_seed(tables(folder))
+    there = (folder / "fits.json").exists()
+    fitted = stored_fits(folder) if there else {s: fits(runs) for s, runs in seeds.items()}
+    return {"seeds": seeds, "fits": fitted}
+
+
+def claims(kept: dict[str, dict]) -> dict[str, list[float]]:
     """What the ledger's rows are decided by, with averaged weights, a number a seed.
 
     `concept.order`: 1 if at all weak signals (`WEAK`) size is the first that is learnt for good and
@@ -632,14 +603,14 @@ def verdict_samples(seeds: dict[int, list[dict]]) -> dict[str, list[float]]:
     `concept.competent`, a number a run: whether it draws what it was trained on.
 
     Args:
-        seeds: Of `by_seed`.
+        kept: Of `results`.
     """
     samples: dict[str, list[float]] = {f"concept.{name}": [] for name in ROWS}
     weak, strong = np.isin(SIGNALS, WEAK), np.isin(SIGNALS, STRONG)
-    for runs in seeds.values():
+    for seed, runs in kept["seeds"].items():
         found = [measured(run_) for run_ in runs]
         order = np.array([f["order_learnt"] for f in found])
-        fitted = fits(runs)
+        fitted = kept["fits"][seed]
         farther = [f["bend"] - b for f, b in zip(found, bends_alone(runs, fitted[1]), strict=True)]
         errors = foretold(runs, fitted)["errors"]
         between = [f for f in found[2:-1] if f["turns"] and f["interaction"] is not None]
@@ -674,50 +645,3 @@ def bends_alone(runs: list[dict], alone: bridge.Fit) -> list[float]:
         float(trajectory.bend(bridge.path(alone, mu[k : k + 1], sigma[k : k + 1], s, (1, 1))[0]))
         for k, s in enumerate(steps)
     ]
-
-
-def train_classifier(path: Path = classifier.WEIGHTS, steps: int = 3000) -> None:
-    """Trains the classifier, stores it in float16, and prints its accuracy as stored.
-
-    Raises:
-        ValueError: It is not accurate enough at some signal.
-    """
-    generator = runtime.generator(0)
-    finder = networks.initialise(classifier.Finder(), generator)
-    classifier.fit(finder, generator, steps)
-    header = {"network": finder.name, "steps": steps, "provenance": storage.provenance()}
-    weights = {name: p.to(torch.float16) for name, p in finder.named_parameters()}
-    checkpoint.save(path, weights, header)
-    finder = classifier.trained(path)
-    for signal in SIGNALS:
-        shares = classifier.checked(finder, World(signal), runtime.generator(1))
-        print(f"signal {signal:g}:", " ".join(f"{n} {s:.3f}" for n, s in shares.items()))
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Command line: runs one setting, trains the classifier, stores runs, or records the ledger."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lib.experiments concept_learning", description=__doc__.split("\n")[0]
-    )
-    setting, scale = Setting(), Scale()
-    for name, value in asdict(setting).items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    parser.add_argument("--width", type=int, default=scale.width, help="of the network")
-    parser.add_argument("--steps", type=int, default=scale.steps)
-    parser.add_argument("--folder", type=Path, default=RUNS)
-    parser.add_argument("--classifier", action="store_true", help="trains the classifier")
-    parser.add_argument("--store", action="store_true", help="stores finished runs with the book")
-    parser.add_argument("--record", action="store_true", help="the ledger's rows, as stored")
-    options = parser.parse_args(argv)
-    if options.store:
-        store(options.folder)
-        return
-    if options.record:
-        for id, samples in verdict_samples(by_seed(tables())).items():
-            claims.record(id, samples)
-        return
-    if options.classifier:
-        train_classifier()
-        return
-    setting = Setting(**{name: getattr(options, name) for name in asdict(setting)})
-    run(setting, replace(scale, width=options.width, steps=options.steps), options.folder)

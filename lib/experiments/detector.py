@@ -1,111 +1,71 @@
-"""Trains the detector of objects in pictures and measures it: `python -m lib.experiments detector`.
+"""Trains the detector of objects in pictures and measures it.
+
+    python -m lib.experiments detector run
+    python -m lib.experiments detector store
 
 Every step renders new scenes of 0 to 12 objects, takes their mirror images too, and adds a little
 noise. What is measured, for each number of objects on new pictures, is the ceiling that results on
-drawn pictures are read against. Writes to runs/detector/: `training.safetensors` (to resume from),
-`detector.safetensors` (weights, bfloat16) and `detector.json` (measurements with these weights).
+drawn pictures are read against: with the weights as they are stored, in bfloat16.
 """
 
-import argparse
-import math
-import time
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lib import storage
-from lib.book.runtime import device, generator, progress
-from lib.diffusion.networks import initialise
+from lib.book.runtime import device, progress
 from lib.diffusion.train import stream
+from lib.experiments._training import Seed, looking, watched
 from lib.scenes import Labels, labels, render, sample_scenes
 from lib.scenes.conditions import asked, label_all
-from lib.scenes.detector import NOISE, SIZE, Detector, detect, loss, trained
+from lib.scenes.detector import NOISE, SIZE, Detector, detect, loss
 from lib.scenes.measure import MEASURE, scored
-from lib.storage import checkpoint
 
+Setting = Seed
+RUNS = storage.RUNS / "detector"
+KEPT = storage.RESULTS
 MOST = 12  # objects
-RATE = 3e-3  # highest learning rate
-WARMUP = 50  # steps
-SAVE_EVERY = 100  # steps
 
 
-def main(argv: list[str]) -> None:
-    """Trains, or resumes; stores the weights, measures them, stores the measurements.
+@dataclass(frozen=True)
+class Scale:
+    """How long.
 
-    Args:
-        argv: Command-line arguments; `--help` lists them.
-
-    Raises:
-        ValueError: The state to resume from is damaged, or of other settings.
+    Attributes:
+        steps: Of training.
+        batch: Scenes a step.
+        learning_rate: The highest.
     """
-    parser = argparse.ArgumentParser(prog="python -m lib.experiments detector")
-    parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--batch", type=int, default=32, help="scenes a step")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--samples", type=int, default=1000, help="pictures to measure each K on")
-    parser.add_argument("--out", type=Path, default=storage.RUNS / "detector")
-    args = parser.parse_args(argv)
-    settings = {"steps": args.steps, "batch": args.batch, "seed": args.seed}
-    weights = args.out / "detector.safetensors"
-    network, seconds = train(settings, args.out / "training.safetensors")
-    header = storage.provenance() | {
-        "network": network.name,
-        "settings": settings,
-        "seconds": seconds,
-    }
-    stored = {n: p.to(torch.bfloat16) for n, p in network.named_parameters()}
-    checkpoint.save(weights, stored, header)
-    rows = measured(trained(weights).to(device()), args.samples, args.seed)
-    result = {"provenance": header, "measure": asdict(MEASURE), "rows": rows}
-    storage.write_json(args.out / "detector.json", result)
-    for row in rows:
-        print(" ".join(f"{k} {v:.3f}" if v is not None else f"{k} -" for k, v in row.items()))
+
+    steps: int = 1200
+    batch: int = 32
+    learning_rate: float = 3e-3
 
 
-def train(settings: dict, path: Path) -> tuple[Detector, float]:
-    """Trains from the state at `path`, if there is one, to the last step.
+def run(setting: Seed, scale: Scale, folder: Path = RUNS, *, samples: int = 1000) -> dict:
+    """Trains, stores the weights, measures them, or does what is still missing of it.
 
     Args:
-        settings: `steps`, `batch` (scenes a step) and `seed`.
-        path: Where the state is kept.
+        setting: What is trained.
+        scale: How long.
+        folder: Where files go.
+        samples: Pictures of each number of objects that it is measured on.
 
     Returns:
-        The network and the seconds it took, over all restarts.
+        What is in detector.json.
 
     Raises:
-        ValueError: The state is damaged, or of other settings.
-        FloatingPointError: A step's loss is not finite; the state before it is there.
+        ValueError, FloatingPointError: As `lib.experiments._training.watched`.
     """
-    network = initialise(Detector(), generator(settings["seed"])).to(device())
-    network = network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, betas=(0.9, 0.99))
-    step, seconds = restored(path, network, optimizer, settings) if path.exists() else (0, 0.0)
-    bar = progress(range(step, settings["steps"]), "detector")
-    for step in bar:
-        start = time.perf_counter()
-        pictures, truth = batch(settings["batch"], stream(settings["seed"], step, 0, device()))
-        value = loss(network(pictures.contiguous(memory_format=torch.channels_last)), truth)
-        if not value.isfinite():
-            raise FloatingPointError(f"step {step + 1} of the detector: loss {value.item()}")
-        value.backward()
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step, settings["steps"])
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        seconds += time.perf_counter() - start
-        bar.set_postfix(loss=f"{value.item():.4f}", refresh=False)
-        if (step + 1) % SAVE_EVERY == 0:
-            save(path, network, optimizer, settings | {"step": step + 1, "seconds": seconds})
-    return network.eval(), seconds
 
+    def judge(network: Detector) -> dict:
+        return {"measure": asdict(MEASURE), "rows": measured(network, samples, setting.seed)}
 
-def rate(step: int, steps: int) -> float:
-    """The learning rate of a step: a short rise, then half a cosine down to 0."""
-    fall = 0.5 * (1 + math.cos(math.pi * step / steps))
-    return RATE * min(1.0, (step + 1) / WARMUP) * fall
+    training = looking(Detector(), batch, loss, setting, scale, device(), warmup=50)
+    return watched(folder / "detector", setting, scale, training, judge=judge)
 
 
 def batch(size: int, stream: torch.Generator) -> tuple[Tensor, Labels]:
@@ -123,35 +83,6 @@ def batch(size: int, stream: torch.Generator) -> tuple[Tensor, Labels]:
     amount.uniform_(0, NOISE, generator=stream)
     twice = {n: torch.cat([getattr(truth, n)] * 2) for n in ("depth", "visibility", "mask")}
     return pictures + amount * noise, Labels(location=location, **twice)
-
-
-def save(path: Path, network: Detector, optimizer: torch.optim.Optimizer, header: dict) -> None:
-    """Writes all that `restored` needs."""
-    tensors = dict(network.named_parameters())
-    for name, parameter in network.named_parameters():
-        tensors |= {f"{key}:{name}": v for key, v in optimizer.state[parameter].items()}
-    checkpoint.save(path, tensors, header | {"network": network.name})
-
-
-def restored(
-    path: Path, network: Detector, optimizer: torch.optim.Optimizer, settings: dict
-) -> tuple[int, float]:
-    """Sets network and optimiser to what `save` wrote; returns the steps done and the seconds.
-
-    Raises:
-        ValueError: The file is damaged, of another network, or of other settings.
-    """
-    tensors, header = checkpoint.load(path, network.name)
-    if any(header.get(name) != value for name, value in settings.items()):
-        raise ValueError(f"{path} was trained with other settings than {settings}; remove it first")
-    network.load_state_dict({name: tensors[name] for name, _ in network.named_parameters()})
-    for name, parameter in network.named_parameters():
-        moments = {
-            key: torch.empty_like(parameter).copy_(tensors[f"{key}:{name}"])
-            for key in ("exp_avg", "exp_avg_sq")
-        }
-        optimizer.state[parameter] = moments | {"step": tensors[f"step:{name}"]}
-    return header["step"], header["seconds"]
 
 
 def measured(

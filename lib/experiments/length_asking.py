@@ -1,15 +1,16 @@
 """The same weights, asked in other ways: no training.
 
-    python -m lib.experiments length_asking --name label_one.full_all --seed 0
+    python -m lib.experiments length_asking run --name label_one.full_all --seed 0
 
 takes the weights of a finished run of `length_generalization` and asks them for 3, 6 and 10
-locations in each of `WAYS`, always the same requests and the same noise. Of every picture it keeps
+locations in each of `ways`, always the same requests and the same noise. Of every picture it keeps
 what was hit and how much it looks like one scene (`lib.scenes.coherence`). Which account of the
-failure predicts what stands in `lib.experiments.length_generalization`.
+failure predicts what stands in `lib.experiments.length_generalization`, which stores and records
+what comes out.
 """
 
-import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,15 +20,42 @@ from torch import Tensor
 from lib import storage
 from lib.book import runtime
 from lib.diffusion import asking, edm, hearing, patch, train
-from lib.experiments.length_generalization import GRID, RUNS, SAMPLER, Scale, Setting, network
+from lib.experiments import length_generalization as length
+from lib.experiments.length_generalization import GRID, RUNS, SAMPLER
+from lib.experiments.length_results import ASKED
 from lib.scenes import coherence, detector, measure, render
 from lib.scenes import conditions as labels
 
-COUNTS = (6, 3, 10)
 SAMPLES = 64
 LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, above or below which the asking is local
 SOFT = 0.1  # widths over which borders are soft
 Draw = Callable[[Tensor, tuple], Tensor]  # noise (B, 3, H, H), conditions -> pictures like it
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A finished run, whose weights are asked.
+
+    Attributes:
+        name: Of its setting, as `length_generalization.Setting.name`.
+        seed: Of it.
+    """
+
+    name: str = ASKED
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much they are asked.
+
+    Attributes:
+        counts: Numbers of locations.
+        ways: Those of `ways` that are asked in; all if none are named.
+    """
+
+    counts: tuple[int, ...] = (6, 3, 10)
+    ways: tuple[str, ...] = ()
 
 
 def told(denoiser: edm.Preconditioned, hear: asking.Hear) -> edm.Denoiser:
@@ -133,56 +161,33 @@ def looks(judge: coherence.Judge, pictures: Tensor) -> list[float]:
     return [round(value, 3) for value in coherence.logits(judge, pictures).tolist()]
 
 
-def run(
-    name: str,
-    seed: int,
-    folder: Path = RUNS,
-    names: tuple[str, ...] = (),
-    counts: tuple[int, ...] = COUNTS,
-) -> dict:
+def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     """Asks one finished run in every way, and keeps what is done after each number of objects.
 
     Args:
-        name: Of the setting, as `Setting.name`.
-        seed: Of the run.
+        setting: Whose weights are asked.
+        scale: How much.
         folder: Where the run is; `asked.NAME.seedS.json` is written beside it.
-        names: Ways, all if none are named.
-        counts: Numbers of locations.
 
     Raises:
         FileNotFoundError: There is no such run, or no judge or detector.
         ValueError: A file is damaged or of another network, or a way is unknown.
     """
-    result = storage.read_json(folder / f"{name}.seed{seed}.json")
-    setting, scale = Setting(**result["setting"]), Scale(**result["scale"])
-    weights = folder / f"{name}.seed{seed}.safetensors"
-    denoiser, _ = train.load_weights(weights, network(setting, scale))
+    stem, seed = f"{setting.name}.seed{setting.seed}", setting.seed
+    result = storage.read_json(folder / f"{stem}.json")
+    denoiser = length.denoiser(setting.name, folder, seed)
     known = list(ways(denoiser, seed))
-    if unknown := sorted(set(names) - set(known)):
+    if unknown := sorted(set(scale.ways) - set(known)):
         raise ValueError(f"there is no way {unknown[0]!r}: choose among {known}")
-    path = folder / f"asked.{name}.seed{seed}.json"
+    path = folder / f"asked.{stem}.json"
     own = {"setting": result["setting"], "scale": result["scale"], "samples": SAMPLES}
     stored = storage.begun(path, own, counts={})
     finder, judge = detector.trained(), coherence.trained()
-    for count in runtime.progress(counts, f"asking {name} {seed}"):
+    for count in runtime.progress(scale.counts, f"asking {stem}"):
         done = stored["counts"].setdefault(str(count), {})
-        missing = [way for way in names or known if way not in done]
+        missing = [way for way in scale.ways or known if way not in done]
         if missing:
             done |= asked(denoiser, finder, judge, count, missing, 2000 + seed)
             stored["provenance"] = storage.provenance()
             storage.write_json(path, stored)
     return stored
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Command line: asks one finished run."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lib.experiments length_asking", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("--name", default="label_one.full_all", help="of the setting")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--ways", nargs="*", default=[], help="all if none are named")
-    parser.add_argument("--counts", nargs="*", type=int, default=COUNTS)
-    parser.add_argument("--folder", type=Path, default=RUNS)
-    options = parser.parse_args(argv)
-    run(options.name, options.seed, options.folder, tuple(options.ways), options.counts)

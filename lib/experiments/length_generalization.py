@@ -2,15 +2,12 @@
 
 A denoiser is trained on scenes of 1 to 3 objects and asked for 0 to 10 locations. Settings differ
 in the labels (all locations or one), in how conditions get into the network, and in the windows
-through which it sees pixels and hears conditions. Run it as one of::
+through which it sees pixels and hears conditions. One run, all that are reported, and one on two
+processors::
 
-    python -m lib.experiments length_generalization --labels label_one --pathway window \\
-        --pixels local --conditions local --seed 0
-    torchrun --nproc-per-node 2 -m lib.experiments length_generalization ... --shards 2
-    python -m lib.experiments length_generalization --report
-
-A run writes NAME.json and NAME.safetensors to runs/length_generalization/ and, until it is done,
-NAME.state.safetensors, from which it resumes.
+    python -m lib.experiments length_generalization run --pathway window --seed 1
+    python -m lib.experiments length_generalization run --all
+    torchrun --nproc-per-node 2 -m lib.experiments length_generalization run --shards 2
 
 Why a network that was told one label fails at six is asked of the same weights, by
 `lib.experiments.length_asking`. Three accounts were written down before any run, with what each
@@ -42,7 +39,6 @@ requests fill the places too, whatever the network has learned about composing. 
 them apart; `lib.scenes.coherence` can.
 """
 
-import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -55,11 +51,13 @@ from torch import Tensor
 
 from lib import locality, storage
 from lib.book import runtime
-from lib.diffusion import edm, hearing, networks, patch, train
-from lib.experiments import _options
+from lib.diffusion import edm, hearing, networks, patch, pathways, train
+from lib.experiments import length_results
+from lib.experiments._training import watched
+from lib.experiments.length_results import LEVELS
 from lib.scenes import conditions as labels
 from lib.scenes import detector, measure, render, sample_scenes
-from lib.scenes.scene import Scenes
+from lib.scenes.scene import Scenes, locations, moved
 
 RUNS = storage.RUNS / "length_generalization"
 KEPT = storage.RESULTS / "length_generalization"  # what the book keeps of finished runs
@@ -67,9 +65,10 @@ GRID = 16
 SIGMA_DATA = 0.2  # standard deviation of the pictures
 SAMPLER = {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
 TRACED = (1, 3, 6)  # numbers of objects asked for while it trains
-LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, at which locality is measured
 DATA = ("plain", "one_colour", "three")
-SAVE_EVERY = 500  # steps
+KINDS = "asked", "local"  # of what is asked of finished weights
+SEEDS = 3  # of each setting that is reported
+DIGITS = {"error": 4, "losses": 4, "locality": 5}  # that are kept
 
 
 @dataclass(frozen=True)
@@ -196,7 +195,6 @@ SETTINGS = {
         Setting("label_all", "window", "full", "random"),
     )
 }  # that are reported, by name, in the order of the tables
-ASKED = "label_one.full_all"  # whose weights the rows `length.asked.*` are about
 
 
 def reported(setting: Setting) -> Scale:
@@ -378,100 +376,53 @@ def observed(training: train.Training, finder, setting: Setting, samples: int = 
 
 
 def run(
-    setting: Setting, scale: Scale, samples: int, shards: int = 1, folder: Path = RUNS
+    setting: Setting,
+    scale: Scale,
+    folder: Path = RUNS,
+    *,
+    samples: int = measure.MEASURE.samples,
+    shards: int = 1,
 ) -> dict | None:
     """Trains, watches and judges one setting, or what is still missing of it.
 
     Args:
         setting: What is run.
         scale: How large and how long.
+        folder: Where files go.
         samples: Pictures for each number of objects at the end.
         shards: See `lib.diffusion.train.Settings`.
-        folder: Where files go. Processes on several machines must share it: each reads the state
-            there, and the first alone writes it.
 
     Returns:
         What is in NAME.json; None in all but the first of several processes.
 
     Raises:
-        ValueError: There is a run of that name with another scale, or a damaged file, or there
-            are too few samples: pictures are scored against each other's requests.
+        ValueError: As `lib.experiments._training.watched`; or there are too few samples: pictures
+            are scored against each other's requests.
         FileNotFoundError: The detector has not been trained.
     """
     if samples < 2:
         raise ValueError(f"need at least 2 samples for each number of objects, not {samples}")
-    rank = train.join_processes()
-    device = runtime.device()
-    stem = folder / f"{setting.name}.seed{setting.seed}"
-    state = stem.with_name(stem.name + ".state.safetensors")
+    train.join_processes()
     finder = detector.trained()
-    training = prepared(setting, scale, shards, device)
-    result = _begun(_json(stem), setting, scale, training)
-    if "counts" in result:
-        return result
-    if state.exists():
-        training.restore(state)
-    due = milestones(scale.steps)
+    training = prepared(setting, scale, shards, runtime.device())
 
-    def watch() -> None:
-        if not rank and training.step in due and str(training.step) not in result["training"]:
-            result["training"][str(training.step)] = observed(training, finder, setting)
-            storage.write_json(_json(stem), result)
+    def judge(denoiser) -> dict:
+        draw, seed = painter(denoiser, setting), 1000 + setting.seed
+        counts = measure.MEASURE.counts
+        return {
+            "counts": {str(K): judged(draw, finder, K, samples, setting.size, seed) for K in counts}
+        }
 
-    watch()
-    bar = runtime.progress(
-        training.run(), f"{setting.name} {setting.seed}", scale.steps - training.step
+    return watched(
+        folder / f"{setting.name}.seed{setting.seed}",
+        setting,
+        scale,
+        training,
+        seen="training",
+        due=milestones(scale.steps),
+        look=lambda: observed(training, finder, setting),
+        judge=judge,
     )
-    for record in bar:
-        bar.set_postfix(step=record["step"], loss=f"{record['loss']:.3f}", refresh=False)
-        if record["step"] % max(scale.steps // 100, 1) == 0:
-            result["losses"][str(record["step"])] = record["loss"]
-        watch()
-        if record["step"] % SAVE_EVERY == 0 or record["step"] == scale.steps:
-            # What was measured first: a kill in between repeats steps, and loses none.
-            if not rank:
-                storage.write_json(_json(stem), result)
-            training.save(state)
-    return None if rank else _finished(stem, setting, training, finder, result, samples)
-
-
-def _json(stem: Path) -> Path:
-    return stem.with_name(stem.name + ".json")
-
-
-def _begun(path: Path, setting: Setting, scale: Scale, training: train.Training) -> dict:
-    """The results so far of the same run, or none."""
-    own = {
-        "setting": asdict(setting),
-        "scale": asdict(scale),
-        "network": training.denoiser.network.name,
-        "parameters": networks.parameters(training.denoiser),
-    }
-    return storage.begun(path, own, training={}, losses={})
-
-
-def _finished(stem, setting, training, finder, result, samples) -> dict:
-    """Stores the weights and judges them as they are stored."""
-    weights = stem.with_name(stem.name + ".safetensors")
-    header = {
-        "setting": asdict(setting),
-        "scale": result["scale"],
-        "steps": training.step,
-        "seconds": round(training.seconds, 1),
-        "precision": training.precision,
-        "provenance": storage.provenance(),
-    }
-    train.save_weights(weights, training.averaged, header)
-    denoiser, _ = train.load_weights(weights, training.averaged.network)
-    draw = painter(denoiser, setting)
-    result["counts"] = {
-        str(K): judged(draw, finder, K, samples, setting.size, 1000 + setting.seed)
-        for K in measure.MEASURE.counts
-    }
-    result |= header
-    storage.write_json(_json(stem), result)
-    stem.with_name(stem.name + ".state.safetensors").unlink(missing_ok=True)
-    return result
 
 
 def summary(results: list[dict]) -> dict:
@@ -508,7 +459,7 @@ def finished(folder: Path = RUNS) -> dict[str, list[dict]]:
     return {name: [seeds[seed] for seed in sorted(seeds)] for name, seeds in found.items()}
 
 
-def missing(seeds: int, folder: Path = RUNS, kept: Path = KEPT) -> list[Setting]:
+def missing(folder: Path = RUNS, kept: Path = KEPT) -> list[tuple[Setting, dict]]:
     """What is reported and not finished, in a run's folder or in the book: seed by seed."""
     done = {
         (name, result["setting"]["seed"])
@@ -517,35 +468,124 @@ def missing(seeds: int, folder: Path = RUNS, kept: Path = KEPT) -> list[Setting]
         for result in results
         if result["scale"] == asdict(reported(Setting(**result["setting"])))
     }
-    plan = [(name, seed) for seed in range(seeds) for name in SETTINGS]
-    return [replace(SETTINGS[name], seed=seed) for name, seed in plan if (name, seed) not in done]
+    plan = [(name, seed) for seed in range(SEEDS) for name in SETTINGS]
+    return [
+        (replace(SETTINGS[name], seed=seed), {}) for name, seed in plan if (name, seed) not in done
+    ]
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Command line: runs one setting, or reports what has been run."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lib.experiments length_generalization", description=__doc__.split("\n")[0]
+def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
+    """Takes over what has been run, and what was asked of its weights; returns the files' names.
+
+    Of every seed the measurements, of seed 0 the weights. What is not finished stays where it is.
+
+    Raises:
+        ValueError: Runs of a family of networks differ in scale, or weights are damaged or of
+            another network.
+    """
+    found = {
+        f"{name}.seed{result['setting']['seed']}.json": result
+        for name, results in finished(folder).items()
+        for result in results
+    }
+    found |= {
+        path.name: storage.read_json(path) for kind in KINDS for path in folder.glob(f"{kind}.*.json")
+    }
+    scales: dict[Scale, set] = {}  # by the scale at which their family is reported
+    for result in found.values():
+        family = scales.setdefault(reported(Setting(**result["setting"])), set())
+        family.add(json.dumps(result["scale"], sort_keys=True))
+    for family in scales.values():
+        if len(family) > 1:
+            raise ValueError(f"the runs in {folder} differ in scale: {'; '.join(sorted(family))}")
+    written = []
+    for name, result in found.items():
+        storage.write_numbers(kept / name, result, DIGITS)
+        setting, weights = Setting(**result["setting"]), Path(name).with_suffix(".safetensors").name
+        if not setting.seed and setting.name in SETTINGS and not name.startswith(KINDS):
+            train.load_weights(folder / weights, network(setting, Scale(**result["scale"])))
+            written += storage.copied(folder, kept, weights)
+        written.append(name)
+    return written
+
+
+def answers(folder: Path = KEPT, kind: str = "asked") -> dict[str, dict[int, dict]]:
+    """What was asked of weights, by setting and seed, and by number of requests.
+
+    Args:
+        folder: Where it is.
+        kind: `asked`, see `lib.experiments.length_asking`; or `local`, see `length_locality`.
+    """
+    found: dict[str, dict[int, dict]] = {}
+    for path in sorted(folder.glob(f"{kind}.*.json")):
+        result = storage.read_json(path)
+        setting = Setting(**result["setting"])
+        found.setdefault(setting.name, {})[setting.seed] = result["counts"]
+    return found
+
+
+def denoiser(name: str, folder: Path = KEPT, seed: int = 0) -> edm.Preconditioned:
+    """The denoiser of a setting as it was stored and measured, in bfloat16.
+
+    Args:
+        name: Of the setting, as `Setting.name`.
+        folder: Where it is; the book keeps seed 0.
+        seed: Of the run.
+
+    Raises:
+        FileNotFoundError: The setting was not run.
+        ValueError: The file is damaged, or of another network.
+    """
+    result = storage.read_json(folder / f"{name}.seed{seed}.json")
+    made = network(Setting(**result["setting"]), Scale(**result["scale"]))
+    return train.load_weights(folder / f"{name}.seed{seed}.safetensors", made)[0]
+
+
+def told(count: int = 6, samples: int = measure.MEASURE.samples) -> float:
+    """Skill of a perfect drawer told what the pathways tell; `lib.scenes.measure` defines skill.
+
+    It draws real scenes whose objects stand where the shares in the cells say.
+
+    Args:
+        count: Objects in a picture.
+        samples: Pictures.
+
+    Raises:
+        FileNotFoundError: The detector has not been trained.
+    """
+    scenes = labels.asked(samples, count, train.stream(0, count))
+    middles = pathways.centres(GRID).flatten(0, 1)
+    places = pathways.shares(locations(scenes), GRID) @ middles
+    finder = detector.trained()
+    drawn, real = (
+        detector.detect(finder, render(s, detector.SIZE)) for s in (moved(scenes, places), scenes)
     )
-    _options.add(parser, Setting, Scale)
-    parser.add_argument("--samples", type=int, default=measure.MEASURE.samples, help="for each K")
-    parser.add_argument("--shards", type=int, default=1, help="batches a step, among processes")
-    parser.add_argument("--folder", type=Path, default=RUNS)
-    parser.add_argument("--all", type=int, default=0, metavar="SEEDS", help="all that is missing")
-    parser.add_argument("--report", action="store_true", help="prints what has been run, as JSON")
-    parser.add_argument(
-        "--store", action="store_true", help="takes what has been run into the book"
-    )
-    options = parser.parse_args(argv)
-    if options.report:
-        table = {name: summary(results) for name, results in finished(options.folder).items()}
-        print(json.dumps(table, indent=1))
-        return
-    if options.store:
-        from lib.experiments import length_results  # which reads what is defined here
+    return length_results.skill(measure.scored(drawn, labels.label_all(scenes), real))
 
-        length_results.main(options.folder)
-        return
-    one = [] if options.all else [_options.taken(options, Setting)]
-    for setting in one or missing(options.all, options.folder):
-        scale = _options.taken(options, Scale, reported(setting))
-        run(setting, scale, options.samples, options.shards, options.folder)
+
+def results(folder: Path = KEPT) -> dict[str, dict]:
+    """All that `lib.experiments.length_results.samples` takes, by name."""
+    return {
+        "results": finished(folder),
+        "answers": answers(folder),
+        "painters": storage.read_json(storage.RESULTS / "coherence.json")["painters"],
+        "near": answers(folder, "local"),
+    }
+
+
+def claims(measured: dict[str, dict]) -> dict[str, list]:
+    """What stands behind each row of the ledger, see `lib.experiments.length_results.samples`.
+
+    Args:
+        measured: Of `results`.
+    """
+    found = length_results.samples(**measured) | {"length.told": [told()]}
+    every = [result for seeds in measured["results"].values() for result in seeds]
+    ceilings = {r["setting"]["seed"]: r["counts"]["8"]["ceiling"] for r in every}
+    cases = [[(hits, 8) for hits in ceiling] for ceiling in ceilings.values()]
+    return found | {"length.detector.k8": cases}
+
+
+def report(measured: dict[str, dict]) -> dict:
+    """What each setting's seeds say, see `summary`."""
+    return {name: summary(seeds) for name, seeds in measured["results"].items()}

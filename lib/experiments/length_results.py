@@ -1,126 +1,20 @@
-"""What the length experiments measured, as the book keeps it, and what the ledger reads of it.
+"""What is read off the results of the length experiments, and what the ledger's rows rest on."""
 
-`python -m lib.experiments length_generalization --store` takes finished runs, and what was asked of
-their weights, out of runs/length_generalization/ and writes to lib/results/length_generalization/
-the measurements of every seed and the weights of seed 0; then it records the claims. Commit it.
-"""
-
-import json
 import math
-import re
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from scipy import stats
 
-from lib import storage
-from lib.book import claims
-from lib.book.intervals import Estimate
-from lib.book.ledger import ROWS
-from lib.diffusion import edm, pathways, train
-from lib.experiments import length_generalization as length
-from lib.experiments import length_locality
-from lib.experiments.length_generalization import ASKED, KEPT, SETTINGS, Scale, Setting
-from lib.scenes import conditions as labels
-from lib.scenes import detector, measure, render
 from lib.scenes.coherence import coherence
-from lib.scenes.scene import locations, moved
 
-RECORDER = "experiments/length_generalization"
-FOLDER = KEPT
+ASKED = "label_one.full_all"  # whose weights the rows `length.asked.*` are about
 SIX = "6"
 SEEN_BEFORE = "label_one.vector"  # seed 0 was looked at before its rules; the others confirm it
-DIGITS = {"error": 4, "losses": 4, "locality": 5}
-
-
-def thinned(result: dict) -> dict:
-    """A run's measurements with the digits that count."""
-
-    def walk(value: Any, digits: int | None = None) -> Any:
-        if isinstance(value, dict):
-            return {key: walk(item, DIGITS.get(key, digits)) for key, item in value.items()}
-        if isinstance(value, list):
-            return [walk(item, digits) for item in value]
-        return round(value, digits) if digits and isinstance(value, float) else value
-
-    return walk(result)
-
-
-def write(path: Path, result: dict) -> None:
-    """Writes a run's measurements as JSON, a list of numbers a line."""
-    text = json.dumps(thinned(result), indent=1, sort_keys=True)
-    text = re.sub(r"\[\s+([-\d.,e\s]+?)\s+\]", lambda m: f"[{''.join(m[1].split())}]", text)
-    storage.write_atomically(path, (text + "\n").encode())
-
-
-def store(runs: Path = length.RUNS, folder: Path = FOLDER) -> list[str]:
-    """Takes over what has been run.
-
-    Args:
-        runs: Where finished runs are; those that are not finished stay there.
-        folder: Where the book keeps them.
-
-    Returns:
-        The names of the files written.
-
-    Raises:
-        ValueError: Runs of a family of networks differ in scale, or weights are damaged or of
-            another network.
-    """
-    results = [result for seeds in length.finished(runs).values() for result in seeds]
-    answers = {path.name: storage.read_json(path) for path in sorted(runs.glob("asked.*.json"))}
-    scales: dict[Scale, set] = {}  # by the scale at which their family is reported
-    for result in (*results, *answers.values()):
-        family = scales.setdefault(length.reported(Setting(**result["setting"])), set())
-        family.add(json.dumps(result["scale"], sort_keys=True))
-    for family in scales.values():
-        if len(family) > 1:
-            raise ValueError(f"the runs in {runs} differ in scale: {'; '.join(sorted(family))}")
-    written = []
-    for result in results:
-        setting = Setting(**result["setting"])
-        stem = f"{setting.name}.seed{setting.seed}"
-        write(folder / f"{stem}.json", result)
-        written.append(f"{stem}.json")
-        if setting.seed == 0 and setting.name in SETTINGS:
-            weights = f"{stem}.safetensors"
-            train.load_weights(runs / weights, length.network(setting, Scale(**result["scale"])))
-            shutil.copyfile(runs / weights, folder / weights)
-            written.append(weights)
-    for name, result in answers.items():
-        write(folder / name, result)
-        written.append(name)
-    return written
-
-
-def asked(folder: Path = FOLDER) -> dict[str, dict[int, dict]]:
-    """What was asked of weights, by setting and seed: see `lib.experiments.length_asking`."""
-    found: dict[str, dict[int, dict]] = {}
-    for path in sorted(folder.glob("asked.*.json")):
-        result = storage.read_json(path)
-        setting = Setting(**result["setting"])
-        found.setdefault(setting.name, {})[setting.seed] = result["counts"]
-    return found
-
-
-def denoiser(name: str, folder: Path = FOLDER) -> edm.Preconditioned:
-    """The denoiser of a setting as it was stored and measured: seed 0, bfloat16.
-
-    Args:
-        name: Of the setting, as `Setting.name`.
-        folder: Where the book keeps it.
-
-    Raises:
-        FileNotFoundError: The setting was not run.
-        ValueError: The file is damaged, or of another network.
-    """
-    result = storage.read_json(folder / f"{name}.seed0.json")
-    made = length.network(Setting(**result["setting"]), Scale(**result["scale"]))
-    return train.load_weights(folder / f"{name}.seed0.safetensors", made)[0]
+ONE_LABEL = (SEEN_BEFORE, ASKED)  # networks that hear everything
+LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, at which locality is measured
+SIGMA = 1.0  # that the rows `length.local.*` are about
 
 
 def skill(scores: dict, wide: bool = False) -> float:
@@ -168,7 +62,7 @@ def by_way(answers: dict[int, dict], count: int = 6) -> dict[str, dict[str, list
     """Skill and coherence of each way of asking one setting's weights, a number a seed.
 
     Args:
-        answers: Of `asked`, of one setting.
+        answers: Of `length_generalization.answers`, of one setting.
         count: Locations asked for.
 
     Returns:
@@ -202,26 +96,24 @@ def equivalent(differences: Sequence[float], margin: float = 0.1) -> bool:
     return bool(abs(values.mean()) + half < margin)
 
 
-def told(count: int = 6, samples: int = measure.MEASURE.samples) -> float:
-    """Skill of a perfect drawer told what the pathways tell; `lib.scenes.measure` defines skill.
+def outside(counts: dict, count: int, sigma: float = SIGMA) -> float:
+    """Outside share of the change when one of `count` requests moves, at one noise level."""
+    return counts[str(count)]["moved"][LEVELS.index(sigma)]
 
-    It draws real scenes whose objects stand where the shares in the cells say.
+
+def local(near: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
+    """What stands behind the rows `length.local.*`: a number a run, seed 0 left out.
 
     Args:
-        count: Objects in a picture.
-        samples: Pictures.
-
-    Raises:
-        FileNotFoundError: The detector has not been trained.
+        near: How local answers are, of `length_generalization.answers`.
     """
-    scenes = labels.asked(samples, count, train.stream(0, count))
-    middles = pathways.centres(length.GRID).flatten(0, 1)
-    places = pathways.shares(locations(scenes), length.GRID) @ middles
-    finder = detector.trained()
-    drawn, real = (
-        detector.detect(finder, render(s, detector.SIZE)) for s in (moved(scenes, places), scenes)
-    )
-    return skill(measure.scored(drawn, labels.label_all(scenes), real))
+    fresh = [c for name in ONE_LABEL for s, c in sorted(near.get(name, {}).items()) if s]
+    if not fresh:
+        return {}
+    return {
+        "length.local.one": [outside(counts, 1) for counts in fresh],
+        "length.local.grows": [outside(counts, 3) - outside(counts, 1) for counts in fresh],
+    }
 
 
 def samples(
@@ -234,10 +126,10 @@ def samples(
 
     Args:
         results: Of `length_generalization.finished`.
-        answers: Of `asked`.
+        answers: Of `length_generalization.answers`.
         painters: What the judge of coherence made of painters of known worth, by number of objects:
             `lib/results/coherence.json`.
-        near: How local answers are, of `lib.experiments.length_locality.stored`.
+        near: See `local`.
     """
     found: dict[str, list[float]] = {}
     for name, seeds in results.items():
@@ -268,7 +160,7 @@ def samples(
         found |= _paired("length.sum.second", by_way, "pair-near", "nearest-heard")
         found |= _paired("length.sum.far", by_way, "pair-far", "pair-near")
         found |= _paired("length.sum.added", by_way, "added-far", "pair-far")
-    found |= length_locality.samples(near)
+    found |= local(near)
     rows = painters.values()
     passed = [min(row["smeared"], row["recoloured"]) for row in rows]
     found["length.coherence.real"] = [sum(passed) / len(passed)]
@@ -285,43 +177,3 @@ def _paired(id: str, values: dict[str, list[float]], way: str, other: str) -> di
 def less(values: Sequence[float], others: Sequence[float]) -> list[float]:
     """Paired differences."""
     return [a - b for a, b in zip(values, others, strict=True)]
-
-
-def record(measured: dict[str, list[float]], ceilings: Sequence[Sequence[int]]) -> dict:
-    """Records every row that the ledger does not declare untested.
-
-    Args:
-        measured: Of `samples`.
-        ceilings: Hits in real pictures of eight objects, for each seed's requests.
-
-    Returns:
-        Estimates by the rows' identifiers.
-
-    Raises:
-        ValueError: The ledger declares something tested that was not measured.
-    """
-    due = {row.id: row for row in ROWS if row.recorder == RECORDER and not row.untested}
-    known = set(measured) | {"length.detector.k8"}
-    if missing := sorted(set(due) - known):
-        raise ValueError(f"declared tested, but not measured: {missing}")
-    found: dict[str, Estimate] = {}
-    for id, row in sorted(due.items()):
-        if id == "length.detector.k8":
-            found[id] = claims.record_ratio(id, [[(n, 8) for n in hits] for hits in ceilings])
-        else:
-            found[id] = claims.record(id, measured[id], 0.0 if row.of == "exact" else None)
-    return found
-
-
-def main(runs: Path = length.RUNS) -> None:
-    """Stores what has been run and records its claims."""
-    for name in store(runs):
-        print(f"stored {name}")
-    results = length.finished(FOLDER)
-    painters = storage.read_json(storage.RESULTS / "coherence.json")["painters"]
-    measured = samples(results, asked(), painters, length_locality.stored()) | {
-        "length.told": [told()]
-    }
-    seeds = {r["setting"]["seed"]: r["counts"]["8"]["ceiling"] for s in results.values() for r in s}
-    for id, e in record(measured, list(seeds.values())).items():
-        print(f"{id}: {e.value:.3f} ({e.low:.3f} to {e.high:.3f})")

@@ -1,6 +1,8 @@
 """What makes a network swing, beyond the two-layer theory: ensembles of small networks on SIM.
 
-    python -m lib.experiments nonlinear_sim [--only STUDY ...] [--seeds K]
+    python -m lib.experiments nonlinear_sim run --all
+    python -m lib.experiments nonlinear_sim run --study depth --seeds 20
+    python -m lib.experiments nonlinear_sim record
 
 Each study trains a few settings with many seeds and writes one file with raw measurements of every
 run, `runs/nonlinear_sim/STUDY.json`. A study whose file is there is skipped, so that an interrupted
@@ -11,14 +13,8 @@ Two kinds of studies. The settings of the paper's figures, as its public code ru
 again number by number, so that its place in the ensemble shows. And variations of one small base
 setting: depth, width, dimension, initial scale, correlation, and maps over the ratio of the
 concepts' signals and the initial scale.
-
-What is committed is a copy in `lib/results/nonlinear_sim/`. The ledger's rows are recorded from the
-files, without training:
-
-    python -m lib.experiments nonlinear_sim --record --folder lib/results/nonlinear_sim
 """
 
-import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -29,9 +25,8 @@ import numpy as np
 import torch
 
 from lib import storage
-from lib.book import claims, runtime
+from lib.book import runtime
 from lib.sim import curves, mlp, ood_loss, two_layer, untied
-from lib.sim.mlp import Setting
 
 EVERY = 10  # steps between evaluations
 SHOWN = 40  # evaluations kept in the bands
@@ -39,7 +34,8 @@ LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the bands
 FIRST = {"every": 10, "shown": 40, "levels": [0.05, 0.25, 0.5, 0.75, 0.95]}
 KEPT = ("published", "theory", "detail")  # of a study: what is measured
 PUBLISHED_SEED = 2333  # of the official code
-COMMITTED = storage.RESULTS / "nonlinear_sim"
+RUNS = storage.RUNS / "nonlinear_sim"
+KEPT = storage.RESULTS / "nonlinear_sim"
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class Study:
 
     name: str
     about: str
-    settings: tuple[Setting, ...]
+    settings: tuple[mlp.Setting, ...]
     seeds: int = 50
     published: bool = False
     theory: bool = False
@@ -70,7 +66,7 @@ def figure_studies() -> list[Study]:
     """The networks behind the paper's figures, as the public code sets them."""
 
     def official(mu, sigma=(0.05, 0.05), **changes):
-        return Setting.preset("official", mu, sigma, **changes)
+        return mlp.Setting.preset("official", mu, sigma, **changes)
 
     studies = []
     for figure, name, network in (
@@ -91,7 +87,7 @@ def figure_studies() -> list[Study]:
     hierarchy = {"mu": (1, 2, 3, 4), "sigma": (0.5,) * 4, "origin_cluster": False}
     relu = {"layers": 2, "activation": "relu"}
     departures = ("bias", "origin_cluster", "variance_as_sigma")
-    paper = Setting.preset("paper", (2, 4), (0.05, 0.05), **plane)
+    paper = mlp.Setting.preset("paper", (2, 4), (0.05, 0.05), **plane)
     studies += [
         Study(
             "four_layers_d64", "figures 2c and 3, d = 64",
@@ -127,7 +123,7 @@ def figure_studies() -> list[Study]:
 
 def variation_studies() -> list[Study]:
     """The base setting, d = 2, two linear layers of width 4 in the paper's conventions, varied."""
-    base = Setting.preset("paper", (2, 1), (0.05, 0.05), d=2, hidden=4, rate=0.02)
+    base = mlp.Setting.preset("paper", (2, 1), (0.05, 0.05), d=2, hidden=4, rate=0.02)
 
     def varied(name, values, both=True, **fixed):
         activations = mlp.ACTIVATIONS if both else ("linear",)
@@ -168,41 +164,65 @@ def variation_studies() -> list[Study]:
     return studies
 
 
-def main(argv: list[str]) -> None:
-    """Run the studies that are not done yet, or record the ledger's rows from those that are.
+@dataclass(frozen=True)
+class Setting:
+    """One run of the program: a study.
+
+    Attributes:
+        study: Its name.
+    """
+
+    study: str = "depth"
+
+    def __post_init__(self):
+        """Refuses a study that there is not."""
+        if self.study not in studies():
+            raise ValueError(f"unknown study {self.study!r}: choose from {', '.join(studies())}")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large.
+
+    Attributes:
+        seeds: Runs a setting; 0 for each study's own number.
+    """
+
+    seeds: int = 0
+
+    def __post_init__(self):
+        """Refuses fewer than none."""
+        if self.seeds < 0:
+            raise ValueError(f"seeds must be at least 1, or 0 for a study's own, not {self.seeds}")
+
+
+def studies() -> dict[str, Study]:
+    """All studies by name."""
+    return {study.name: study for study in figure_studies() + variation_studies()}
+
+
+def missing(folder: Path = RUNS) -> list[tuple[Setting, dict]]:
+    """The studies that are not done."""
+    return [(Setting(name), {}) for name, study in studies().items() if not done(study, folder)]
+
+
+def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> None:
+    """Does a study, if it is not done yet.
 
     Raises:
-        ValueError: an unknown study, fewer than one seed, a training that diverges.
-        FileNotFoundError: rows to record from a study that is not in the folder.
+        ValueError: A training diverges.
     """
-    studies = {study.name: study for study in figure_studies() + variation_studies()}
-    parser = argparse.ArgumentParser(
-        prog="python -m lib.experiments nonlinear_sim", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("--only", nargs="+", metavar="STUDY", help=", ".join(studies))
-    parser.add_argument("--seeds", type=int, help="runs a setting, instead of each study's own")
-    parser.add_argument("--folder", type=Path, default=storage.RUNS / "nonlinear_sim")
-    parser.add_argument(
-        "--record", action="store_true", help="train nothing: record the ledger's rows"
-    )
-    options = parser.parse_args(argv)
-    if options.record:
-        for id, samples in claimed(options.folder).items():
-            claims.record(id, samples)
-        return
-    unknown = set(options.only or ()) - set(studies)
-    if unknown:
-        raise ValueError(f"unknown studies {sorted(unknown)}: choose from {', '.join(studies)}")
-    chosen = [studies[name] for name in options.only or studies]
-    if options.seeds is not None:
-        if options.seeds < 1:
-            raise ValueError(f"--seeds must be at least 1, not {options.seeds}")
-        chosen = [replace(study, seeds=options.seeds) for study in chosen]
-    pending = [study for study in chosen if not done(study, options.folder)]
-    total = sum(evaluations(study) for study in pending)
-    for _ in runtime.progress(run(pending, options.folder), "nonlinear_sim", total):
-        pass
-    print(f"{len(chosen)} studies in {options.folder}, {len(pending)} of them new")
+    study = studies()[setting.study]
+    study = replace(study, seeds=scale.seeds or study.seeds)
+    if not done(study, folder):
+        for _ in runtime.progress(evaluated(study, folder), study.name, evaluations(study)):
+            pass
+
+
+def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
+    """Copies the studies that are done to what the book keeps; returns the files' names."""
+    names = [f"{name}.json" for name, study in studies().items() if done(study, folder)]
+    return storage.copied(folder, kept, *names)
 
 
 def done(study: Study, folder: Path) -> bool:
@@ -228,7 +248,7 @@ def plain(study: Study) -> list[dict]:
     return [asdict(s) | {"mu": list(s.mu), "sigma": list(s.sigma)} for s in study.settings]
 
 
-def together(study: Study) -> list[list[Setting]]:
+def together(study: Study) -> list[list[mlp.Setting]]:
     """The settings in ensembles that can be trained at once."""
     groups = {}
     for setting in study.settings:
@@ -243,30 +263,29 @@ def evaluations(study: Study) -> int:
     return times * sum(-(-group[0].steps // EVERY) + 1 for group in together(study))
 
 
-def run(studies: list[Study], folder: Path) -> Iterator[int]:
-    """Run the studies, write each when it is complete, and yield after every evaluation."""
-    for study in studies:
-        start = time.perf_counter()
-        rows, published = {}, {}
-        for group in together(study):
-            rows |= yield from measured(group, range(study.seeds), study, mlp.draw)
-            if study.published:
-                published |= yield from measured(group, [PUBLISHED_SEED], study, published_draw)
-        data = {
-            "name": study.name,
-            "about": study.about,
-            "seeds": study.seeds,
-            "settings": plain(study),
-            "measure": how(study),
-            "runs": [rows[setting] for setting in study.settings],
-            "published": [published[s] for s in study.settings] if published else None,
-            "seconds": round(time.perf_counter() - start, 1),
-            "provenance": storage.provenance(),
-        }
-        storage.write_json(folder / f"{study.name}.json", data)
+def evaluated(study: Study, folder: Path) -> Iterator[int]:
+    """Runs a study, writes it when it is complete, and yields after every evaluation."""
+    start = time.perf_counter()
+    rows, published = {}, {}
+    for group in together(study):
+        rows |= yield from measured(group, range(study.seeds), study, mlp.draw)
+        if study.published:
+            published |= yield from measured(group, [PUBLISHED_SEED], study, published_draw)
+    data = {
+        "name": study.name,
+        "about": study.about,
+        "seeds": study.seeds,
+        "settings": plain(study),
+        "measure": how(study),
+        "runs": [rows[setting] for setting in study.settings],
+        "published": [published[s] for s in study.settings] if published else None,
+        "seconds": round(time.perf_counter() - start, 1),
+        "provenance": storage.provenance(),
+    }
+    storage.write_json(folder / f"{study.name}.json", data)
 
 
-def measured(group: list[Setting], seeds, study: Study, draw) -> Iterator[int]:
+def measured(group: list[mlp.Setting], seeds, study: Study, draw) -> Iterator[int]:
     """Train one ensemble, yielding after each evaluation; return {setting: measurements}."""
     history = []
     for progress in mlp.train(group, seeds, EVERY, draw=draw):
@@ -282,7 +301,7 @@ def measured(group: list[Setting], seeds, study: Study, draw) -> Iterator[int]:
     return rows
 
 
-def measure(setting: Setting, found: dict[str, torch.Tensor], detail: int) -> dict:
+def measure(setting: mlp.Setting, found: dict[str, torch.Tensor], detail: int) -> dict:
     """Raw measurements of the K runs of one setting, as JSON.
 
     Args:
@@ -337,7 +356,7 @@ def rounded(values: torch.Tensor) -> list:
     return float(f"{values.item():.4g}")
 
 
-def predicted(setting: Setting, seeds, step: torch.Tensor, tied: bool = True) -> torch.Tensor:
+def predicted(setting: mlp.Setting, seeds, step: torch.Tensor, tied: bool = True) -> torch.Tensor:
     """Swing (K,) that a flow predicts from the start of each run, with the A of its data.
 
     Args:
@@ -358,18 +377,18 @@ def predicted(setting: Setting, seeds, step: torch.Tensor, tied: bool = True) ->
     return curves.swing(ood_loss(w, replace(setting.task, d=len(setting.mu))))
 
 
-def read(name: str, folder: Path | None = None) -> dict:
-    """A study's file, its settings as `Setting`.
+def read(name: str, folder: Path = KEPT) -> dict:
+    """A study's file, its settings as `lib.sim.mlp.Setting`.
 
     Args:
         name: of the study.
-        folder: where it lies, `COMMITTED` if not given.
+        folder: where it lies.
 
     Raises:
         FileNotFoundError: the study is not in the folder.
     """
-    stored = storage.read_json((folder or COMMITTED) / f"{name}.json")
-    return stored | {"settings": [Setting(**fields) for fields in stored["settings"]]}
+    stored = storage.read_json(folder / f"{name}.json")
+    return stored | {"settings": [mlp.Setting(**fields) for fields in stored["settings"]]}
 
 
 def swings(row: dict, threshold: float = 0.01) -> np.ndarray:
@@ -387,15 +406,24 @@ def swings(row: dict, threshold: float = 0.01) -> np.ndarray:
     return (swing > threshold) & (swing > 3 * jitter)
 
 
-def claimed(folder: Path | None = None) -> dict[str, np.ndarray]:
-    """The samples of each row of the ledger that this experiment decides, by the row's id.
+def results(folder: Path = KEPT) -> dict[str, dict]:
+    """All studies, see `read`, by name.
 
     Raises:
         FileNotFoundError: a study is not in the folder.
     """
+    return {name: read(name, folder) for name in studies()}
+
+
+def claims(measured: dict[str, dict]) -> dict[str, np.ndarray]:
+    """The samples of each row of the ledger that this experiment decides, by the row's id.
+
+    Args:
+        measured: of `results`.
+    """
 
     def runs(name):
-        return read(name, folder)["runs"]
+        return measured[name]["runs"]
 
     def gained(name, more, less):
         """Of each seed: 1 where only the first of two settings swings, -1 where the second."""
@@ -407,7 +435,7 @@ def claimed(folder: Path | None = None) -> dict[str, np.ndarray]:
         agree = [swings(row) == (np.array(row["theory"]) > 0.01) for row in runs(name)]
         return np.mean(agree, 0)
 
-    study = read("four_layers_d2", folder)
+    study = measured["four_layers_d2"]
     plane, published = study["runs"][0], study["published"][0]
     small = runs("three_layers_d3")
     found = {
@@ -449,7 +477,7 @@ def in_order(learnt: list, order: tuple[int, ...]) -> np.ndarray:
     return (steps[:, :-1] < steps[:, 1:]).all(-1)
 
 
-def published_draw(setting: Setting, seed: int) -> mlp.Run:
+def published_draw(setting: mlp.Setting, seed: int) -> mlp.Run:
     """What the official code draws with this seed, in its order, from numpy's and torch's streams.
 
     The signs of the rotation's rows are those of the local linear algebra library.

@@ -5,10 +5,12 @@ from lib.storage.files import (
     ROOT,
     RUNS,
     begun,
+    copied,
     provenance,
     read_json,
     write_atomically,
     write_json,
+    write_numbers,
 )
 
 __all__ = [
@@ -16,8 +18,10 @@ __all__ = [
     "ROOT",
     "RUNS",
     "begun",
+    "copied",
     "provenance",
     "read_json",
     "write_atomically",
     "write_json",
+    "write_numbers",
 ]

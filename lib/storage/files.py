@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +44,38 @@ def write_json(path: str | Path, data: Any) -> None:
     """Writes `data` as JSON, whole or not at all: an interrupted write leaves the old file."""
     text = json.dumps(data, indent=1, sort_keys=True) + "\n"
     write_atomically(path, text.encode())
+
+
+def write_numbers(path: str | Path, data: Any, digits: dict[str, int]) -> None:
+    """Writes measurements as JSON, a list of numbers a line, with the digits that count.
+
+    Args:
+        path: The file.
+        data: What was measured.
+        digits: How many decimals are kept of the numbers under a key, and under what it holds.
+    """
+
+    def rounded(value: Any, places: int | None = None) -> Any:
+        if isinstance(value, dict):
+            return {key: rounded(item, digits.get(key, places)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [rounded(item, places) for item in value]
+        return round(value, places) if places and isinstance(value, float) else value
+
+    text = json.dumps(rounded(data), indent=1, sort_keys=True)
+    text = re.sub(r"\[\s+([-\d.,e\s]+?)\s+\]", lambda m: f"[{''.join(m[1].split())}]", text)
+    write_atomically(path, (text + "\n").encode())
+
+
+def copied(folder: Path, kept: Path, *names: str) -> list[str]:
+    """Copies files from one folder to another, each whole or not at all; returns their names.
+
+    Raises:
+        FileNotFoundError: One is not there.
+    """
+    for name in names:
+        write_atomically(kept / name, (folder / name).read_bytes())
+    return list(names)
 
 
 def read_json(path: Path) -> Any:
