@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from lib.exact import PatchMachine, noise_levels, probability_flow
 from lib.exact.discs import draw, find, sample_places
-from lib.exact.patches import occupied_cells, tally
+from lib.exact.patches import occupied_cells
 from lib.locality import conditional_locality, pixel_locality, remove, window
+from lib.scenes.measure import tally
 
 PATIENT = settings(deadline=None, max_examples=40)
 SIZE, GRID, PENALTY = 6, 3, 0.7

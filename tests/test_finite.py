@@ -15,7 +15,7 @@ import torch
 from lib.concepts import classifier, trajectory
 from lib.diffusion import edm
 from lib.diffusion.train import Settings, Training
-from lib.exact import discs, patches, row
+from lib.exact import discs, row
 from lib.exact.flow import probability_flow
 from lib.experiments import classifier as classifier_training
 from lib.experiments import detector as detector_training
@@ -73,8 +73,8 @@ def test_a_place_that_is_masked_is_none():
 
 def test_places_that_are_tallied():
     for found, asked in ((BAD, GOOD), (GOOD, BAD)):
-        with pytest.raises(ValueError, match="must be finite"):
-            patches.tally(list(found[0]), *asked)
+        with pytest.raises(ValueError, match="is not finite"):
+            measure.tally(list(found[0]), *asked)
 
 
 @pytest.mark.parametrize("name", ["hits", "blind", "ceiling", "found", "error"])

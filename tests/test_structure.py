@@ -18,7 +18,7 @@ ALLOWED = {
     "sim": set(),
     "exact": set(),
     "locality": set(),
-    "diffusion": {"storage"},
+    "diffusion": {"storage", "exact.flow"},
     "scenes": {"storage"},
     "concepts": {"storage"},
     "book": {"storage"},

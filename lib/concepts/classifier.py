@@ -145,13 +145,8 @@ def loss(found: Tensor, truth: Tensor) -> Tensor:
 def trained(path: str | Path = WEIGHTS) -> Finder:
     """The finder that `python -m lib.experiments classifier` trained.
 
-    Args:
-        path: Its weights; those stored with the book if not given.
-
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or holds another network.
     """
-    finder = Finder()
-    checkpoint.load_into(path, finder)
-    return finder
+    return checkpoint.loaded(Finder(), path)

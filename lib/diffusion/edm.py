@@ -10,11 +10,12 @@ Models", NeurIPS 2022; "Table 1", "Algorithm 1" and equation numbers below are t
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from lib.exact import flow
 
 Denoiser = Callable[..., Tensor]  # (x, sigma, conditions=None) -> an array like x
 Score = Callable[..., Tensor]  # the same
@@ -116,9 +117,7 @@ def noise_levels(
         raise ValueError(f"sampling takes at least 1 step, not {steps}")
     if not 0 < sigma_min < sigma_max:
         raise ValueError(f"need 0 < sigma_min < sigma_max, not {sigma_min} and {sigma_max}")
-    high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
-    shares = [i / max(steps - 1, 1) for i in range(steps)]
-    return [(high + share * (low - high)) ** rho for share in shares] + [0.0]
+    return flow.noise_levels(steps, sigma_min, sigma_max, rho).tolist()
 
 
 @torch.no_grad()
@@ -144,17 +143,9 @@ def path(
         ValueError: See `noise_levels`.
     """
     sigmas = noise_levels(steps, **levels)
-    x = noise * sigmas[0]
-    yield sigmas[0], x
-    for sigma, after in pairwise(sigmas):
-        slope = (x - denoiser(x, sigma, conditions)) / sigma
-        euler = x + (after - sigma) * slope
-        if after > 0:
-            slope = (slope + (euler - denoiser(euler, after, conditions)) / after) / 2
-            x = x + (after - sigma) * slope
-        else:
-            x = euler
-        yield after, x
+    yield from flow.heun(
+        lambda x, sigma: (x - denoiser(x, sigma, conditions)) / sigma, noise * sigmas[0], sigmas
+    )
 
 
 def sample(

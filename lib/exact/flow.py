@@ -1,5 +1,7 @@
 """The probability-flow ODE, integrated down a list of noise levels with any score."""
 
+from itertools import pairwise
+
 import torch
 
 
@@ -9,17 +11,38 @@ def noise_levels(steps, low=0.01, high=20.0, rho=7.0):
     `steps` levels from `high` to `low`, even in $\sigma^{1/\rho}$, then 0 (Karras et al. 2022,
     equation 5).
     """
-    if steps < 2 or not 0 < low < high:
-        raise ValueError(f"needs steps >= 2 and 0 < low < high, got {steps}, {low}, {high}")
-    ramp = torch.linspace(high ** (1 / rho), low ** (1 / rho), steps, dtype=torch.float64) ** rho
-    return torch.cat([ramp, ramp.new_zeros(1)])
+    if steps < 1 or not 0 < low < high:
+        raise ValueError(f"needs steps >= 1 and 0 < low < high, got {steps}, {low}, {high}")
+    top, bottom = high ** (1 / rho), low ** (1 / rho)
+    shares = [i / max(steps - 1, 1) for i in range(steps)]
+    levels = [(top + share * (bottom - top)) ** rho for share in shares]
+    return torch.tensor([*levels, 0.0], dtype=torch.float64)
 
 
-def probability_flow(score, noise, sigmas, conditions=None):
-    r"""The path of $dx / d\sigma = -\sigma s_\sigma(x)$ from `noise`, by Heun's method.
+def heun(slope, x, sigmas):
+    r"""Walks $dx / d\sigma$ = `slope(x, sigma)` down noise levels by Heun's method.
 
     Deterministic and second order; the last step, to noise 0, is Euler's and ends on the denoised
     picture (Karras et al. 2022, algorithm 1).
+
+    Args:
+        slope: of the shape of x.
+        x: at `sigmas[0]`, any shape.
+        sigmas: falling numbers, T; only the last may be 0.
+
+    Yields:
+        (sigma, x), T times.
+    """
+    yield sigmas[0], x
+    for sigma, after in pairwise(sigmas):
+        first = slope(x, sigma)
+        euler = x + (after - sigma) * first
+        x = x + (after - sigma) * ((first + slope(euler, after)) / 2) if after > 0 else euler
+        yield after, x
+
+
+def probability_flow(score, noise, sigmas, conditions=None):
+    r"""The path of $dx / d\sigma = -\sigma s_\sigma(x)$ from `noise`, by `heun`.
 
     Args:
         score: `f(x, sigma, conditions)` of the shape of x.
@@ -37,15 +60,8 @@ def probability_flow(score, noise, sigmas, conditions=None):
     sigmas = torch.as_tensor(sigmas, dtype=torch.float64)
     if sigmas.ndim != 1 or len(sigmas) < 2 or (sigmas.diff() >= 0).any() or sigmas[-1] < 0:
         raise ValueError("sigmas must be at least two falling levels, the last >= 0")
-    path = [noise]
-    for sigma, following in zip(sigmas[:-1].tolist(), sigmas[1:].tolist(), strict=True):
-        x, step = path[-1], following - sigma
-        slope = -sigma * score(x, sigma, conditions)
-        if following > 0:
-            ahead = -following * score(x + step * slope, following, conditions)
-            slope = (slope + ahead) / 2
-        path.append(x + step * slope)
-    path = torch.stack(path)
+    walked = heun(lambda x, sigma: -sigma * score(x, sigma, conditions), noise, sigmas.tolist())
+    path = torch.stack([x for _, x in walked])
     lost = ~path.reshape(len(path), -1).isfinite().all(1)
     if lost.any():
         level = sigmas[int(lost.int().argmax())].item()

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.optimize
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch.nn.functional import unfold
@@ -198,37 +197,6 @@ class _Pooled:
         return torch.cat(means, 1)[:, self.order].mT.reshape(x.shape)
 
 
-def tally(found, locations, mask, tolerance=1 / 20):
-    """Objects found in pictures against those asked for, one to one.
-
-    Args:
-        found: B tensors (n, 2), where each picture shows objects, in the units of `locations`.
-        locations: (B, K, 2), asked for.
-        mask: (B, K).
-        tolerance: how far from its location an object may be, Euclidean.
-
-    Returns:
-        A dict of (B,) tensors: `hits`, the share of the asked that are there, nan if nothing was
-        asked; `blind`, the same against what the other pictures were asked, on average; `extras`,
-        objects that match none.
-    """
-    if not all(seen.isfinite().all() for seen in (*found, locations)):
-        raise ValueError("places found and asked for must be finite: others would match nothing")
-    if len(found) < 2:
-        raise ValueError("the blind baseline needs at least two pictures")
-    asked = [place[there] for place, there in zip(locations, mask, strict=True)]
-    matched = torch.tensor(
-        [[_matches(seen, places, tolerance) for places in asked] for seen in found]
-    ).double()
-    share = matched / mask.sum(1)
-    own = share.diagonal()
-    return {
-        "hits": own,
-        "blind": (share.sum(1) - own) / (len(found) - 1),
-        "extras": torch.tensor([len(seen) for seen in found]) - matched.diagonal(),
-    }
-
-
 def occupied_cells(locations, mask, grid=16):
     """The cells of a grid that hold a condition, boolean numpy (B, grid, grid), rows downwards.
 
@@ -251,13 +219,6 @@ def occupied_cells(locations, mask, grid=16):
     cells = np.zeros((len(mask), grid, grid), dtype=bool)
     cells[picture, y, x] = True
     return cells
-
-
-def _matches(found, asked, tolerance):
-    """The largest number of one-to-one pairs within the tolerance."""
-    near = torch.cdist(found.double(), asked.double()) <= tolerance
-    rows, columns = scipy.optimize.linear_sum_assignment(near, maximize=True)
-    return int(near[rows, columns].sum())
 
 
 def _table(positions, windows, centres, pattern):

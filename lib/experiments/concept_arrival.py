@@ -65,7 +65,6 @@ from lib.concepts import circles, classifier, trajectory
 from lib.diffusion import edm, train
 from lib.experiments import concept_learning as learning
 from lib.experiments.concept_learning import SAMPLER, Network, Scale, Setting
-from lib.storage import checkpoint
 
 RUNS = storage.RUNS / "concept_arrival"
 KEPT = storage.RESULTS / "concept_arrival"
@@ -305,20 +304,19 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
         storage.write_numbers(kept / f"{name}.json", run_, {"losses": 4})
         if run_["setting"]["seed"] != SEEDS[0]:
             continue
-        film, _ = checkpoint.load(folder / f"{name}.film.safetensors")
-        matplotlib.image.imsave(kept / f"{name}.film.png", _sheet(film, run_))
+        frames = learning.filmed(folder, run_)
+        matplotlib.image.imsave(kept / f"{name}.film.png", learning.sheet(clearest(frames)))
         for moment, step in turning(run_).items() if name == WEIGHTED.name else ():
             weights = (folder / f"{name}.kept" / f"{step}.safetensors").read_bytes()
             storage.write_atomically(kept / f"{name}.{moment}.safetensors", weights)
     return list(done)
 
 
-def _sheet(film: dict[str, Tensor], run_: dict) -> np.ndarray:
-    """Side by side, the pictures of the one noise that shows its disc best over the run."""
-    frames = torch.stack([film[str(step)] for step in run_["steps"]], 1)  # (FILM, T, 3, 32, 32)
+def clearest(frames: Tensor) -> Tensor:
+    """Of films (R, T, 3, 32, 32) the one (1, T, ...) that shows its disc best over the run."""
     finder = classifier.trained()
-    seen = [classifier.read(finder, f.float() / 127.5 - 1).explained.mean() for f in frames]
-    return frames[int(np.argmax(seen))].permute(2, 0, 3, 1).reshape(32, -1, 3).numpy()
+    seen = [classifier.read(finder, film.float() / 127.5 - 1).explained.mean() for film in frames]
+    return frames[[int(np.argmax(seen))]]
 
 
 def film(name: str, folder: Path = KEPT) -> np.ndarray:
@@ -330,8 +328,7 @@ def film(name: str, folder: Path = KEPT) -> np.ndarray:
     file = folder / f"{name}.film.png"
     if not file.exists():
         raise FileNotFoundError(f"no film of {name} in {folder}; there is of the first seed alone")
-    sheet = matplotlib.image.imread(file)[..., :3]
-    return sheet.reshape(32, -1, 32, 3).transpose(1, 0, 2, 3)
+    return learning.cut(matplotlib.image.imread(file))[:, 0]
 
 
 def denoiser(moment: str, folder: Path = KEPT) -> edm.Preconditioned:

@@ -352,14 +352,31 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
         stem = folder / f"{name}.seed0"
         if runs[0]["setting"]["seed"] or name not in BASE:
             continue
-        film, _ = checkpoint.load(stem.with_name(f"{stem.name}.film.safetensors"))
-        rows = torch.stack([film[str(step)] for step in runs[0]["steps"]], 1)  # (FILM, T, 3, ...)
-        sheet = rows.permute(0, 3, 1, 4, 2).reshape(FILM * 32, -1, 3).numpy()
-        matplotlib.image.imsave(kept / f"{name}.film.png", sheet)
+        frames = filmed(folder, runs[0])
+        matplotlib.image.imsave(kept / f"{name}.film.png", sheet(frames))
         if runs[0]["setting"]["signal"] in WEIGHTED:
             weights = (stem.with_name(f"{stem.name}.safetensors")).read_bytes()
             storage.write_atomically(kept / f"{name}.safetensors", weights)
     return list(finished)
+
+
+def filmed(folder: Path, run_: dict) -> Tensor:
+    """Pictures (FILM, T, 3, 32, 32) of the held-out composition, at each of a run's steps."""
+    name = Setting(**run_["setting"]).name
+    film, _ = checkpoint.load(folder / f"{name}.film.safetensors")
+    return torch.stack([film[str(step)] for step in run_["steps"]], 1)
+
+
+def sheet(frames: Tensor) -> np.ndarray:
+    """Pictures (R, T, 3, S, S) as one (R S, T S, 3), a film a row."""
+    rows, _, _, size, _ = frames.shape
+    return frames.permute(0, 3, 1, 4, 2).reshape(rows * size, -1, 3).numpy()
+
+
+def cut(sheet: np.ndarray, size: int = classifier.SIZE) -> np.ndarray:
+    """The pictures (T, R, S, S, 3) of a sheet (R S, T S, 3 or 4): what `sheet` put together."""
+    rows, count = (side // size for side in sheet.shape[:2])
+    return sheet[..., :3].reshape(rows, size, count, size, 3).transpose(2, 0, 1, 3, 4)
 
 
 def film(signal: float, folder: Path = KEPT) -> np.ndarray:
@@ -371,8 +388,7 @@ def film(signal: float, folder: Path = KEPT) -> np.ndarray:
     file = folder / f"signal{signal:g}.film.png"
     if not file.exists():
         raise FileNotFoundError(f"no film of signal {signal:g} in {folder}; there is of {SIGNALS}")
-    sheet = matplotlib.image.imread(file)[..., :3]
-    return sheet.reshape(FILM, 32, -1, 32, 3).transpose(2, 0, 1, 3, 4)
+    return cut(matplotlib.image.imread(file))
 
 
 def denoiser(signal: float, folder: Path = KEPT) -> edm.Preconditioned:

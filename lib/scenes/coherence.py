@@ -81,6 +81,4 @@ def trained(path: str | Path = WEIGHTS) -> Judge:
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or holds another network.
     """
-    judge = Judge()
-    checkpoint.load_into(path, judge)
-    return judge
+    return checkpoint.loaded(Judge(), path)

@@ -147,13 +147,8 @@ def _peaks(logits: Tensor) -> Tensor:
 def trained(path: str | Path = WEIGHTS) -> Detector:
     """The detector that `python -m lib.experiments detector` trained.
 
-    Args:
-        path: Its weights; those stored with the book if not given.
-
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It is damaged, or holds another network.
     """
-    network = Detector()
-    checkpoint.load_into(path, network)
-    return network
+    return checkpoint.loaded(Detector(), path)

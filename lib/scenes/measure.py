@@ -81,6 +81,40 @@ def matched(found: Tensor, asked: Tensor, radius: float = MEASURE.radius) -> Ten
     return pairs(found, asked, radius)[2]
 
 
+def tally(
+    found: Sequence[Tensor], locations: Tensor, mask: Tensor, radius: float = MEASURE.radius
+) -> dict[str, Tensor]:
+    """Objects found in pictures against those asked for, one to one.
+
+    Args:
+        found: B tensors (n, 2), where each picture shows objects, in the units of `locations`.
+        locations: (B, K, 2), asked for.
+        mask: (B, K), which of them are.
+        radius: How far from its location an object may be.
+
+    Returns:
+        A dict of (B,) tensors: `hits`, the share of the asked that are there, nan if nothing was
+        asked; `blind`, the same against what the other pictures were asked, on average; `extras`,
+        objects that match none.
+
+    Raises:
+        ValueError: There are fewer than two pictures, or a place is not finite.
+    """
+    if len(found) < 2:
+        raise ValueError("the blind baseline needs at least two pictures")
+    asked = [place[there] for place, there in zip(locations, mask, strict=True)]
+    hits = torch.tensor(
+        [[len(matched(seen, places, radius)) for places in asked] for seen in found]
+    ).double()
+    share = hits / mask.sum(1)
+    own = share.diagonal()
+    return {
+        "hits": own,
+        "blind": (share.sum(1) - own) / (len(found) - 1),
+        "extras": torch.tensor([len(seen) for seen in found]) - hits.diagonal(),
+    }
+
+
 def scored(
     found: Places, asked: Places, real: Places, radius: float = MEASURE.radius
 ) -> dict[str, list]:

@@ -98,6 +98,12 @@ def load_into(path: str | Path, network: nn.Module) -> dict:
     return header
 
 
+def loaded(network: nn.Module, path: str | Path) -> nn.Module:
+    """A network with the weights in a file, for use; refuses what `load_into` refuses."""
+    load_into(path, network)
+    return network
+
+
 def fill(module: nn.Module, tensors: dict[str, Tensor], path: str | Path) -> None:
     """Sets all parameters and buffers of a module, which must be exactly these.
 
