@@ -489,7 +489,9 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
         for result in results
     }
     found |= {
-        path.name: storage.read_json(path) for kind in KINDS for path in folder.glob(f"{kind}.*.json")
+        path.name: storage.read_json(path)
+        for kind in KINDS
+        for path in folder.glob(f"{kind}.*.json")
     }
     scales: dict[Scale, set] = {}  # by the scale at which their family is reported
     for result in found.values():

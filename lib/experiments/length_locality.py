@@ -2,12 +2,13 @@
 
     python -m lib.experiments length_locality run --name label_one.full_all --seed 0
 
-measures `lib.experiments.length_generalization.localities` of a finished run's weights at each of
-`Scale.counts`; `length_generalization` stores and records what comes out. A network that was told one label a picture never met two
-requests. If it fails at many because its *answers* look too far, the answer to one request does so
-already; if because a sum of requests was never met, one is answered locally, and far sight comes
-with the second. The rival of the second account: pictures of more objects are less local for every
-network, since objects hide and light each other; a network told all labels shows how much that is.
+measures `lib.experiments.length_generalization.localities` of a finished run's weights at each
+number of requests; `length_generalization` stores and records what comes out. A network that was
+told one label a picture never met two requests. If it fails at many because its *answers* look too
+far, the answer to one request does so already; if because a sum of requests was never met, one is
+answered locally, and far sight comes with the second. The rival of the second account: pictures of
+more objects are less local for every network, since objects hide and light each other; a network
+told all labels shows how much that is.
 
 Seed 0 was looked at before the rows `length.local.*` were written, so they count the others.
 """
