@@ -32,7 +32,7 @@ EVERY = 10  # steps between evaluations
 SHOWN = 40  # evaluations kept in the bands
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # quantiles of the bands
 FIRST = {"every": 10, "shown": 40, "levels": [0.05, 0.25, 0.5, 0.75, 0.95]}
-KEPT = ("published", "theory", "detail")  # of a study: what is measured
+CHOSEN = ("published", "theory", "detail")  # of a study: what is measured
 PUBLISHED_SEED = 2333  # of the official code
 RUNS = storage.RUNS / "nonlinear_sim"
 KEPT = storage.RESULTS / "nonlinear_sim"
@@ -232,14 +232,14 @@ def done(study: Study, folder: Path) -> bool:
         return False
     own = {"seeds": study.seeds, "settings": plain(study), "measure": how(study)}
     # A file that does not say how it was measured is from before anything of it had changed.
-    unsaid = {"measure": FIRST | {name: getattr(study, name) for name in KEPT}}
+    unsaid = {"measure": FIRST | {name: getattr(study, name) for name in CHOSEN}}
     stored = unsaid | storage.read_json(path)
     return all(stored.get(name) == value for name, value in own.items())
 
 
 def how(study: Study) -> dict:
     """What of a file hangs on this program and not on the settings."""
-    kept = {name: getattr(study, name) for name in KEPT}
+    kept = {name: getattr(study, name) for name in CHOSEN}
     return {"every": EVERY, "shown": SHOWN, "levels": list(LEVELS)} | kept
 
 
