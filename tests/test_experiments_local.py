@@ -152,26 +152,30 @@ def test_a_run_is_measured_once_and_taken_up_where_it_stopped(folder, tmp_path, 
     monkeypatch.setattr(detector, "trained", lambda: finder)
     monkeypatch.setattr(local_scores, "mean_picture", lambda: torch.zeros(3, 32, 32))
     out = tmp_path / "out"
-    first = local_scores.run("label_one.vector", 2, folder, out)
+    first = local_scores.run(
+        local_scores.Setting("label_one.vector", 2), local_scores.Scale(), out, weights=folder
+    )
     assert {"exchange.1", "changes.1", "changes.6", "listens", "machine"} <= set(first)
     monkeypatch.setattr(local_scores, "exchange", None)  # not asked again
-    again = local_scores.run("label_one.vector", 2, folder, out)
+    again = local_scores.run(
+        local_scores.Setting("label_one.vector", 2), local_scores.Scale(), out, weights=folder
+    )
     assert again == first
-    (name, (result,)), = local_scores.measured(out).items()  # fmt: skip
+    (name, (result,)), = local_scores.results(out).items()  # fmt: skip
     assert (name, result["setting"]["seed"]) == ("label_one.vector", 2)
 
 
 def test_a_run_that_is_not_there_is_said_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="does not exist"):
-        local_scores.run("label_one.vector", 0, tmp_path)
+        local_scores.run(local_scores.Setting(), local_scores.Scale(), tmp_path, weights=tmp_path)
 
 
 def test_every_row_has_its_samples():
     rows = [r.id for r in ledger.ROWS if r.recorder == "experiments/local_scores"]
-    assert set(local_scores.samples({})) == set(rows)
+    assert set(local_scores.claims({})) == set(rows)
     hits = {"hits": [1, 1], "blind": [0, 0], "ceiling": [1, 1]}
     misses = hits | {"hits": [0, 0]}
     by_level = {"0": {"first": hits}, "3": {"second": hits}, "0.3": {"second": misses}}
-    values = local_scores.samples({"label_one.vector": [{"exchange.1": by_level}]})
+    values = local_scores.claims({"label_one.vector": [{"exchange.1": by_level}]})
     assert values["local.high_noise"] == [1.0]
     assert values["local.competent"] == [1.0]

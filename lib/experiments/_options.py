@@ -4,6 +4,7 @@ import argparse
 import inspect
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, get_args
 
 
@@ -22,7 +23,7 @@ def add(parser: argparse.ArgumentParser, *kinds: type) -> None:
 
 
 def add_keywords(parser: argparse.ArgumentParser, function: Callable) -> None:
-    """Adds an option for each keyword of a function that is a number or a word."""
+    """Adds an option for each keyword of a function that is a number, a word or a path."""
     for name, parameter in _keywords(function).items():
         _option(parser, name, name, parameter.annotation, parameter.default)
 
@@ -46,7 +47,8 @@ def _keywords(function: Callable) -> dict[str, inspect.Parameter]:
     return {
         name: parameter
         for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY and parameter.annotation in (int, float, str)
+        if parameter.kind is parameter.KEYWORD_ONLY
+        and parameter.annotation in (int, float, str, Path)
     }
 
 

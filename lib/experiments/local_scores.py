@@ -1,7 +1,8 @@
 """Where trained networks look, and when: what a denoiser depends on, noise level by noise level.
 
-    python -m lib.experiments local_scores --name label_one.vector --seed 0
-    python -m lib.experiments local_scores --store
+    python -m lib.experiments local_scores run --name label_one.vector --seed 0
+    python -m lib.experiments local_scores store
+    python -m lib.experiments local_scores record
 
 takes the weights of a finished run of `length_generalization`; nothing is trained. Of each run it
 measures, and writes to runs/local_scores/NAME.seedS.json:
@@ -35,9 +36,8 @@ nothing left to tell. None of the three speaks of windows: a network that hears 
 same, or locality is part of the account (`local.high_noise.near`).
 """
 
-import argparse
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -45,18 +45,19 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from lib import storage
-from lib.book import claims, runtime
+from lib.book import runtime
 from lib.diffusion import asking, edm, hearing, train
 from lib.diffusion.pathways import Locations
 from lib.exact import PatchMachine
 from lib.experiments import length_asking, length_results
 from lib.experiments import length_generalization as length
+from lib.experiments.length_asking import Setting
 from lib.scenes import conditions as labels
 from lib.scenes import detector, measure, render, sample_scenes
 from lib.scenes.scene import SIZES, Scenes
 
 RUNS = storage.RUNS / "local_scores"
-FOLDER = storage.RESULTS / "local_scores"
+KEPT = storage.RESULTS / "local_scores"
 LEVELS = (0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)  # of noise
 EXCHANGES = (0.0, 0.03, 0.1, 0.3, 0.6, 1.0, 1.7, 3.0, 5.5, 10.0, 100.0)  # never .. from the start
 HIGH, LOW = 3.0, 0.3  # of the rule
@@ -272,27 +273,33 @@ def parts(denoiser, setting: length.Setting, finder, seed: int) -> dict[str, Cal
     return found
 
 
-def run(name: str, seed: int, weights: Path, folder: Path = RUNS) -> dict:
+@dataclass(frozen=True)
+class Scale:
+    """Nothing is left to choose."""
+
+
+def run(
+    setting: Setting, scale: Scale, folder: Path = RUNS, *, weights: Path = length.KEPT
+) -> dict:
     """Measures one finished run, and keeps what is done after each part.
 
     Args:
-        name: Of the setting, as `Setting.name`.
-        seed: Of the run.
-        weights: The folder that holds NAME.seedS.json and .safetensors.
+        setting: Whose weights.
+        scale: How much.
         folder: Where NAME.seedS.json is written.
+        weights: The folder that holds NAME.seedS.json and .safetensors.
 
     Raises:
         FileNotFoundError: There is no such run, or no detector.
         ValueError: A file is damaged or of another network.
     """
-    stem = f"{name}.seed{seed}"
+    stem = f"{setting.name}.seed{setting.seed}"
     result = storage.read_json(weights / f"{stem}.json")
-    setting, scale = length.Setting(**result["setting"]), length.Scale(**result["scale"])
-    made = length.network(setting, scale)
-    denoiser, _ = train.load_weights(weights / f"{stem}.safetensors", made)
+    denoiser = length.denoiser(setting.name, weights, setting.seed)
     own = {"setting": result["setting"], "scale": result["scale"], "levels": list(LEVELS)}
     stored = storage.begun(folder / f"{stem}.json", own)
-    todo = parts(denoiser, setting, detector.trained(), 3000 + seed)
+    asked = length.Setting(**result["setting"])
+    todo = parts(denoiser, asked, detector.trained(), 3000 + setting.seed)
     for part in runtime.progress([p for p in todo if p not in stored], f"looking at {stem}"):
         stored[part] = todo[part]()
         stored["provenance"] = storage.provenance()
@@ -300,7 +307,7 @@ def run(name: str, seed: int, weights: Path, folder: Path = RUNS) -> dict:
     return stored
 
 
-def measured(folder: Path = FOLDER) -> dict[str, list[dict]]:
+def results(folder: Path = KEPT) -> dict[str, list[dict]]:
     """What is stored, by setting in the order of the tables, seeds in order."""
     found: dict[str, dict[int, dict]] = {}
     for path in sorted(folder.glob("label_*.json")):
@@ -319,11 +326,11 @@ def skill(result: dict, level: float, which: str, count: int = 1) -> float:
     return length_results.skill(result[f"exchange.{count}"][f"{level:g}"][which])
 
 
-def samples(results: dict[str, list[dict]]) -> dict[str, list[float]]:
+def claims(measured: dict[str, list[dict]]) -> dict[str, list[float]]:
     """What stands behind each row of the ledger: a number a run."""
     found = {}
     for row, name in (("", "label_one.vector"), (".near", "label_one.full_local")):
-        seeds = results.get(name, [])
+        seeds = measured.get(name, [])
         ends = [[skill(r, level, "second") for level in (HIGH, LOW)] for r in seeds]
         found[f"local.high_noise{row}"] = (
             length_results.less(*zip(*ends, strict=True)) if ends else []
@@ -332,29 +339,9 @@ def samples(results: dict[str, list[dict]]) -> dict[str, list[float]]:
     return found
 
 
-def store(runs: Path = RUNS, folder: Path = FOLDER) -> None:
-    """Takes over what has been measured, and records the rows that are not declared untested."""
-    for path in sorted(runs.glob("label_*.json")):
-        length_results.write(folder / path.name, storage.read_json(path))
-        print(f"stored {path.name}")
-    rows = {row.id: row for row in claims.ledger.ROWS if row.recorder == "experiments/local_scores"}
-    for id, values in samples(measured(folder)).items():
-        if not rows[id].untested:
-            e = claims.record(id, values)
-            print(f"{id}: {e.value:.3f} ({e.low:.3f} to {e.high:.3f})")
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Command line: measures one finished run, or stores what has been measured."""
-    parser = argparse.ArgumentParser(
-        prog="python -m lib.experiments local_scores", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument("--name", default="label_one.vector", help="of the setting")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--weights", type=Path, default=length.KEPT, help="where the run is")
-    parser.add_argument("--store", action="store_true", help="takes measurements into the book")
-    options = parser.parse_args(argv)
-    if options.store:
-        store()
-    else:
-        run(options.name, options.seed, options.weights)
+def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
+    """Takes over what has been measured; returns the files' names."""
+    paths = sorted(folder.glob("label_*.json"))
+    for path in paths:
+        storage.write_numbers(kept / path.name, storage.read_json(path), length.DIGITS)
+    return [path.name for path in paths]
