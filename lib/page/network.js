@@ -320,15 +320,25 @@ const PATHWAYS = {
   } },
 };
 
+/** f(places, weights), remembered: what requests add depends on neither picture nor noise level. */
+function kept(f) {
+  const known = new Map();
+  return (places, weights) => {
+    if (known.size > 40) known.clear();
+    return once(known, `${places}|${weights}`, () => f(places, weights));
+  };
+}
+
 /** A `UNet`: the requests come in by a pathway, and are added to the places before the trunk. */
 function unet(layers, [pathway], sizes) {
   if (!(pathway in PATHWAYS)) throw new Error(`the network hears by ${pathway}, which is not known here`);
   const m = sizes.size / sizes.grid, told = PATHWAYS[pathway];
+  const add = kept((places, weights) => told.add(layers, sizes, places, weights));
   return (x, level, places, weights) => {
     if (weights && !told.weighed) throw new Error(`who hears what cannot be told to a network that hears by ${pathway}`);
     const noise = layers.noise(level);
     const here = mixed(layers.conv("enter", unshuffled(x, m)), layers.tensor("positions"));
-    const all = mixed(here, told.add(layers, sizes, places, weights));
+    const all = mixed(here, add(places, weights));
     return shuffled(layers.conv("leave", layers.fullTrunk("trunk", all, planes(noise.length, 1, 1, noise))), m);
   };
 }
@@ -339,6 +349,7 @@ function windowed(layers, [sees, hears], { size, grid, k }) {
   const m = size / grid, margin = sees === "local" ? k : 0, reach = hears === "local" ? k : grid;
   const ways = padded(planes(width, grid, grid, positions), margin);
   const trunk = sees === "local" ? "localTrunk" : "fullTrunk";
+  const known = kept((places, weights) => encoded(layers, places, grid, weights ?? within(places, grid, reach)));
   return (x, level, places, weights) => {
     const noise = layers.noise(level), pixels = unshuffled(x, m);
     const inside = planes(pixels.c + 1, grid, grid);
@@ -346,8 +357,9 @@ function windowed(layers, [sees, hears], { size, grid, k }) {
     inside.data.fill(1, pixels.c * area);
     const seen = mixed(layers.conv("enter", padded(inside, margin)), ways);
     let h = layers.conv("join", layers[trunk]("trunk", seen, planes(noise.length, 1, 1, noise)));
-    const told = encoded(layers, places, grid, weights ?? within(places, grid, reach));
-    const embedding = planes(told.c, grid, grid, told.data.map((v, at) => v + noise[Math.floor(at / area)]));
+    const told = known(places, weights);
+    const embedding = planes(told.c, grid, grid);
+    for (let k = 0; k < told.data.length; k++) embedding.data[k] = told.data[k] + noise[Math.floor(k / area)];
     for (let b = 0; layers.has(`head.${b}.conv1.weight`); b++) h = layers.block(`head.${b}`, h, embedding);
     return shuffled(layers.conv("leave", h), m);
   };
