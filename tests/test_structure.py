@@ -1,6 +1,7 @@
 """The rooms of the book: who imports whom, what is documented, how long chapters take."""
 
 import ast
+import itertools
 import json
 import re
 from pathlib import Path
@@ -88,7 +89,10 @@ def test_a_chapter_is_built_like_the_others(path):
     assert f'chapter.start("{path.stem}")' in code
     assert "book.download(" in code
     assert "book.ledger()" in code
-    assert re.search(r"player\.live\(|(?:drag|ask)_\w+\.show\(", code)
+    assert re.search(r"player\.(?:show|frames)\(|(?:drag|ask)_\w+\.show\(", code)
+    for before, cell in itertools.pairwise(cells):  # on the site it is one dead picture
+        if "player.live(" in cell.source:
+            assert not re.search(r"\b[Tt]ry\b|\bYour turn\b|\?\s*$", before.source), before.source
     assert "**Where next.**" in text
     assert solutions(cells) == dict.fromkeys(exercises, True), "a solution asserts nothing"
 
