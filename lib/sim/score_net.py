@@ -274,3 +274,38 @@ def outside_share(moved) -> torch.Tensor:
     whole = moved.square().sum((-2, -1))
     own = moved.diagonal(dim1=-2, dim2=-1).square().sum(-1)
     return ((whole - own).clamp(min=0) / whole.clamp(min=1e-300)).sqrt()
+
+
+def parts(effect) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a block's answer owes to its own condition, and what to all others: (..., s) each.
+
+    `effect` (..., s, s), block i by condition j, as `measure` gives it. :eq:`eq-blocks-parts`
+    """
+    effect = torch.as_tensor(effect)
+    own = effect.diagonal(dim1=-2, dim2=-1)
+    return own, effect.sum(-1) - own
+
+
+def settled(curve, bound: float, time) -> torch.Tensor:
+    """The last time (...) at which a curve (..., T) lies above `bound`; 0 if it never does.
+
+    Raises:
+        ValueError: a curve that is not finite: it would count as settled.
+    """
+    curve = torch.as_tensor(curve)
+    if not curve.isfinite().all():
+        raise ValueError("the curve is not finite: it would count as settled")
+    return torch.where(curve > bound, torch.as_tensor(time), 0.0).amax(-1)
+
+
+def reached(curve, bound: float, time) -> torch.Tensor:
+    """The first time (...) at which a curve (..., T) is at least `bound`; infinite if never."""
+    return torch.where(torch.as_tensor(curve) >= bound, torch.as_tensor(time), torch.inf).amin(-1)
+
+
+def first_minimum(error) -> torch.Tensor:
+    """Where (...) a curve (..., T) is lowest before its largest rise: the turn of a swing."""
+    error = torch.as_tensor(error)
+    rise = error - error.cummin(-1).values
+    before = torch.arange(error.shape[-1]) <= rise.argmax(-1, keepdim=True)
+    return torch.where(before, error, torch.inf).argmin(-1)
