@@ -116,9 +116,9 @@ def two_layers(
 
 
 def response(blocks: Blocks, net: Net) -> torch.Tensor:
-    """W (..., R, s, s) of a linear network: what block i answers to condition j. :eq:`eq-blocks-map`
+    """W (..., R, s, s): what a linear network's block i answers to condition j.
 
-    B^T Q with Q the part of the network's map that takes the conditions.
+    :eq:`eq-blocks-map`, B^T Q with Q the part of the network's map that takes the conditions.
 
     Raises:
         ValueError: a network with ReLU, which has no such matrix.
@@ -137,10 +137,10 @@ def _linear(net: Net) -> torch.Tensor:
 
 
 def as_score(blocks: Blocks, net: Net, *run: int) -> Callable:
-    """The score of one run (of one kind: its indices) as `f(x, sigma, conditions)`, what `lib.locality` takes.
+    """The score of one run, of one kind: what `lib.locality` takes, `f(x, sigma, conditions)`.
 
-    `conditions` is a tuple of (block, value); blocks that it does not name have 0. `sigma` must be
-    the network's own noise level.
+    `run` holds its indices. `conditions` is a tuple of (block, value); blocks that it does not name
+    have 0. `sigma` must be the network's own noise level.
     """
     one = Net(tuple(w[run] for w in net.weights), net.masks, net.relu)
 
