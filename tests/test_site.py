@@ -26,6 +26,7 @@ TERMS = {
     "whitening": "08_feature_space",
     "misplaced": "09_clevr_length_generalization",
     "neglect": "10_clevr_local_scores",
+    "foreign part": "11_synthesis",
 }
 
 
