@@ -308,7 +308,15 @@ def test_length_generalisation():
         K: [r["counts"][K]["moved"][2] for r in told_one if r["setting"]["seed"]]
         for K in ("1", "3")
     }
+    keep = {
+        labels: [
+            skill(r["counts"]["6"]) / skill(r["counts"]["1"])
+            for r in length_runs(f"label_{labels}.vector")
+        ]
+        for labels in ("all", "one")
+    }
     special = {
+        "length.contrast": np.subtract(keep["all"], keep["one"]),
         "length.local.one": local["1"],
         "length.local.grows": np.subtract(local["3"], local["1"]),
         "length.level.below": less(asked, "nearest-below-3", "nearest"),

@@ -235,6 +235,27 @@ def test_samples_are_those_of_the_rows_and_paired_by_seed(runs):
     assert np.allclose(found["length.coherence.scissors"], [0.15])
 
 
+def test_experiments_are_compared_by_the_seeds_that_both_have():
+    every = {"label_all.vector": (0, 1, 2), "label_one.vector": (2, 1)}
+    results = {
+        name: [run(Setting(name.split(".")[0], seed=s), 0.2 + 0.1 * s) for s in seeds]
+        for name, seeds in every.items()
+    }
+    found = length_results.samples(results, {}, PAINTERS, {})
+    kept = {
+        name: {
+            r["setting"]["seed"]: independent(r["counts"]["6"]) / independent(r["counts"]["1"])
+            for r in runs
+        }
+        for name, runs in results.items()
+    }
+    expected = [kept["label_all.vector"][s] - kept["label_one.vector"][s] for s in (1, 2)]
+    assert np.allclose(found["length.contrast"], expected)
+    assert "length.contrast" not in length_results.samples(
+        {"label_all.vector": results["label_all.vector"]}, {}, PAINTERS, {}
+    )
+
+
 def test_a_way_that_one_seed_was_not_asked_in_is_not_paired(runs):
     """Rather no number than one of other seeds."""
     results = length_generalization.finished(runs / "runs")
