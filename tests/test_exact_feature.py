@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.exact import GaussianMixture, independent
+from lib.exact import GaussianMixture, feature, independent
 from lib.exact.feature import (
     block_diagonalise,
     cosines,
@@ -169,3 +169,24 @@ def test_bad_input():
         whitening(torch.tensor([[1.0, 1.0], [1.0, 1.0]]))
     with pytest.raises(ValueError, match="n_blocks"):
         block_diagonalise(torch.eye(2)[None], 3, torch.Generator())
+
+
+def test_blocks_do_not_hang_on_how_a_library_writes_eigenvectors(monkeypatch):
+    """Another processor flips signs, or turns the basis of a space: the blocks are the same."""
+    g = torch.Generator().manual_seed(3)
+    turned = random_rotation(6, g)
+    noisy = 0.05 * torch.randn(8, 6, 6, generator=g, dtype=torch.float64)
+    parts = torch.randn(8, 3, 2, 2, generator=g, dtype=torch.float64)
+    inside = torch.stack([torch.block_diag(*(p + p.mT)) for p in parts])
+    matrices = turned @ (inside + noisy) @ turned.T
+    found = block_diagonalise(matrices, 3, torch.Generator().manual_seed(4), trials=3)
+    plain = feature._near_commutant
+
+    def elsewhere(matrices, count):
+        basis = plain(matrices, count)
+        other = random_rotation(count, torch.Generator().manual_seed(5))
+        return torch.einsum("ab,bij->aij", -other, basis)
+
+    monkeypatch.setattr(feature, "_near_commutant", elsewhere)
+    again = block_diagonalise(matrices, 3, torch.Generator().manual_seed(4), trials=3)
+    assert largest_angle(found, again) < 1e-7

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from lib.exact import GaussianMixture, noise_levels, probability_flow
+from lib.exact.flow import annealed_langevin
 
 
 def test_a_gaussian_flows_along_its_closed_form():
@@ -45,3 +46,29 @@ def test_bad_noise_levels(sigmas):
 def test_bad_schedules(steps, low, high):
     with pytest.raises(ValueError, match="needs"):
         noise_levels(steps, low, high)
+
+
+def test_langevin_draws_from_the_density_of_the_last_level():
+    """Mean and spread of a Gaussian at noise, from far away; the step's own bias is small."""
+    p = GaussianMixture([1.0], [[3.0]], [[[1.0]]])
+    g = torch.Generator().manual_seed(0)
+    begun = torch.full((4000, 1), -20.0, dtype=torch.float64)
+    x = annealed_langevin(p.score, begun, [3.0, 1.0, 0.5], g, steps=80, rate=0.1)
+    assert x.mean().item() == pytest.approx(3.0, abs=0.08)
+    assert x.std().item() == pytest.approx(1.25**0.5, abs=0.06)
+
+
+def test_langevin_samples_what_is_no_noised_density():
+    """Twice a Gaussian's score is that of half its variance, at every level."""
+    p = GaussianMixture([1.0], [[0.0]], [[[1.0]]])
+    g = torch.Generator().manual_seed(1)
+    begun = 2 * torch.randn(4000, 1, dtype=torch.float64, generator=g)
+    x = annealed_langevin(lambda x, s, c: c * p.score(x, s), begun, [1.0, 0.3], g, 2, 80, 0.1)
+    assert x.std().item() == pytest.approx((1.09 / 2) ** 0.5, abs=0.04)
+
+
+@pytest.mark.parametrize(("sigmas", "rate"), [([1.0, 2.0], 0.1), ([1.0, 0.0], 0.1), ([1.0], 1.0)])
+def test_bad_langevin(sigmas, rate):
+    g = torch.Generator()
+    with pytest.raises(ValueError, match=r"falling|rate"):
+        annealed_langevin(lambda x, s, c: -x, torch.zeros(1), sigmas, g, rate=rate)

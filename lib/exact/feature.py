@@ -116,7 +116,10 @@ def block_diagonalise(matrices, n_blocks, generator, trials=32):
     commutant = _near_commutant(matrices, n_blocks)
     best, least = None, torch.inf
     for _ in range(trials):
-        mix = torch.randn(n_blocks, generator=generator, dtype=torch.float64)
+        # A random matrix projected: weights of the basis itself would make the outcome hang on
+        # signs of eigenvectors, which every processor's library chooses for itself.
+        probe = torch.randn(d, d, generator=generator, dtype=torch.float64)
+        mix = (commutant * probe).sum((1, 2))
         values, vectors = torch.linalg.eigh(torch.einsum("b,bij->ij", mix, commutant))
         cuts = values.diff().topk(n_blocks - 1).indices.sort().values + 1
         blocks = torch.arange(d).tensor_split(cuts)

@@ -67,3 +67,41 @@ def probability_flow(score, noise, sigmas, conditions=None):
         level = sigmas[int(lost.int().argmax())].item()
         raise FloatingPointError(f"the path is not finite at noise level {level:g}")
     return path
+
+
+def annealed_langevin(score, noise, sigmas, generator, conditions=None, steps=20, rate=0.2):
+    r"""Draws by Langevin dynamics at falling noise levels, each begun where the last one ended.
+
+    At each level `steps` steps $x \leftarrow x + \epsilon s_\sigma(x) + \sqrt{2\epsilon}\,n$ with
+    $\epsilon$ = rate $\sigma^2$ (Song and Ermon 2019, algorithm 1, in these variables). Unlike the
+    probability flow it needs no score of a noised density: at each level it draws from whatever
+    density has that level's score, so a sum of scores may be used.
+
+    Args:
+        score: `f(x, sigma, conditions)` of the shape of x.
+        noise: where to begin, any shape, usually `sigmas[0]` times a standard normal draw.
+        sigmas: falling noise levels above 0, (T,). Where the data have a spread of their own, the
+            last need not be below it.
+        generator: randomness.
+        conditions: handed to `score` as they are.
+        steps: at each level.
+        rate: step size over the squared noise level, below 1.
+
+    Returns:
+        x after the last level, of the shape of `noise`.
+
+    Raises:
+        ValueError: the levels do not fall or are not above 0, or the rate is not in (0, 1).
+    """
+    sigmas = torch.as_tensor(sigmas, dtype=torch.float64)
+    if sigmas.ndim != 1 or not len(sigmas) or (sigmas.diff() >= 0).any() or sigmas[-1] <= 0:
+        raise ValueError("sigmas must be falling levels above 0")
+    if not 0 < rate < 1:
+        raise ValueError(f"the rate must be in (0, 1), got {rate}")
+    x = noise
+    for sigma in sigmas.tolist():
+        epsilon = rate * sigma**2
+        for _ in range(steps):
+            kick = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+            x = x + epsilon * score(x, sigma, conditions) + (2 * epsilon) ** 0.5 * kick
+    return x
