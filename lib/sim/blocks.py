@@ -95,7 +95,7 @@ class Blocks:
         return torch.diag(self.task.a) + shared - torch.diag(shared.diagonal())
 
     def conditions(self, lead: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-        """Conditions (*lead, s) as in training: one of them about mu_j, the others about zero."""
+        """Conditions as in training, `lead` then (s,): one about mu_j, the others about zero."""
         s = self.task.s
         cluster = torch.randint(s, lead, generator=generator)
         jitter = torch.randn(*lead, s, generator=generator, dtype=torch.float64)
