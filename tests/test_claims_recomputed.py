@@ -309,14 +309,15 @@ def test_length_generalisation():
         for K in ("1", "3")
     }
     keep = {
-        labels: [
-            skill(r["counts"]["6"]) / skill(r["counts"]["1"])
+        labels: {
+            r["setting"]["seed"]: skill(r["counts"]["6"]) / skill(r["counts"]["1"])
             for r in length_runs(f"label_{labels}.vector")
-        ]
+        }
         for labels in ("all", "one")
     }
+    both = set(keep["all"]) & set(keep["one"])
     special = {
-        "length.contrast": np.subtract(keep["all"], keep["one"]),
+        "length.contrast": [keep["all"][seed] - keep["one"][seed] for seed in both],
         "length.local.one": local["1"],
         "length.local.grows": np.subtract(local["3"], local["1"]),
         "length.level.below": less(asked, "nearest-below-3", "nearest"),
