@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from lib.book import figures
 from lib.diffusion import edm, train
-from lib.experiments import length_asking, length_results
+from lib.experiments import length_asking, length_generalization
 from lib.experiments.length_generalization import SAMPLER
 from lib.page import ask_network, surface
 from lib.scenes import conditions, detector, measure, render
@@ -108,14 +108,14 @@ def coded(path) -> str:
 @pytest.mark.parametrize("name", ["label_one.vector", "label_one.full_all"])
 def test_every_way_of_asking_draws_the_librarys_picture(kernel, name):
     """Same noise, same requests, by each way that the page offers."""
-    denoiser = length_results.denoiser(name)
+    denoiser = length_generalization.denoiser(name)
     code = """([file, ways, places, steps, low, high]) => {
         const D = network_js.denoiser(bufferOf(file)), noise = drawing_js.noiseOf(3, 32);
         const drawn = (way) =>
             drawing_js.draw(D, { way, places, seed: 3, steps, low, high }, () => {});
         return [noise, ...ways.map(drawn)].map((picture) => [...picture.data]);
     }"""
-    file = length_results.FOLDER / f"{name}.seed0.safetensors"
+    file = length_generalization.KEPT / f"{name}.seed0.safetensors"
     told = train.load_weights(file, denoiser.network)[1]["network"]
     names = ask_network.ways(told)
     assert {"all", "nearest", "window-2", "paste"} <= set(names)
@@ -454,7 +454,7 @@ def test_a_picture_takes_three_seconds_of_a_processor(kernel, name, way):
         metrics = session.send("Performance.getMetrics")["metrics"]
         return next(m["value"] for m in metrics if m["name"] == "TaskDuration")
 
-    file = coded(length_results.FOLDER / f"{name}.seed0.safetensors")
+    file = coded(length_generalization.KEPT / f"{name}.seed0.safetensors")
     places = conditions.label_all(conditions.asked(1, 6, train.stream(7, 6)))[0][0].tolist()
     costs = []
     for _ in range(2):  # the second without compiling
