@@ -16,7 +16,7 @@ pdf: book
 test: .venv/ready
 	$(RUN) -m pytest -n 2 -q -m "not site and not weekly"
 	$(RUN) -m tools.build --budget smoke --fresh
-	$(RUN) -m pytest -q -m "site and not weekly"
+	$(RUN) -m pytest -n 2 -q -m "site and not weekly"
 
 # Weekly and before publishing: every page in every variant, Colab's versions, kills, search.
 test-all: test
