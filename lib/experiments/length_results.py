@@ -68,9 +68,12 @@ def by_way(answers: dict[int, dict], count: int = 6) -> dict[str, dict[str, list
     Returns:
         By way, `skill` and `coherence`: of the seeds that were asked so, in their order.
     """
+    return _by_way([answers[seed].get(str(count), {}) for seed in sorted(answers)])
+
+
+def _by_way(parts: Sequence[dict]) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {}
-    for seed in sorted(answers):
-        part = answers[seed].get(str(count), {})
+    for part in parts:
         for way in part:
             if way != "real":
                 row = found.setdefault(way, {"skill": [], "coherence": []})
@@ -140,31 +143,24 @@ def samples(
     if both := sorted(set(all_) & set(one)):
         each = (retention([runs[seed] for seed in both]) for runs in (all_, one))
         found["length.contrast"] = less(*each)
-    six = [counts[SIX] for counts in answers.get(ASKED, {}).values() if SIX in counts]
-    if six:
-        ways = set.intersection(*(set(ways) for ways in six)) - {"real"}
-        by_way = {way: [skill(part[way]) for part in six] for way in ways}
-        looks = {way: [coherent(part, way) for part in six] for way in ways}
-        found |= {f"length.asked.{way}": values for way, values in by_way.items()}
-        found |= {f"length.coherence.{way}": values for way, values in looks.items()}
-        if "nearest-above-3" in ways:
-            found["length.level.above"] = by_way["nearest-above-3"]
-        found |= _paired("length.account.near", by_way, "nearest", "random")
-        found |= _paired("length.account.weights", by_way, "nearest", "all")
-        found |= _paired("length.level.below", by_way, "nearest-below-3", "nearest")
-        found |= _paired("length.coherence.gain", looks, "nearest", "paste")
-    fresh = [c[SIX] for seed, c in answers.get(SEEN_BEFORE, {}).items() if seed and SIX in c]
-    if fresh:
-        ways = set.intersection(*map(set, fresh)) - {"real"}
-        by_way = {way: [skill(part[way]) for part in fresh] for way in ways}
-        looks = {way: [coherent(part, way) for part in fresh] for way in ways}
-        found |= _paired("length.again.near", by_way, "nearest", "random")
-        found |= _paired("length.again.weights", by_way, "nearest", "all")
-        found |= _paired("length.again.below", by_way, "nearest-below-3", "nearest")
-        found |= _paired("length.again.coherence", looks, "nearest", "paste")
-        found |= _paired("length.sum.second", by_way, "pair-near", "nearest-heard")
-        found |= _paired("length.sum.far", by_way, "pair-far", "pair-near")
-        found |= _paired("length.sum.added", by_way, "added-far", "pair-far")
+    skilled, looks = _in_all(answers.get(ASKED, {}))
+    found |= {f"length.asked.{way}": values for way, values in skilled.items()}
+    found |= {f"length.coherence.{way}": values for way, values in looks.items()}
+    if "nearest-above-3" in skilled:
+        found["length.level.above"] = skilled["nearest-above-3"]
+    found |= _paired("length.account.near", skilled, "nearest", "random")
+    found |= _paired("length.account.weights", skilled, "nearest", "all")
+    found |= _paired("length.level.below", skilled, "nearest-below-3", "nearest")
+    found |= _paired("length.coherence.gain", looks, "nearest", "paste")
+    fresh = {seed: counts for seed, counts in answers.get(SEEN_BEFORE, {}).items() if seed}
+    skilled, looks = _in_all(fresh)
+    found |= _paired("length.again.near", skilled, "nearest", "random")
+    found |= _paired("length.again.weights", skilled, "nearest", "all")
+    found |= _paired("length.again.below", skilled, "nearest-below-3", "nearest")
+    found |= _paired("length.again.coherence", looks, "nearest", "paste")
+    found |= _paired("length.sum.second", skilled, "pair-near", "nearest-heard")
+    found |= _paired("length.sum.far", skilled, "pair-far", "pair-near")
+    found |= _paired("length.sum.added", skilled, "added-far", "pair-far")
     found |= local(near)
     rows = painters.values()
     passed = [min(row["smeared"], row["recoloured"]) for row in rows]
@@ -172,6 +168,13 @@ def samples(
     failed = [row["scissors"] for row in rows]
     found["length.coherence.scissors"] = [sum(failed) / len(failed)]
     return found
+
+
+def _in_all(answers: dict[int, dict]) -> tuple[dict, dict]:
+    """Skill and coherence at six of the ways in which every seed was asked; see `by_way`."""
+    parts = [counts[SIX] for counts in answers.values() if SIX in counts]
+    rows = {way: row for way, row in _by_way(parts).items() if len(row["skill"]) == len(parts)}
+    return tuple({way: row[kind] for way, row in rows.items()} for kind in ("skill", "coherence"))
 
 
 def _paired(id: str, values: dict[str, list[float]], way: str, other: str) -> dict:
