@@ -38,7 +38,6 @@ BLUE, ORANGE, GREEN, RED, PURPLE, TEAL, GREY = COLOURS = (
 
 # One colour, one meaning, wherever these are drawn.
 HELD_OUT = GREEN  # the combination that training does not show; a star
-REAL = GREEN  # real pictures: with HELD_OUT, what a perfect model would give
 ANSWER = RED  # what the model in question gives: its path, its error
 RIVAL = BLUE  # what it is compared with: one layer, another account
 
