@@ -298,7 +298,11 @@ def test_length_generalisation():
     ]
     passing = {
         w: [np.mean(np.array(r.get(w, r["all"])["looks"]) > 0) for r in fresh]
-        for w in ("nearest", "paste")
+        for w in ("nearest", "paste", "glued")
+    }
+    cuts = {
+        w: np.array([np.mean(r.get(w, {}).get("seams", 0)) for r in fresh])
+        for w in ("nearest", "paste", "real")
     }
 
     def less(runs, way, other):
@@ -330,7 +334,12 @@ def test_length_generalisation():
         "length.again.near": less(fresh, "nearest", "random"),
         "length.again.weights": less(fresh, "nearest", "all"),
         "length.again.below": less(fresh, "nearest-below-3", "nearest"),
-        "length.again.coherence": np.subtract(*passing.values()),
+        "length.again.coherence": np.subtract(passing["nearest"], passing["paste"]),
+        "length.glue.filled": less(fresh, "glued", "nearest"),
+        "length.glue.lifts": np.subtract(passing["glued"], passing["paste"]),
+        "length.glue.beyond": np.subtract(passing["nearest"], passing["glued"]),
+        "length.seams.scissors": cuts["paste"] - cuts["real"],
+        "length.seams.near": cuts["nearest"] - cuts["real"],
         "length.account.near": less(asked, "nearest", "random"),
         "length.account.weights": less(asked, "nearest", "all"),
         "length.coherence.gain": np.subtract(*(looks.get(w, 0) for w in ("nearest", "paste"))),

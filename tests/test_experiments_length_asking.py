@@ -26,6 +26,8 @@ WAYS = {"all", "mean", "random", "nearest", "soft", "composed", "displaced", "pa
 WAYS |= {f"window-{k}" for k in (0, 1, 2, 4, 8)}
 PAIRS = {f"{kind}-{other}" for kind in ("pair", "added") for other in ("near", "far")}
 WAYS |= PAIRS
+GLUED = {"glued", "glued-near"}
+WAYS |= GLUED
 LEVELS = ("0.1", "0.3", "1", "3", "10")
 WAYS |= {f"nearest-{side}-{level}" for side in ("above", "below") for level in LEVELS}
 
@@ -90,7 +92,7 @@ def test_every_way_starts_from_the_same_noise(windows, toy, monkeypatch):
         return noise.clamp(-1, 1)
 
     monkeypatch.setattr(length_asking, "sampled", sampled)
-    names = sorted(WAYS)
+    names = sorted(WAYS - GLUED)  # which begin with the paste
     found = length_asking.asked(windows, *toy, 3, names, 7)
     assert list(found) == ["real", *names]
     noise = torch.randn(2, 3, 32, 32, generator=train.stream(7, 3, 2))
@@ -116,7 +118,7 @@ def test_asked_for_one_all_ways_that_hear_it_everywhere_agree(which, request, mo
     draws = length_asking.ways(denoiser, 0, 1)
     plain = draws["all"](noise, conditions)
     elsewhere = {"displaced", "paste-apart", *(f"window-{k}" for k in (0, 1, 2, 4, 8))}
-    for name in WAYS - elsewhere - PAIRS:
+    for name in WAYS - elsewhere - PAIRS - GLUED:
         assert torch.linalg.norm(draws[name](noise, conditions) - plain) < 1e-3, name
     for name in PAIRS:
         with pytest.raises(ValueError, match="needs two in the picture"):
@@ -166,7 +168,20 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
     which = asking.enlarged(hearing.nearest(conditions, length.GRID), 32).argmax(1)
     pasted = torch.stack(alone, 1).gather(1, which[:, None, None].expand(-1, 1, 3, -1, -1))[:, 0]
     assert same("paste", pasted)
+    # Glue: the paste noised, and denoised from there.
+    again = torch.randn(noise.shape, generator=train.stream(0, 3, 5))
+    silent = (conditions[0], torch.zeros_like(conditions[1]))
+    near = asking.composed(windows, asking.nearest(length.GRID))
+    for name, how, level, asked in (
+        ("glued", windows, length_asking.GLUED, silent),
+        ("glued-near", near, length_asking.GLUED_NEAR, conditions),
+    ):
+        steps = sum(sigma < level for sigma in edm.noise_levels(**SIGMAS))
+        levels = {"steps": steps, "sigma_min": 0.2, "sigma_max": level}
+        from_there = edm.sample(how, pasted / level + again, asked, **levels)
+        assert same(name, from_there.clamp(-1, 1))
     apart = ("all", "mean", "random", "nearest", "soft", "composed", "paste", "paste-apart")
+    apart += tuple(GLUED)
     for i, name in enumerate(apart):
         assert not any(same(name, found[other]) for other in apart[i + 1 :]), name
     # What is drawn at random is drawn the same again, and otherwise for another seed.

@@ -21,7 +21,7 @@ RECORDER = "experiments/length_generalization"
 SCALE = Scale(parameters=250_000)
 COUNTS = measure.MEASURE.counts
 WAYS = {"all": 0.2, "nearest": 0.8, "random": 0.3, "mean": 0.25, "composed": 0.6, "paste": 0.9}
-LEVELS = {"nearest-below-3": 0.7, "nearest-above-3": 0.15}
+LEVELS = {"nearest-below-3": 0.7, "nearest-above-3": 0.15, "glued": 0.85}
 EIGHT = {"length.detector.k8": [[(8, 8)] * 2] * 2}  # of two seeds
 PAINTERS = {
     "3": {"smeared": 0.9, "recoloured": 0.95, "scissors": 0.2},
@@ -65,6 +65,8 @@ def answers(setting, ways=WAYS | LEVELS):
             w: scored(K, h, setting.seed) | {"looks": looks[w]} for w, h in ways.items()
         }
         counts[str(K)]["real"] = {"looks": rng.normal(1, 1, 40).round(3).tolist()}
+        for part in counts[str(K)].values():
+            part["seams"] = rng.normal(0.01, 0.01, 40).round(4).tolist()
     return {"setting": asdict(setting), "scale": asdict(SCALE), "samples": 40, "counts": counts}
 
 
@@ -224,7 +226,7 @@ def test_samples_are_those_of_the_rows_and_paired_by_seed(runs):
     assert np.allclose(found["length.account.weights"], near - plain)
     looks = [[np.mean(np.array(p[w]["looks"]) > 0) for p in six] for w in ("nearest", "paste")]
     assert np.allclose(found["length.coherence.gain"], np.subtract(*looks))
-    below, above = (np.array([independent(part[way]) for part in six]) for way in LEVELS)
+    below, above = (np.array([independent(part[way]) for part in six]) for way in [*LEVELS][:2])
     assert np.allclose(found["length.level.below"], below - near)
     assert np.allclose(found["length.level.above"], above)
     for name, seeds in results.items():
@@ -298,6 +300,17 @@ def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):
         assert np.allclose(found[f"length.again.{id}"], skills[way] - skills[other])
     looks = [[np.mean(np.array(p[w]["looks"]) > 0) for p in fresh] for w in ("nearest", "paste")]
     assert np.allclose(found["length.again.coherence"], np.subtract(*looks))
+    passing = [np.mean(np.array(p["glued"]["looks"]) > 0) for p in fresh]
+    assert np.allclose(found["length.glue.filled"], skills["glued"] - skills["nearest"])
+    assert np.allclose(found["length.glue.lifts"], np.subtract(passing, looks[1]))
+    assert np.allclose(found["length.glue.beyond"], np.subtract(looks[0], passing))
+    cuts = {w: np.array([np.mean(p[w]["seams"]) for p in fresh]) for w in fresh[0]}
+    assert np.allclose(found["length.seams.scissors"], cuts["paste"] - cuts["real"])
+    assert np.allclose(found["length.seams.near"], cuts["nearest"] - cuts["real"])
+    del seeds[2]["6"]["nearest"]["seams"]  # measured before there were any
+    found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS, {})
+    assert "length.seams.near" not in found
+    assert len(found["length.seams.scissors"]) == 2
     assert not any(id.startswith(("length.asked", "length.level")) for id in found)
 
 

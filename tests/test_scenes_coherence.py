@@ -6,11 +6,13 @@ import math
 import pytest
 import torch
 
+from lib.diffusion.asking import enlarged
+from lib.diffusion.hearing import nearest
 from lib.diffusion.networks import initialise
 from lib.experiments.coherence import scissors
 from lib.scenes import coherence as judge
 from lib.scenes import render
-from lib.scenes.conditions import asked
+from lib.scenes.conditions import asked, label_all
 from lib.storage import checkpoint
 
 
@@ -96,3 +98,35 @@ def test_the_stored_trial_is_that_of_the_stored_weights():
         passed = [trial["samples"] * value for value in row.values()]
         assert all(abs(n - round(n)) < 1e-9 for n in passed)  # a share of so many pictures
         assert {"real", "smeared", "recoloured", "scissors", "scissors_one_light"} <= set(row)
+
+
+def test_a_seam_is_as_high_as_the_step_and_a_slope_is_none():
+    ramp = torch.linspace(-0.5, 0.5, 32).expand(2, 3, 32, 32)
+    owners = torch.zeros(2, 32, 32, dtype=torch.long)
+    owners[:, :, 11:] = 1
+    owners[:, 20:] = 2
+    assert torch.linalg.norm(judge.seams(ramp, owners)) < 1e-6  # no picture's business
+    stepped = ramp + 0.2 * (owners == 2)[:, None]
+    across, along = 32, 20  # pairs on two sides of a border, the lower and the upright one
+    found = judge.seams(stepped, owners)
+    assert torch.linalg.norm(found - 0.2 * across / (across + along)) < 1e-6
+    turned = judge.seams(stepped.mT, owners.mT)
+    assert torch.linalg.norm(turned - found) < 1e-6
+
+
+def test_scissors_have_seams_and_real_scenes_have_none():
+    scenes = asked(48, 6, generator(3))
+    locations, mask = label_all(scenes)
+    owners = enlarged(nearest((locations, mask), 16), 32).argmax(1)
+    real = judge.seams(render(scenes, 32), owners)
+    other = judge.seams(render(asked(48, 6, generator(4)), 32), owners)
+    cut = judge.seams(scissors(scenes, 32, generator(5)), owners)
+    assert max(real.mean(), other.mean()) < 0.005
+    assert cut.mean() > 0.02
+
+
+def test_seams_need_borders():
+    with pytest.raises(ValueError, match="one piece has no border"):
+        judge.seams(torch.zeros(1, 3, 32, 32), torch.zeros(1, 32, 32, dtype=torch.long))
+    with pytest.raises(ValueError, match=r"owners are \(B, S, S\)"):
+        judge.seams(torch.zeros(1, 3, 32, 32), torch.zeros(1, 16, 16, dtype=torch.long))

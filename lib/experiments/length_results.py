@@ -58,6 +58,11 @@ def coherent(answers: dict, way: str) -> float:
     return coherence(torch.tensor(answers[way]["looks"]))
 
 
+def seams(answers: dict, way: str) -> float:
+    """How high seams are in the pictures of one way of asking; see `lib.scenes.coherence.seams`."""
+    return float(np.mean(answers[way]["seams"]))
+
+
 def by_way(answers: dict[int, dict], count: int = 6) -> dict[str, dict[str, list[float]]]:
     """Skill and coherence of each way of asking one setting's weights, a number a seed.
 
@@ -66,19 +71,24 @@ def by_way(answers: dict[int, dict], count: int = 6) -> dict[str, dict[str, list
         count: Locations asked for.
 
     Returns:
-        By way, `skill` and `coherence`: of the seeds that were asked so, in their order.
+        By way, `skill`, `coherence` and `seams` (where measured): of the seeds that were asked so,
+        in their order.
     """
-    return _by_way([answers[seed].get(str(count), {}) for seed in sorted(answers)])
+    rows = _by_way([answers[seed].get(str(count), {}) for seed in sorted(answers)])
+    return {way: row for way, row in rows.items() if way != "real"}
 
 
 def _by_way(parts: Sequence[dict]) -> dict[str, dict[str, list[float]]]:
+    """As `by_way`, of one number of locations; of `real` pictures too, which have no skill."""
     found: dict[str, dict[str, list[float]]] = {}
     for part in parts:
         for way in part:
+            row = found.setdefault(way, {"skill": [], "coherence": [], "seams": []})
+            row["coherence"].append(coherent(part, way))
             if way != "real":
-                row = found.setdefault(way, {"skill": [], "coherence": []})
                 row["skill"].append(skill(part[way]))
-                row["coherence"].append(coherent(part, way))
+            if "seams" in part[way]:
+                row["seams"].append(seams(part, way))
     return found
 
 
@@ -143,9 +153,9 @@ def samples(
     if both := sorted(set(all_) & set(one)):
         each = (retention([runs[seed] for seed in both]) for runs in (all_, one))
         found["length.contrast"] = less(*each)
-    skilled, looks = _in_all(answers.get(ASKED, {}))
+    skilled, looks, _ = _in_all(answers.get(ASKED, {}))
     found |= {f"length.asked.{way}": values for way, values in skilled.items()}
-    found |= {f"length.coherence.{way}": values for way, values in looks.items()}
+    found |= {f"length.coherence.{way}": looks[way] for way in looks if way != "real"}
     if "nearest-above-3" in skilled:
         found["length.level.above"] = skilled["nearest-above-3"]
     found |= _paired("length.account.near", skilled, "nearest", "random")
@@ -153,11 +163,16 @@ def samples(
     found |= _paired("length.level.below", skilled, "nearest-below-3", "nearest")
     found |= _paired("length.coherence.gain", looks, "nearest", "paste")
     fresh = {seed: counts for seed, counts in answers.get(SEEN_BEFORE, {}).items() if seed}
-    skilled, looks = _in_all(fresh)
+    skilled, looks, cuts = _in_all(fresh)
     found |= _paired("length.again.near", skilled, "nearest", "random")
     found |= _paired("length.again.weights", skilled, "nearest", "all")
     found |= _paired("length.again.below", skilled, "nearest-below-3", "nearest")
     found |= _paired("length.again.coherence", looks, "nearest", "paste")
+    found |= _paired("length.glue.filled", skilled, "glued", "nearest")
+    found |= _paired("length.glue.lifts", looks, "glued", "paste")
+    found |= _paired("length.glue.beyond", looks, "nearest", "glued")
+    found |= _paired("length.seams.scissors", cuts, "paste", "real")
+    found |= _paired("length.seams.near", cuts, "nearest", "real")
     found |= _paired("length.sum.second", skilled, "pair-near", "nearest-heard")
     found |= _paired("length.sum.far", skilled, "pair-far", "pair-near")
     found |= _paired("length.sum.added", skilled, "added-far", "pair-far")
@@ -170,11 +185,14 @@ def samples(
     return found
 
 
-def _in_all(answers: dict[int, dict]) -> tuple[dict, dict]:
-    """Skill and coherence at six of the ways in which every seed was asked; see `by_way`."""
+def _in_all(answers: dict[int, dict]) -> list[dict[str, list[float]]]:
+    """Skill, coherence and seams at six of the ways in which every seed was asked; see `by_way`."""
     parts = [counts[SIX] for counts in answers.values() if SIX in counts]
-    rows = {way: row for way, row in _by_way(parts).items() if len(row["skill"]) == len(parts)}
-    return tuple({way: row[kind] for way, row in rows.items()} for kind in ("skill", "coherence"))
+    rows = _by_way(parts)
+    return [
+        {way: row[kind] for way, row in rows.items() if parts and len(row[kind]) == len(parts)}
+        for kind in ("skill", "coherence", "seams")
+    ]
 
 
 def _paired(id: str, values: dict[str, list[float]], way: str, other: str) -> dict:

@@ -74,6 +74,37 @@ def coherence(values: Tensor) -> float:
     return float((values > 0).double().mean())
 
 
+def seams(pictures: Tensor, owners: Tensor) -> Tensor:
+    """How much higher a picture's steps are across the borders between pieces than beside them.
+
+    Of each pair of neighbouring pixels on two sides of a border: the step between them less the
+    mean of the two steps that follow it on either side; steps are absolute, a mean over channels.
+    About 0 wherever a picture does not know of the borders, smooth or not.
+
+    Args:
+        pictures: (B, C, S, S), in [-1, 1].
+        owners: Which piece a pixel is of, (B, S, S), integers.
+
+    Returns:
+        The mean over all such pairs, (B,), in units of brightness.
+
+    Raises:
+        ValueError: The shapes do not fit, or a picture has no border.
+    """
+    if owners.shape != pictures.shape[:1] + pictures.shape[2:]:
+        raise ValueError(f"owners are (B, S, S) of pictures, not {tuple(owners.shape)}")
+    total, count = pictures.new_zeros(len(pictures)), owners.new_zeros(len(pictures))
+    for turned, of in ((pictures, owners), (pictures.mT, owners.mT)):
+        steps = turned.diff().abs().mean(1)
+        excess = steps[..., 1:-1] - (steps[..., :-2] + steps[..., 2:]) / 2
+        border = of.diff()[..., 1:-1] != 0
+        total += (excess * border).sum((1, 2))
+        count += border.sum((1, 2))
+    if not count.all():
+        raise ValueError("a picture of one piece has no border to look along")
+    return total / count
+
+
 def trained(path: str | Path = WEIGHTS) -> Judge:
     """The judge that `python -m lib.experiments coherence` trained.
 
