@@ -4,7 +4,7 @@ BUDGET ?= laptop
 PORT ?= 8000
 RUN = .venv/bin/python
 
-.PHONY: book pdf test test-all mutants lab serve results stamp lint check clean
+.PHONY: book pdf test test-all mutants gpu lab serve results stamp lint check clean
 
 book: .venv/ready
 	$(RUN) -m tools.build --budget $(BUDGET)
@@ -25,6 +25,11 @@ test-all: test
 # Weekly: breaks lib at 60 random places (MUTANTS="--seed 1" for others); nine of ten must be seen.
 mutants: .venv/ready
 	$(RUN) -m tools.mutants $(MUTANTS)
+
+# On a GPU, at most eight minutes of training: two networks at 64 x 64 pixels; call again to go on.
+gpu: .venv/ready
+	$(RUN) -m lib.experiments length_generalization run --labels label_all --size 64 --minutes 4
+	$(RUN) -m lib.experiments length_generalization run --pathway window --size 64 --minutes 4
 
 lab: .venv/ready
 	JUPYTER_PATH="$(CURDIR)/.venv/share/jupyter:$$JUPYTER_PATH" $(RUN) -m jupyterlab chapters

@@ -133,6 +133,31 @@ def test_a_training_is_watched_when_due_judged_as_stored_and_resumed(tmp_path, m
         trained(tmp_path / "cut", killed, scale=replace(SCALE, batch=5))
 
 
+def test_training_that_runs_out_of_time_is_kept_and_goes_on(tmp_path, monkeypatch, capsys):
+    whole = trained(tmp_path / "whole", lambda training: training.step)
+    clock = iter(range(0, 600, 60))  # a minute at every look
+    monkeypatch.setattr(_training.time, "monotonic", lambda: next(clock))
+    with (
+        pytest.raises(_training.OutOfTimeError, match=r"run is kept at step 4 of 8; the same comm"),
+        _training.at_most(3),
+    ):
+        trained(tmp_path / "cut", lambda training: training.step)
+    monkeypatch.undo()
+    with _training.at_most(60):
+        ended = trained(tmp_path / "cut", lambda training: training.step)
+    assert ended["weight"] == whole["weight"]
+    assert ended["losses"] == whole["losses"]
+    with pytest.raises(ValueError, match=r"must be above 0, not 0"), _training.at_most(0):
+        pass
+
+    def late(*_):
+        raise _training.OutOfTimeError("run is kept")
+
+    monkeypatch.setattr(program, "run", late)
+    assert program.main(["detector", "run", "--minutes", "2.5"]) == 0
+    assert "2.5 minutes are over: run is kept." in capsys.readouterr().out
+
+
 def test_a_state_from_before_a_setting_was_there_is_taken_and_no_other(tmp_path):
     training = looking(Brightness(), batch, squared, Seed(3), SCALE)
     next(training.run())

@@ -20,6 +20,7 @@ An experiment is a module of this folder that offers
 import argparse
 import importlib
 import json
+import math
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,7 @@ import numpy as np
 from lib import storage
 from lib.book import claims
 from lib.experiments import _options
+from lib.experiments._training import OutOfTimeError, at_most
 
 FOLDER = Path(__file__).parent
 COMMANDS = {  # and what an experiment must offer for it
@@ -60,6 +62,9 @@ def parsed(module: ModuleType, name: str, argv: list[str]) -> argparse.Namespace
     parser = commands.choices["run"]
     _options.add(parser, module.Setting, module.Scale)
     _options.add_keywords(parser, module.run)
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, help="of training at most; call again to go on"
+    )
     if hasattr(module, "missing"):
         parser.add_argument("--all", action="store_true", help="all that are reported and missing")
     return own.parse_args(argv)
@@ -107,7 +112,11 @@ def main(argv: list[str]) -> int:
     module = importlib.import_module(f"lib.experiments.{name}")
     options = parsed(module, name, argv[1:])
     if options.command == "run":
-        run(module, options)
+        try:
+            with at_most(options.minutes):
+                run(module, options)
+        except OutOfTimeError as error:
+            print(f"{options.minutes:g} minutes are over: {error}.")
     elif options.command == "store":
         print("\n".join(store(module, name, options.folder)))
     elif options.command == "report":

@@ -1,7 +1,9 @@
 """Training that is watched at due steps, judged as it is stored, and resumed where it stopped."""
 
+import contextlib
+import math
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +31,27 @@ class Seed:
 
 POINTS = 100  # of the loss that are kept
 SAVE_EVERY = 500  # steps
+_ends = [math.inf]  # when training stops to be taken up later; by `time.monotonic`
+
+
+class OutOfTimeError(Exception):
+    """Training stopped between two steps, kept so that it can be taken up there."""
+
+
+@contextlib.contextmanager
+def at_most(minutes: float) -> Iterator[None]:
+    """Within, training that takes longer is kept and stopped by an `OutOfTimeError`.
+
+    Raises:
+        ValueError: The time is not above 0.
+    """
+    if not minutes > 0:
+        raise ValueError(f"minutes of training must be above 0, not {minutes}")
+    _ends.append(time.monotonic() + 60 * minutes)
+    try:
+        yield
+    finally:
+        _ends.pop()
 
 
 def watched(
@@ -71,6 +94,7 @@ def watched(
 
     Raises:
         ValueError: There is a run of that name with another scale, or a damaged file.
+        OutOfTimeError: See `at_most`.
     """
     file, state, weights = (
         stem.with_name(stem.name + end) for end in (".json", ".state.safetensors", ".safetensors")
@@ -89,6 +113,8 @@ def watched(
         training.restore(state)
     if until is not None and training.step >= until:
         return result
+    if training.world > 1 and math.isfinite(min(_ends)):
+        raise ValueError("several processes have a clock each: leave out the minutes")
     first, steps = not training.rank, training.settings.steps
     start = time.process_time() - result.get("cpu_seconds", 0.0)  # over all restarts
 
@@ -105,13 +131,19 @@ def watched(
         if step % max(steps // POINTS, 1) == 0:
             result["losses"][str(step)] = round(record["loss"], 5)
         watch()
-        if step % SAVE_EVERY == 0 or step in (until, steps):
+        late = step < steps and time.monotonic() > min(_ends)
+        if late or step % SAVE_EVERY == 0 or step in (until, steps):
             if first:
                 result["cpu_seconds"] = round(time.process_time() - start, 1)
                 storage.write_json(file, result)
             training.save(state)
         if step == until:
             break
+        if late:
+            bar.close()
+            raise OutOfTimeError(
+                f"{stem.name} is kept at step {step:,} of {steps:,}; the same command goes on"
+            )
     if not first or training.step < steps:
         return result if first else None
     header = {
