@@ -93,7 +93,8 @@ def test_attention_is_the_attention_of_torch():
 @pytest.mark.parametrize("pathway", PATHWAYS)
 def test_the_unet_sees_the_whole_picture_and_keeps_its_shape(pathway):
     network = tiny(pathway)
-    conditions = {"none": None, "continuous": random(1, 4)}.get(pathway, (LOCATIONS, ALL))
+    own = {"none": None, "continuous": random(1, 4), "things": (LOCATIONS, ALL, -ALL.long())}
+    conditions = own.get(pathway, (LOCATIONS, ALL))
     x = random(1, 3, 16, 16)
     assert network(x, NOISE, conditions).shape == x.shape
     assert seen_by(lambda x: network(x, NOISE, conditions), x, 3, 4).all()

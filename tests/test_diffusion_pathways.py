@@ -125,3 +125,48 @@ def test_pathways_without_an_embedding_a_cell_take_no_weights(pathway):
 
 def test_randomised_networks_tell_pathways_apart():
     assert randomised(pathways.Meeting(4, 6, 8, GRID))(random(1, 4)).shape == (1, 8, GRID, GRID)
+
+
+PLACE = torch.tensor([[[0.2, 0.7], [0.6, 0.1]]], dtype=torch.float64)
+
+
+def things(placed, kinds, place=PLACE):
+    return place, torch.tensor([placed]), torch.tensor([kinds])
+
+
+def test_things_are_told_one_by_one_and_added():
+    condition, x = tiny("things", dimensions=5).condition, random(1, 3, 16, 16)
+    told = [
+        condition.embedding(c, x)
+        for c in (
+            things([True, True], [2, -1]),
+            things([True, False], [2, -1]),
+            things([False, True], [-1, -1]),
+            things([True, True], [-1, 2]),  # the kind is said of the other
+            None,
+            things([False, False], [-1, -1]),
+        )
+    ]
+    assert torch.linalg.norm(told[0] - told[1] - told[2]) < 1e-12
+    assert torch.linalg.norm(told[0] - told[3]) > 1e-2
+    assert told[4].norm() == told[5].norm() == 0
+    place = PLACE.clone()
+    place[0, 1] = 0.9  # of a thing whose place is not said
+    for kind in (-1, 3):
+        pair = [condition.embedding(things([True, False], [1, kind], p), x) for p in (PLACE, place)]
+        assert torch.equal(*pair)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        ((PLACE, torch.ones(1, 2, dtype=torch.bool)), "things are locations"),
+        (things([True, True], [5, 0]), "a kind is -1, unsaid, or one of 0 to 4"),
+        (things([True, True], [0.0, 1.0]), "not kinds"),
+        (things([True, True], [0]), "not kinds"),
+        (things([True, True], [0, 0], PLACE + 1), "outside the picture"),
+    ],
+)
+def test_things_that_are_not_described_well_are_refused(conditions, message):
+    with pytest.raises(ValueError, match=message):
+        tiny("things", dimensions=5).condition(conditions, random(1, 3, 16, 16))

@@ -171,7 +171,7 @@ class UNet(nn.Module):
             embedding: Channels of the noise level, even.
             told: Channels of the embedding of locations, even.
             hidden: Channels where that meets the places, even.
-            dimensions: Of the condition of `continuous`.
+            dimensions: Of the condition of `continuous`; kinds of `things`.
             limit: Most locations a picture.
 
         Raises:
@@ -186,7 +186,7 @@ class UNet(nn.Module):
             raise ValueError(f"the grid ({grid}) must be even and divide the size ({size})")
         self.name = f"unet.{pathway}.size{size}.grid{grid}.width{width}.embedding{embedding}"
         self.name += said(channels=channels, dimensions=dimensions)
-        if pathway in ("vector", "fourier"):
+        if pathway in ("vector", "fourier", "things"):
             self.name += f".told{told}.hidden{hidden}"
         self.pathway, self.cell, self.limit = pathway, size // grid, limit
         self.noise = NoiseEmbedding(embedding)

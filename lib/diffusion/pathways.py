@@ -7,6 +7,8 @@ and its share in each falls linearly with the distance to the cell's centre.
 
 Conditions are either `(locations (B, K, 2), mask (B, K))`, locations as (x, y) in [0, 1] from the
 upper left corner and mask true where there is one, or a vector (B, d); None is no condition.
+`things` takes `(locations, mask, kinds (B, K))` instead: what has neither place nor kind (-1) is no
+condition.
 """
 
 import math
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Locations = tuple[Tensor, Tensor]  # (B, K, 2) in [0, 1] and (B, K)
+Described = tuple[Tensor, Tensor, Tensor]  # the same, and kinds (B, K), -1 where unsaid
 
 
 def check_sizes(least: int = 1, multiple: int = 1, **sizes: int) -> None:
@@ -95,6 +98,30 @@ def checked(conditions: Locations | None, x: Tensor, limit: int) -> Locations:
         if not ((locations >= 0) & (locations <= 1))[mask].all():
             raise ValueError("a location lies outside the picture: x and y must be within [0, 1]")
     return torch.where(mask[..., None], locations, 0), mask
+
+
+def described_things(conditions: Described | None, x: Tensor, limit: int, most: int) -> Described:
+    """The things that a batch x is asked for, or none at all for None, if a network can take them.
+
+    Places that are not said may be anything, and come back as 0.
+
+    Raises:
+        ValueError: A shape or dtype is off, there are more things than `limit` in a picture, a kind
+            is none of `most`, or a location lies outside the picture.
+    """
+    if conditions is None:
+        none = x.new_zeros(len(x), 0)
+        return x.new_zeros(len(x), 0, 2), none.bool(), none.long()
+    said = f"things are locations ({len(x)}, K, 2), which are said (boolean) and kinds (integers)"
+    if not isinstance(conditions, tuple | list) or len(conditions) != 3:
+        raise ValueError(f"{said}, ({len(x)}, K) each, not {described(conditions)}")
+    locations, placed, kinds = conditions
+    locations, placed = checked((locations, placed), x, limit)
+    if kinds.shape != placed.shape or kinds.dtype != torch.int64:
+        raise ValueError(f"{said}, not kinds {tuple(kinds.shape)} of {kinds.dtype}")
+    if not torch.compiler.is_compiling() and not ((kinds >= -1) & (kinds < most)).all():
+        raise ValueError(f"a kind is -1, unsaid, or one of 0 to {most - 1}: {kinds.tolist()}")
+    return locations, placed, kinds
 
 
 def heard(
@@ -203,6 +230,35 @@ class Fourier(nn.Module):
         return None, self.meeting(self.embedding(conditions, x).to(self.meeting.here))
 
 
+class Things(nn.Module):
+    """Things asked for by place, by kind or by both: each through a small network, then summed.
+
+    The sum keeps together what is said of one thing. It meets the places as a vector's does.
+    """
+
+    def __init__(self, grid: int, embedding: int, hidden: int, width: int, limit: int, kinds: int):
+        """Planes (B, width, grid, grid) of at most `limit` things of so many `kinds`."""
+        super().__init__()
+        self.features, self.limit, self.kinds = embedding, limit, kinds
+        self.each = nn.Sequential(
+            nn.Linear(embedding + 1 + kinds, hidden), nn.SiLU(), nn.Linear(hidden, embedding)
+        )
+        self.meeting = Meeting(embedding, hidden, width, grid)
+
+    def embedding(self, conditions: Described | None, x: Tensor) -> Tensor:
+        """The sum of what is said of each thing: (B, embedding)."""
+        locations, placed, kinds = described_things(conditions, x, self.limit, self.kinds)
+        where = fourier(locations, self.features) * placed[..., None]
+        what = functional.one_hot(kinds + 1, self.kinds + 1)[..., 1:]
+        told = torch.cat([where, placed[..., None].to(where), what.to(where)], -1)
+        said = (placed | (kinds >= 0))[..., None]
+        return (self.each(told.to(self.meeting.here)) * said).sum(1)
+
+    def forward(self, conditions: Described | None, x: Tensor) -> tuple[None, Tensor]:
+        """The planes of the things that a batch x is asked for."""
+        return None, self.meeting(self.embedding(conditions, x))
+
+
 class Map(nn.Module):
     """A picture of the locations, a spot of mass 1 on the pixels about each."""
 
@@ -258,6 +314,7 @@ class Silent(nn.Module):
 PATHWAYS: dict[str, Callable[..., nn.Module]] = {
     "vector": lambda n: Vector(n.grid, n.told, n.hidden, n.width, n.limit),
     "fourier": lambda n: Fourier(n.grid, n.told, n.hidden, n.width, n.limit),
+    "things": lambda n: Things(n.grid, n.told, n.hidden, n.width, n.limit, n.dimensions),
     "map": lambda n: Map(n.size, n.grid, n.width, n.limit),
     "continuous": lambda n: Continuous(n.dimensions, n.embedding),
     "none": lambda n: Silent(),

@@ -1,0 +1,590 @@
+"""A network that is told places and colours: which of its requests compose, and in which space.
+
+    python -m lib.experiments local_features run --seed 0
+    python -m lib.experiments local_features store
+    python -m lib.experiments local_features record
+
+A denoiser is trained on scenes of one or two objects. Of each object it is told the place, the
+colour, both or nothing, so that single requests, pairs of them and none are all met in training.
+Then pairs of single requests are composed, never told together:
+
+    h(none) + (h(c_1) - h(none)) + (h(c_2) - h(none))
+
+with h the network's answer (`pixels`: then scores are added), or what one of its layers holds
+(`lib.diffusion.inside`), from where the rest of the network goes on. Beside that stands the joint
+request, with the same noise. Pairs are of three kinds: two places, the place and the colour of one
+object, two colours. What is asked is drawn if an object is found at each place asked for, and
+objects of the colours asked for: of a place with a colour, the object at that place.
+
+The quick test (`lib.exact.feature.cosines`) says: two requests compose if the shifts of the mean
+that each makes alone are orthogonal. The mean under a request is what the denoiser says at high
+noise (`HIGH`). What is foretold is how much of the joint request's success is kept. Written down
+before any run, the accounts and what each predicts of many pairs *of one kind*:
+
+============  =======================================  ==========================================
+account       |cosine| against what is kept            the same, at equal distance and norms
+============  =======================================  ==========================================
+*angle*       the smaller, the more is kept            still so
+*distance*    the same: what is far is orthogonal      nothing is left
+*strength*    by chance: short shifts are not obeyed   nothing is left
+*all, none*   no spread, so nothing can be said        the same
+*log-linear*  nothing: shifts that tilt one Gaussian   nothing
+              compose at any angle
+============  =======================================  ==========================================
+
+A rotation of the pixels changes neither the cosines nor what composing draws (a sum of scores is
+the same sum in any linear coordinates); so neither can say in which basis the answers are local.
+
+An independent unit is a pair of requests, its numbers averaged over the networks at hand: the rows
+say nothing of other networks. All networks are asked the same pairs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import stats
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from lib import storage
+from lib.book import runtime
+from lib.diffusion import edm, inside, networks, train
+from lib.diffusion.inside import SPACES, composed
+from lib.diffusion.pathways import Described
+from lib.exact.feature import cosines
+from lib.experiments._training import watched
+from lib.scenes import COLORS, colours, detector, measure, render, sample_scenes
+from lib.scenes import conditions as labels
+from lib.scenes.scene import Scenes, locations
+
+RUNS = storage.RUNS / "local_features"
+KEPT = storage.RESULTS / "local_features"
+SIGMA_DATA = 0.2  # standard deviation of the pictures
+SAMPLER = {"steps": 12, "sigma_min": 0.01, "sigma_max": 20.0}
+KINDS = ("place, place", "place, colour", "colour, colour")
+DRAWN = ("joint", "pixels", "middle")  # what is drawn; of the other spaces the error is measured
+LEVELS = (0.1, 0.3, 0.6, 1.0, 2.0, 4.0, 10.0)  # of noise, for cosines
+ASKED_AT = (0.6, 1.0, 2.0, 4.0)  # for errors
+HIGH = 10.0  # where the answer is the mean under the request
+REPORTED = (0, 1, 2)  # seeds
+CHUNK = 32  # pictures drawn at once
+SEED = 5000  # of requests and noise: the same for all networks
+
+
+class Thing(NamedTuple):
+    """What is asked of one object: its place (x, y), its colour, both, or neither."""
+
+    place: tuple[float, float] | None = None
+    colour: int | None = None
+
+
+Request = tuple[Thing, ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run.
+
+    Attributes:
+        seed: Of weights and data.
+    """
+
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large, how long, and how much is asked.
+
+    Attributes:
+        width: Of the network.
+        steps: Of training.
+        batch: Pictures a step.
+        learning_rate: Of Muon.
+        pairs: Of places, and of a place and a colour; of colours there are 28.
+        noises: Pictures a pair and way of asking.
+    """
+
+    width: int = 40
+    steps: int = 1500
+    batch: int = 32
+    learning_rate: float = 5e-3
+    pairs: int = 36
+    noises: int = 5
+
+    def __post_init__(self):
+        """Refuses what cannot be run."""
+        for name in ("width", "steps", "batch", "learning_rate", "pairs", "noises"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+
+
+def network(scale: Scale, seed: int) -> networks.UNet:
+    """The network, with weights drawn from the seed."""
+    made = networks.UNet(
+        "things",
+        width=scale.width,
+        embedding=64,
+        told=64,
+        hidden=128,
+        dimensions=len(COLORS),
+    )
+    return networks.initialise(made, runtime.generator(seed))
+
+
+def batch(scale: Scale, generator: torch.Generator) -> tuple[Tensor, Described]:
+    """Fresh training pictures (batch, 3, 32, 32), and what is said of each object."""
+    scenes = sample_scenes(scale.batch, 1, 2, generator)
+    says = torch.rand(2, *scenes.mask.shape, generator=generator) < 0.5
+    placed, coloured = says & scenes.mask
+    place = locations(scenes) * placed[..., None]
+    return render(scenes, 32), (place, placed, torch.where(coloured, scenes.color, -1))
+
+
+def prepared(setting: Setting, scale: Scale) -> train.Training:
+    """A training at its start."""
+    denoiser = edm.Preconditioned(network(scale, setting.seed), SIGMA_DATA)
+    settings = train.Settings(
+        scale.steps,
+        setting.seed,
+        scale.learning_rate,
+        p_mean=-0.5,
+        p_std=1.4,
+        cooldown=round(0.4 * scale.steps),
+        precision="float32",
+        optimizer="muon",
+    )
+    return train.Training(
+        denoiser, partial(batch, scale), settings, asdict(setting) | asdict(scale)
+    )
+
+
+def told(requests: Sequence[Request]) -> Described:
+    """Requests as the network takes them: B requests of up to K things."""
+    most = max(1, *(len(r) for r in requests))
+    place, kind = torch.zeros(len(requests), most, 2), torch.full((len(requests), most), -1)
+    placed = torch.zeros(len(requests), most, dtype=torch.bool)
+    for b, request in enumerate(requests):
+        for k, thing in enumerate(request):
+            if thing.place is not None:
+                place[b, k], placed[b, k] = torch.tensor(thing.place), True
+            if thing.colour is not None:
+                kind[b, k] = thing.colour
+    return place, placed, kind
+
+
+class Pair(NamedTuple):
+    """Two single requests, and both as one."""
+
+    first: Request
+    second: Request
+    joint: Request
+
+
+class Asked(NamedTuple):
+    """Pairs of requests, and scenes that show both: their pictures are the ceiling."""
+
+    pairs: list[Pair]
+    scenes: Scenes
+
+    def told(self, which: int, times: int = 1) -> Described:
+        """Of each pair one of `Pair`'s three, so many times in a row, as the network takes them."""
+        return told([pair[which] for pair in self.pairs for _ in range(times)])
+
+
+def asked(kind: str, pairs: int) -> Asked:
+    """Pairs of requests of a kind.
+
+    Places come from real scenes of two, and are as often near as far. Colours come in turn.
+
+    Raises:
+        ValueError: There is no such kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"the kind is one of {KINDS}, not {kind!r}")
+    stream = train.stream(SEED, KINDS.index(kind))
+    if kind == "place, colour":
+        colour = torch.arange(pairs)[:, None] % len(COLORS)
+        scenes = _coloured(labels.asked(pairs, 1, stream), colour)
+    elif kind == "colour, colour":
+        colour = torch.combinations(torch.arange(len(COLORS)))
+        scenes = _coloured(labels.asked(len(colour), 2, stream), colour)
+    else:
+        scenes = labels.asked(8 * pairs, 2, stream)
+        apart = locations(scenes).diff(dim=1).norm(dim=-1)
+        wanted = torch.linspace(float(apart.min()), float(apart.quantile(0.95)), pairs)
+        scenes = scenes[torch.as_tensor(linear_sum_assignment((apart - wanted).abs().T)[1])]
+    made = []
+    for places, colour in zip(locations(scenes).tolist(), scenes.color.tolist(), strict=True):
+        at = [Thing(place=tuple(place)) for place in places]
+        of = [Thing(colour=one) for one in colour]
+        if kind == "place, colour":
+            made.append(Pair((at[0],), (of[0],), (Thing(at[0].place, of[0].colour),)))
+        else:
+            both = at if kind == "place, place" else of
+            made.append(Pair((both[0],), (both[1],), tuple(both)))
+    return Asked(made, scenes)
+
+
+def _coloured(scenes: Scenes, colour: Tensor) -> Scenes:
+    return replace(scenes, color=colour.clone())
+
+
+class Judge(NamedTuple):
+    """Finds objects, and reads their colours."""
+
+    finder: detector.Detector
+    rule: colours.Rule
+
+    def seen(self, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Of each picture the places (M, 2) of its objects and their colours (M,)."""
+        places, there = detector.detect(self.finder, pictures)
+        read = colours.read(self.rule, colours.pixel(pictures, places))
+        return [(p[m], c[m]) for p, c, m in zip(places, read, there, strict=True)]
+
+
+def judge(samples: int = 400) -> tuple[Judge, list[int]]:
+    """The judge, and how its rule of colours does on as many new real objects: 0 or 1 each."""
+    finder = detector.trained()
+    rule, right = None, []
+    for k in range(2):
+        scenes = labels.asked(samples, 1, train.stream(SEED, 90, k))
+        pictures = render(scenes, 32)
+        places, there = detector.detect(finder, pictures)
+        nearest = torch.cdist(places, locations(scenes))[..., 0].masked_fill(~there, 9).argmin(1)
+        place = places[torch.arange(samples), nearest][:, None]
+        pixels = colours.pixel(pictures, place)[:, 0]
+        if rule is None:
+            rule = colours.fitted(pixels, scenes.color[:, 0])
+        else:
+            right = (colours.read(rule, pixels) == scenes.color[:, 0]).int().tolist()
+    return Judge(finder, rule), right
+
+
+def drawn(seen: tuple[Tensor, Tensor], request: Request) -> bool:
+    """Whether a picture shows what was asked for, each thing by an object of its own."""
+    places, read = seen
+    if not len(places):
+        return False
+    fits = torch.ones(len(places), len(request))
+    for k, thing in enumerate(request):
+        if thing.place is not None:
+            apart = torch.cdist(places.double(), torch.tensor([thing.place]).double())[:, 0]
+            fits[:, k] *= apart <= measure.MEASURE.radius
+        if thing.colour is not None:
+            fits[:, k] *= read == thing.colour
+    rows, columns = linear_sum_assignment(fits.numpy(), maximize=True)
+    return len(columns) == len(request) and bool(fits[rows, columns].all())
+
+
+def sampled(ask: Callable, size: int, stream: int) -> Tensor:
+    """Pictures (size, 3, 32, 32) of noises of their own.
+
+    Args:
+        ask: Of a slice of them the denoiser and its conditions.
+        size: How many.
+        stream: Of the noise: the same for all ways of asking.
+    """
+    noise = torch.randn(size, 3, 32, 32, generator=train.stream(SEED, 91, stream))
+    chunks = [slice(i, i + CHUNK) for i in range(0, size, CHUNK)]
+    made = [edm.sample(ask(c)[0], noise[c], ask(c)[1], **SAMPLER) for c in chunks]
+    return torch.cat(made).clamp(-1, 1)
+
+
+def successes(
+    denoiser: edm.Preconditioned, judged: Judge, kind: str, what: Asked, n: int
+) -> dict[str, list]:
+    """How often each pair of a kind is drawn, by way of asking.
+
+    Returns:
+        By way in `DRAWN`, of each pair how many of n pictures show both requests; `blind`, how many
+        of the joint ones show the next pair's; `real`, whether a real picture does. Of a place and
+        a colour also `single`, how many show the first, and the second, when it is asked for alone;
+        `single_blind`, when the next pair's is; and `apart`, how many composed in pixels show the
+        one and the other, by one object or by two.
+    """
+    pairs, size, stream = what.pairs, n * len(what.pairs), KINDS.index(kind)
+    *parts, joint = (what.told(k, n) for k in range(3))
+    wanted = [[pair[k] for pair in pairs for _ in range(n)] for k in range(3)]
+
+    def cut(conditions: Described, c: slice) -> Described:
+        return tuple(part[c] for part in conditions)
+
+    def shown(pictures: Tensor, requests: Sequence[Request]) -> list[int]:
+        hits = [drawn(s, r) for s, r in zip(judged.seen(pictures), requests, strict=True)]
+        return torch.tensor(hits).view(len(pairs), -1).sum(1).tolist()
+
+    def both(pictures: Sequence[Tensor], turn: int = 0) -> list[list[int]]:
+        each = [shown(p, w[turn:] + w[:turn]) for p, w in zip(pictures, wanted[:2], strict=True)]
+        return [list(two) for two in zip(*each, strict=True)]
+
+    ways = {"joint": lambda c: (denoiser, cut(joint, c))}
+    for space in DRAWN[1:]:
+        ways[space] = lambda c, space=space: (
+            composed(denoiser, [cut(p, c) for p in parts], space),
+            None,
+        )
+    pictures = {way: sampled(ask, size, stream) for way, ask in ways.items()}
+    found: dict[str, list] = {way: shown(p, wanted[2]) for way, p in pictures.items()}
+    found["blind"] = shown(pictures["joint"], wanted[2][n:] + wanted[2][:n])
+    found["real"] = shown(render(what.scenes, 32), [pair.joint for pair in pairs])
+    if kind == "place, colour":
+        found["apart"] = both([pictures["pixels"]] * 2)
+        alone = [sampled(lambda c, p=p: (denoiser, cut(p, c)), size, stream) for p in parts]
+        found |= {"single": both(alone), "single_blind": both(alone, n)}
+    return found
+
+
+def shifts(
+    denoiser: edm.Preconditioned, requests: Sequence[Request], sigma: float, draws: int = 16
+) -> dict[str, Tensor]:
+    """By space, how far each request moves what it holds, on average over noisy pictures: (N, d).
+
+    The pictures are real ones of one or two objects, the same for all requests.
+    """
+    scenes = sample_scenes(draws, 1, 2, train.stream(SEED, 92))
+    x = render(scenes, 32)
+    x = x + sigma * torch.randn(x.shape, generator=train.stream(SEED, 93))
+    none = {
+        space: h.mean(0) for space, h in inside.held(denoiser, x, sigma, told([()] * draws)).items()
+    }
+    found: dict[str, list[Tensor]] = {space: [] for space in SPACES}
+    for request in requests:
+        for space, h in inside.held(denoiser, x, sigma, told([request] * draws)).items():
+            found[space].append(h.mean(0) - none[space])
+    return {space: torch.stack(each) for space, each in found.items()}
+
+
+def angles(denoiser: edm.Preconditioned, pairs: Sequence[Pair]) -> dict[str, dict[str, list]]:
+    """By noise level and space, of each pair the cosine and the two norms of its shifts."""
+    names = list(dict.fromkeys(request for pair in pairs for request in pair[:2]))
+    index = torch.tensor([[names.index(request) for request in pair[:2]] for pair in pairs])
+    found = {}
+    for sigma in LEVELS:
+        by_space = {}
+        for space, d in shifts(denoiser, names, sigma).items():
+            table = cosines(d.double(), torch.zeros(d.shape[1], dtype=torch.float64))
+            norms = d.norm(dim=1)[index]
+            by_space[space] = [
+                [round(float(table[i, j]), 5), *(round(float(v), 5) for v in norm)]
+                for (i, j), norm in zip(index.tolist(), norms, strict=True)
+            ]
+        found[f"{sigma:g}"] = by_space
+    return found
+
+
+@torch.no_grad()
+def errors(
+    denoiser: edm.Preconditioned, kind: str, what: Asked, draws: int = 2
+) -> dict[str, dict[str, list]]:
+    """By noise level and space, how far composing is from the joint request, of each pair.
+
+    On noisy real pictures of what is asked: the norm of composed less joint, over that of joint
+    less none.
+    """
+    clean = render(what.scenes, 32).repeat_interleave(draws, 0)
+    noise = torch.randn(clean.shape, generator=train.stream(SEED, 94, KINDS.index(kind)))
+    *parts, joint = (what.told(k, draws) for k in range(3))
+    nothing = told([()] * len(clean))
+
+    def norm(difference: Tensor) -> Tensor:
+        return difference.view(len(what.pairs), -1).norm(dim=1)
+
+    found = {}
+    for sigma in ASKED_AT:
+        x = clean + sigma * noise
+        both, none = (denoiser(x, sigma, c) for c in (joint, nothing))
+        found[f"{sigma:g}"] = {
+            space: [
+                round(v, 5)
+                for v in (
+                    norm(composed(denoiser, parts, space)(x, sigma) - both) / norm(both - none)
+                ).tolist()
+            ]
+            for space in SPACES
+        }
+    return found
+
+
+def looked(denoiser: edm.Preconditioned, scale: Scale) -> dict:
+    """What is measured of a trained network."""
+    judged, right = judge()
+    found: dict = {"colour_rule": right, "kinds": {}}
+    for kind in runtime.progress(KINDS, "asking"):
+        what = asked(kind, scale.pairs)
+        found["kinds"][kind] = {
+            "pairs": [
+                [[t.place and list(t.place), t.colour] for t in pair.first + pair.second]
+                for pair in what.pairs
+            ],
+            "drawn": successes(denoiser, judged, kind, what, scale.noises),
+            "angles": angles(denoiser, what.pairs),
+            "errors": errors(denoiser, kind, what),
+        }
+    return found
+
+
+def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
+    """Trains, stores the weights and measures them, or does what is still missing of it.
+
+    Args:
+        setting: What is trained.
+        scale: How large and how long.
+        folder: Where files go.
+
+    Returns:
+        What is in seedN.json.
+
+    Raises:
+        ValueError, FloatingPointError: As `lib.experiments._training.watched`.
+    """
+    stem = folder / f"seed{setting.seed}"
+    return watched(stem, setting, scale, prepared(setting, scale), judge=lambda d: looked(d, scale))
+
+
+def missing(folder: Path = RUNS) -> list[tuple[Setting, dict]]:
+    """Reported seeds that are not finished."""
+    return [
+        (Setting(seed), {})
+        for seed in REPORTED
+        if not (folder / f"seed{seed}.json").exists()
+        or "seconds" not in storage.read_json(folder / f"seed{seed}.json")
+    ]
+
+
+def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
+    """Takes over the measurements of finished runs; returns the files' names."""
+    names = []
+    for path in sorted(folder.glob("seed*.json")):
+        result = storage.read_json(path)
+        if "seconds" in result:
+            storage.write_numbers(kept / path.name, result, {"angles": 4, "errors": 4, "losses": 4})
+            names.append(path.name)
+    return names
+
+
+def results(folder: Path = KEPT) -> list[dict]:
+    """What is stored, seeds in order."""
+    found = [storage.read_json(path) for path in folder.glob("seed*.json")]
+    return sorted(found, key=lambda result: result["setting"]["seed"])
+
+
+def shares(measured: Sequence[dict], kind: str, way: str) -> np.ndarray:
+    """Of each pair the share of pictures that show it, over all networks: (pairs,)."""
+    each = [
+        np.array(r["kinds"][kind]["drawn"][way], float) / r["scale"]["noises"] for r in measured
+    ]
+    return np.mean(each, 0)
+
+
+def kept(measured: Sequence[dict], kind: str, space: str = "pixels") -> np.ndarray:
+    """Composed less joint, of each pair: (pairs,)."""
+    return shares(measured, kind, space) - shares(measured, kind, "joint")
+
+
+def measures(
+    measured: Sequence[dict], kind: str, space: str = "pixels", sigma: float = HIGH
+) -> dict[str, np.ndarray]:
+    """Of each pair, over all networks: `cosine`, its size, and the rivals' `near` and norms.
+
+    `near` is how close the two requests are: places in the picture, colours as means of sRGB; what
+    has no distance has none.
+    """
+    each = np.mean([r["kinds"][kind]["angles"][f"{sigma:g}"][space] for r in measured], 0)
+    found = {
+        "cosine": np.mean(
+            [
+                np.abs(np.array(r["kinds"][kind]["angles"][f"{sigma:g}"][space])[:, 0])
+                for r in measured
+            ],
+            0,
+        ),
+        "weaker": each[:, 1:].min(1),
+        "stronger": each[:, 1:].max(1),
+    }
+    pairs = measured[0]["kinds"][kind]["pairs"]
+    if kind == "place, place":
+        found["near"] = -np.array([np.hypot(*np.subtract(a[0], b[0])) for a, b in pairs])
+    elif kind == "colour, colour":
+        shade = np.array(list(COLORS.values()), float)
+        found["near"] = -np.array([np.linalg.norm(shade[a[1]] - shade[b[1]]) for a, b in pairs])
+    return found
+
+
+def foretold(values: np.ndarray, outcome: np.ndarray, *rivals: np.ndarray) -> np.ndarray:
+    """Of each pair its part in the rank correlation of values and outcome: the mean is Spearman's.
+
+    With rivals the partial one: of what is left of both ranks after a linear fit of the rivals'.
+    Where one of the two does not vary nothing is foretold, and all parts are 0.
+    """
+
+    def ranks(x: np.ndarray) -> np.ndarray:
+        return stats.rankdata(x) - (len(x) + 1) / 2
+
+    given = np.stack([np.ones(len(values)), *map(ranks, rivals)], 1)
+    left = []
+    for x in (values, outcome):
+        r = ranks(x)
+        r = r - given @ np.linalg.lstsq(given, r, rcond=None)[0]
+        spread = r.std()
+        left.append(r / spread if spread > 1e-9 else 0 * r)
+    return left[0] * left[1]
+
+
+BY_KIND = ("local.joint", *(f"local.composes.{space}" for space in DRAWN[1:]))
+BOTH = ("local.spread", "local.heuristic")  # by kind, and over all pairs
+OVER_ALL = ("local.heuristic.beyond", "local.heuristic.middle")
+
+
+def claims(measured: Sequence[dict]) -> dict[str, list[float]]:
+    """What stands behind each row of the ledger: a number a pair of requests, or a real object."""
+    found: dict[str, list[float]] = {name: [] for name in (*BOTH, *OVER_ALL)}
+    found["local.colour_rule"] = measured[0]["colour_rule"] if measured else []
+    for k, name in enumerate(("place", "colour")):
+        alone = shares(measured, "place, colour", "single")[:, k] if measured else np.zeros(0)
+        found[f"local.single.{name}"] = alone.tolist()
+    for kind in KINDS:
+        for name, values in of_kind(measured, kind).items():
+            if name in BY_KIND + BOTH:
+                found[f"{name}.{kind.replace(', ', '_')}"] = values.tolist()
+            if name in BOTH + OVER_ALL:
+                found[name] += values.tolist()
+    return found
+
+
+def of_kind(measured: Sequence[dict], kind: str) -> dict[str, np.ndarray]:
+    """Of each pair of a kind its number in each row that is of pairs; none of no networks."""
+    names = BY_KIND + BOTH + OVER_ALL
+    if not measured:
+        return dict.fromkeys(names, np.zeros(0))
+    joint, left = shares(measured, kind, "joint"), kept(measured, kind)
+    values, inner = measures(measured, kind), measures(measured, kind, "middle")
+    rivals = [v for name, v in values.items() if name != "cosine"]
+    by_layer = kept(measured, kind, "middle")
+    each = (
+        joint,
+        left,
+        by_layer,
+        (-left > joint / 2).astype(float),
+        foretold(-values["cosine"], left),
+        foretold(-values["cosine"], left, *rivals),
+        foretold(-inner["cosine"], by_layer),
+    )
+    return dict(zip(names, each, strict=True))
+
+
+def denoiser(seed: int = 0, folder: Path = KEPT) -> edm.Preconditioned:
+    """A finished network, with the weights that were measured.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: A file is damaged or of another network.
+    """
+    result = storage.read_json(folder / f"seed{seed}.json")
+    made = network(Scale(**result["scale"]), seed)
+    return train.load_weights(folder / f"seed{seed}.safetensors", made)[0]

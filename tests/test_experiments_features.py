@@ -1,0 +1,172 @@
+"""Which requests compose: the measures, on painters and numbers whose answer is known."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from lib.book import ledger
+from lib.diffusion import networks
+from lib.experiments import local_features as features
+from lib.experiments.local_features import KINDS, Scale, Setting, Thing
+from lib.scenes import COLORS, detector
+from lib.scenes.scene import locations
+
+TINY = Scale(width=8, steps=3, batch=2, pairs=3, noises=1)
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    sigmas = {"steps": 2, "sigma_min": 0.2, "sigma_max": 5.0}
+    monkeypatch.setattr(features, "SAMPLER", sigmas)
+    monkeypatch.setattr(features, "LEVELS", (1.0, 10.0))
+    monkeypatch.setattr(features, "ASKED_AT", (1.0,))
+    finder = networks.initialise(detector.Detector(), torch.Generator().manual_seed(0)).eval()
+    monkeypatch.setattr(detector, "trained", lambda: finder)
+    some = torch.tensor([[0, 1], [2, 3], [0, 3]])
+    monkeypatch.setattr(torch, "combinations", lambda _: some)  # of colours
+    whole = features.judge
+    monkeypatch.setattr(features, "judge", lambda: whole(64))
+
+
+def test_half_of_the_objects_are_told_by_place_and_half_by_colour():
+    pictures, (place, placed, kind) = features.batch(Scale(batch=200), torch.Generator())
+    assert pictures.shape == (200, 3, 32, 32)
+    there = 300  # objects in 200 scenes of one or two, about
+    for said in (placed, kind >= 0, placed & (kind >= 0)):
+        share = said.sum() / there
+        assert abs(share - (0.25 if said.sum() < 110 else 0.5)) < 0.08
+    assert (place[~placed] == 0).all()
+    assert ((place > 0) & (place < 1)).all(-1)[placed].all()
+
+
+def test_requests_are_told_as_they_are():
+    place, placed, kind = features.told([(), (Thing(colour=3),), (Thing((0.1, 0.2), 5), Thing())])
+    assert placed.tolist() == [[False, False], [False, False], [True, False]]
+    assert kind.tolist() == [[-1, -1], [3, -1], [5, -1]]
+    assert np.allclose(place[2, 0], (0.1, 0.2))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pairs_are_asked_of_scenes_that_show_them(kind):
+    what = features.asked(kind, 9)
+    assert len(what.pairs) == len(what.scenes) == (28 if kind == "colour, colour" else 9)
+    places = locations(what.scenes)
+    for b, (first, second, joint) in enumerate(what.pairs):
+        shown = places[b], what.scenes.color[b]
+        for request in (first, second, joint):
+            assert features.drawn(shown, request)
+        said = {(t.place, t.colour) for t in joint}
+        if kind == "place, colour":
+            assert said == {(first[0].place, second[0].colour)}
+        else:
+            assert said == {(t.place, t.colour) for t in first + second}
+    if kind == "place, place":  # near pairs and far ones
+        apart = places.diff(dim=1).norm(dim=-1)[:, 0]
+        assert apart.min() < 0.15
+        assert apart.max() > 0.4
+        assert len(torch.unique(places[:, 0], dim=0)) == 9
+    else:
+        colours = torch.bincount(what.scenes.color.flatten(), minlength=8)
+        assert colours.max() - colours.min() <= 1
+
+
+def test_each_thing_needs_an_object_of_its_own():
+    seen = torch.tensor([[0.2, 0.2], [0.8, 0.5]]), torch.tensor([1, 4])
+    here, there = Thing((0.22, 0.2)), Thing((0.8, 0.5))
+    assert features.drawn(seen, (here, there))
+    assert features.drawn(seen, (there, Thing(colour=1)))
+    assert features.drawn(seen, (Thing((0.2, 0.2), 1),))
+    assert not features.drawn(seen, (Thing((0.2, 0.2), 4),))  # of the other object
+    assert not features.drawn(seen, (here, Thing(colour=1)))  # one object for both
+    assert not features.drawn(seen, (Thing((0.26, 0.2)),))  # too far
+    assert not features.drawn(seen, (Thing(colour=1), Thing(colour=1)))
+    assert not features.drawn((seen[0][:0], seen[1][:0]), (here,))
+    assert features.drawn(seen, ())
+
+
+def test_what_foretells_is_the_rank_correlation_and_the_partial_one():
+    g = np.random.default_rng(0)
+    a, b, c = g.normal(size=(3, 50))
+    outcome = np.round(a + b + 0.3 * c, 1)
+    found = features.foretold(a, outcome)
+    assert found.mean() == pytest.approx(stats.spearmanr(a, outcome).statistic, abs=1e-12)
+    ranks = [stats.rankdata(x) for x in (a, outcome, b, c)]
+    inverse = np.linalg.inv(np.corrcoef(ranks))
+    partial = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
+    assert features.foretold(a, outcome, b, c).mean() == pytest.approx(partial, abs=1e-12)
+    assert (features.foretold(a, np.ones(50)) == 0).all()
+
+
+def test_shifts_are_those_of_a_denoiser_that_is_known(monkeypatch):
+    moved = torch.randn(9, 12, generator=torch.Generator().manual_seed(3))
+
+    def held(denoiser, x, sigma, conditions):
+        base = x.flatten(1)[:, :12]
+        at = conditions[2][:, 0] + 1  # the colour, or none
+        return dict.fromkeys(features.SPACES, base + moved[at] - moved[0])
+
+    monkeypatch.setattr(features.inside, "held", held)
+    what = features.asked("colour, colour", 0)
+    found = features.angles(None, what.pairs)
+    d = (moved - moved[0])[1:].double()
+    for row, pair in zip(found["1"]["middle"], what.pairs, strict=True):
+        u, v = (d[pair[k][0].colour] for k in range(2))
+        assert row[0] == pytest.approx(float(u @ v / u.norm() / v.norm()), abs=1e-4)
+        assert row[1:] == pytest.approx([u.norm().item(), v.norm().item()], abs=1e-4)
+
+
+def test_a_network_whose_answers_add_up_composes_without_error(monkeypatch):
+    class Adds:
+        def __call__(self, x, sigma, conditions):
+            place, placed, kind = conditions
+            told = (place.sum(-1) * placed).sum(1) + (kind + 1).sum(1)
+            return x + told[:, None, None, None]
+
+    monkeypatch.setattr(features, "SPACES", ("pixels",))
+    for kind in ("place, place", "colour, colour"):
+        found = features.errors(Adds(), kind, features.asked(kind, 3), draws=1)
+        assert max(max(by["pixels"]) for by in found.values()) < 1e-4
+
+
+def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
+    result = features.run(Setting(4), TINY, tmp_path / "runs")
+    assert features.run(Setting(4), TINY, tmp_path / "runs") == result
+    assert [s.seed for s, _ in features.missing(tmp_path / "runs")] == [0, 1, 2]
+    assert features.store(tmp_path / "runs", tmp_path / "kept") == ["seed4.json"]
+    (kept,) = features.results(tmp_path / "kept")
+    samples = features.claims([kept])
+    assert {len(v) for k, v in samples.items() if "place_place" in k} == {3}
+    assert len(samples["local.heuristic"]) == len(samples["local.spread"]) == 9
+    assert np.isfinite(np.concatenate([np.asarray(v, float) for v in samples.values()])).all()
+    for kind in KINDS:
+        measured = kept["kinds"][kind]
+        assert set(measured["drawn"]) >= {"joint", "pixels", "middle", "blind", "real"}
+        assert all(len(v) == len(measured["pairs"]) for v in measured["drawn"].values())
+        assert set(measured["angles"]) == {"1", "10"}
+    denoiser = features.denoiser(4, tmp_path / "runs")
+    x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert denoiser(x, 1.0, features.told([(Thing((0.5, 0.5), 2),)])).isfinite().all()
+
+
+def test_kept_is_composed_less_joint_over_all_networks():
+    def network(joint, pixels):
+        kinds = {"place, place": {"drawn": {"joint": joint, "pixels": pixels}}}
+        return {"kinds": kinds, "scale": {"noises": 4}}
+
+    measured = [network([4, 2], [2, 2]), network([4, 4], [4, 0])]
+    assert features.shares(measured, "place, place", "joint").tolist() == [1.0, 0.75]
+    assert features.kept(measured, "place, place").tolist() == [-0.25, -0.5]
+
+
+def test_every_row_has_its_samples():
+    rows = {r.id for r in ledger.ROWS if r.recorder == "experiments/local_features"}
+    assert set(features.claims([])) == rows - {"local.heuristic.large"}
+    assert len(COLORS) == 8
+
+
+def test_what_cannot_be_run_is_refused():
+    with pytest.raises(ValueError, match="steps must be above 0"):
+        Scale(steps=0)
+    with pytest.raises(ValueError, match="the kind is one of"):
+        features.asked("taste", 3)
