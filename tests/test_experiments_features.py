@@ -31,7 +31,7 @@ def toy(monkeypatch):
 
 def test_half_of_the_objects_are_told_by_place_and_half_by_colour():
     pictures, (place, placed, kind) = features.batch(Scale(batch=200), torch.Generator())
-    assert pictures.shape == (200, 3, 32, 32)
+    assert pictures.shape == (200, 3, 16, 16)
     there = 300  # objects in 200 scenes of one or two, about
     for said in (placed, kind >= 0, placed & (kind >= 0)):
         share = said.sum() / there
@@ -63,7 +63,7 @@ def test_pairs_are_asked_of_scenes_that_show_them(kind):
             assert said == {(t.place, t.colour) for t in first + second}
     if kind == "place, place":  # near pairs and far ones
         apart = places.diff(dim=1).norm(dim=-1)[:, 0]
-        assert apart.min() < 0.15
+        assert apart.min() < 0.25
         assert apart.max() > 0.4
         assert len(torch.unique(places[:, 0], dim=0)) == 9
     else:
@@ -79,7 +79,7 @@ def test_each_thing_needs_an_object_of_its_own():
     assert features.drawn(seen, (Thing((0.2, 0.2), 1),))
     assert not features.drawn(seen, (Thing((0.2, 0.2), 4),))  # of the other object
     assert not features.drawn(seen, (here, Thing(colour=1)))  # one object for both
-    assert not features.drawn(seen, (Thing((0.26, 0.2)),))  # too far
+    assert not features.drawn(seen, (Thing((0.31, 0.2)),))  # too far
     assert not features.drawn(seen, (Thing(colour=1), Thing(colour=1)))
     assert not features.drawn((seen[0][:0], seen[1][:0]), (here,))
     assert features.drawn(seen, ())
@@ -130,9 +130,12 @@ def test_a_network_whose_answers_add_up_composes_without_error(monkeypatch):
 
 
 def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
+    begun = features.run(Setting(4), TINY, tmp_path / "runs", until=2)
+    assert "seconds" not in begun
+    assert features.results(tmp_path / "runs") == []
     result = features.run(Setting(4), TINY, tmp_path / "runs")
     assert features.run(Setting(4), TINY, tmp_path / "runs") == result
-    assert [s.seed for s, _ in features.missing(tmp_path / "runs")] == [0, 1, 2]
+    assert [s.seed for s, _ in features.missing(tmp_path / "runs")] == [0, 1]
     assert features.store(tmp_path / "runs", tmp_path / "kept") == ["seed4.json"]
     (kept,) = features.results(tmp_path / "kept")
     samples = features.claims([kept])
@@ -145,7 +148,7 @@ def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
         assert all(len(v) == len(measured["pairs"]) for v in measured["drawn"].values())
         assert set(measured["angles"]) == {"1", "10"}
     denoiser = features.denoiser(4, tmp_path / "runs")
-    x = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     assert denoiser(x, 1.0, features.told([(Thing((0.5, 0.5), 2),)])).isfinite().all()
 
 

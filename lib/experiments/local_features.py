@@ -4,8 +4,9 @@
     python -m lib.experiments local_features store
     python -m lib.experiments local_features record
 
-A denoiser is trained on scenes of one or two objects. Of each object it is told the place, the
-colour, both or nothing, so that single requests, pairs of them and none are all met in training.
+A denoiser is trained on scenes of one or two large rubber objects, 16 x 16 pixels: small enough for
+minutes on one core. Of each object it is told the place, the colour, both or nothing, so that
+single requests, pairs of them and none are all met in training.
 Then pairs of single requests are composed, never told together:
 
     h(none) + (h(c_1) - h(none)) + (h(c_2) - h(none))
@@ -26,7 +27,7 @@ account       |cosine| against what is kept            the same, at equal distan
 ============  =======================================  ==========================================
 *angle*       the smaller, the more is kept            still so
 *distance*    the same: what is far is orthogonal      nothing is left
-*strength*    by chance: short shifts are not obeyed   nothing is left
+*strength*    none of itself: a short shift is lost    nothing is left
 *all, none*   no spread, so nothing can be said        the same
 *log-linear*  nothing: shifts that tilt one Gaussian   nothing
               compose at any angle
@@ -59,19 +60,22 @@ from lib.diffusion.pathways import Described
 from lib.exact.feature import cosines
 from lib.experiments._training import watched
 from lib.scenes import COLORS, colours, detector, measure, render, sample_scenes
-from lib.scenes import conditions as labels
-from lib.scenes.scene import Scenes, locations
+from lib.scenes import labels as visibility
+from lib.scenes.scene import MATERIALS, SIZES, Scenes, concatenated, locations
 
 RUNS = storage.RUNS / "local_features"
 KEPT = storage.RESULTS / "local_features"
-SIGMA_DATA = 0.2  # standard deviation of the pictures
-SAMPLER = {"steps": 12, "sigma_min": 0.01, "sigma_max": 20.0}
+SIZE, GRID = 16, 8  # of the pictures, in pixels, and cells a side
+SIGMA_DATA = 0.15  # standard deviation of the pictures, about their mean
+RADIUS = 0.1  # how far from its place an object may be, in widths: about its own radius
+SAMPLER = {"steps": 10, "sigma_min": 0.01, "sigma_max": 20.0}
 KINDS = ("place, place", "place, colour", "colour, colour")
 DRAWN = ("joint", "pixels", "middle")  # what is drawn; of the other spaces the error is measured
 LEVELS = (0.1, 0.3, 0.6, 1.0, 2.0, 4.0, 10.0)  # of noise, for cosines
-ASKED_AT = (0.6, 1.0, 2.0, 4.0)  # for errors
+ASKED_AT = (0.6, 1.5, 4.0)  # for errors
 HIGH = 10.0  # where the answer is the mean under the request
-REPORTED = (0, 1, 2)  # seeds
+REPORTED = (0, 1)  # seeds
+DIGITS = {"angles": 4, "errors": 4, "losses": 4, "pairs": 4}  # that are kept
 CHUNK = 32  # pictures drawn at once
 SEED = 5000  # of requests and noise: the same for all networks
 
@@ -110,12 +114,12 @@ class Scale:
         noises: Pictures a pair and way of asking.
     """
 
-    width: int = 40
+    width: int = 48
     steps: int = 1500
     batch: int = 32
     learning_rate: float = 5e-3
-    pairs: int = 36
-    noises: int = 5
+    pairs: int = 48
+    noises: int = 6
 
     def __post_init__(self):
         """Refuses what cannot be run."""
@@ -128,6 +132,8 @@ def network(scale: Scale, seed: int) -> networks.UNet:
     """The network, with weights drawn from the seed."""
     made = networks.UNet(
         "things",
+        SIZE,
+        GRID,
         width=scale.width,
         embedding=64,
         told=64,
@@ -137,13 +143,32 @@ def network(scale: Scale, seed: int) -> networks.UNet:
     return networks.initialise(made, runtime.generator(seed))
 
 
+def sampled_scenes(
+    count: int, least: int, most: int, generator: torch.Generator, clear: bool = False
+) -> Scenes:
+    """Scenes of large rubber objects; `clear`: none of them heavily hidden."""
+    found, missing_ = [], count
+    while missing_ > 0:
+        scenes = sample_scenes(4 * missing_ + 8, least, most, generator)
+        large = scenes.size == list(SIZES).index("large")
+        good = (large | ~scenes.mask).all(1)
+        if clear:
+            seen = visibility(scenes).visibility >= measure.MEASURE.visible
+            good &= (seen | ~scenes.mask).all(1)
+        found.append(scenes[good][:missing_])
+        missing_ -= len(found[-1])
+    scenes = concatenated(found)
+    rubber = torch.full_like(scenes.material, list(MATERIALS).index("rubber"))
+    return replace(scenes, material=rubber)
+
+
 def batch(scale: Scale, generator: torch.Generator) -> tuple[Tensor, Described]:
-    """Fresh training pictures (batch, 3, 32, 32), and what is said of each object."""
-    scenes = sample_scenes(scale.batch, 1, 2, generator)
+    """Fresh training pictures (batch, 3, 16, 16), and what is said of each object."""
+    scenes = sampled_scenes(scale.batch, 1, 2, generator)
     says = torch.rand(2, *scenes.mask.shape, generator=generator) < 0.5
     placed, coloured = says & scenes.mask
     place = locations(scenes) * placed[..., None]
-    return render(scenes, 32), (place, placed, torch.where(coloured, scenes.color, -1))
+    return render(scenes, SIZE), (place, placed, torch.where(coloured, scenes.color, -1))
 
 
 def prepared(setting: Setting, scale: Scale) -> train.Training:
@@ -210,12 +235,12 @@ def asked(kind: str, pairs: int) -> Asked:
     stream = train.stream(SEED, KINDS.index(kind))
     if kind == "place, colour":
         colour = torch.arange(pairs)[:, None] % len(COLORS)
-        scenes = _coloured(labels.asked(pairs, 1, stream), colour)
+        scenes = _coloured(sampled_scenes(pairs, 1, 1, stream, clear=True), colour)
     elif kind == "colour, colour":
         colour = torch.combinations(torch.arange(len(COLORS)))
-        scenes = _coloured(labels.asked(len(colour), 2, stream), colour)
+        scenes = _coloured(sampled_scenes(len(colour), 2, 2, stream, clear=True), colour)
     else:
-        scenes = labels.asked(8 * pairs, 2, stream)
+        scenes = sampled_scenes(8 * pairs, 2, 2, stream, clear=True)
         apart = locations(scenes).diff(dim=1).norm(dim=-1)
         wanted = torch.linspace(float(apart.min()), float(apart.quantile(0.95)), pairs)
         scenes = scenes[torch.as_tensor(linear_sum_assignment((apart - wanted).abs().T)[1])]
@@ -235,6 +260,12 @@ def _coloured(scenes: Scenes, colour: Tensor) -> Scenes:
     return replace(scenes, color=colour.clone())
 
 
+def enlarged(pictures: Tensor) -> Tensor:
+    """Pictures in the detector's size."""
+    size = (detector.SIZE, detector.SIZE)
+    return torch.nn.functional.interpolate(pictures, size, mode="bilinear")
+
+
 class Judge(NamedTuple):
     """Finds objects, and reads their colours."""
 
@@ -243,19 +274,19 @@ class Judge(NamedTuple):
 
     def seen(self, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Of each picture the places (M, 2) of its objects and their colours (M,)."""
-        places, there = detector.detect(self.finder, pictures)
+        places, there = detector.detect(self.finder, enlarged(pictures))
         read = colours.read(self.rule, colours.pixel(pictures, places))
         return [(p[m], c[m]) for p, c, m in zip(places, read, there, strict=True)]
 
 
-def judge(samples: int = 400) -> tuple[Judge, list[int]]:
+def judge(samples: int = 240) -> tuple[Judge, list[int]]:
     """The judge, and how its rule of colours does on as many new real objects: 0 or 1 each."""
     finder = detector.trained()
     rule, right = None, []
     for k in range(2):
-        scenes = labels.asked(samples, 1, train.stream(SEED, 90, k))
-        pictures = render(scenes, 32)
-        places, there = detector.detect(finder, pictures)
+        scenes = sampled_scenes(samples, 1, 1, train.stream(SEED, 90, k))
+        pictures = render(scenes, SIZE)
+        places, there = detector.detect(finder, enlarged(pictures))
         nearest = torch.cdist(places, locations(scenes))[..., 0].masked_fill(~there, 9).argmin(1)
         place = places[torch.arange(samples), nearest][:, None]
         pixels = colours.pixel(pictures, place)[:, 0]
@@ -275,7 +306,7 @@ def drawn(seen: tuple[Tensor, Tensor], request: Request) -> bool:
     for k, thing in enumerate(request):
         if thing.place is not None:
             apart = torch.cdist(places.double(), torch.tensor([thing.place]).double())[:, 0]
-            fits[:, k] *= apart <= measure.MEASURE.radius
+            fits[:, k] *= apart <= RADIUS
         if thing.colour is not None:
             fits[:, k] *= read == thing.colour
     rows, columns = linear_sum_assignment(fits.numpy(), maximize=True)
@@ -283,14 +314,14 @@ def drawn(seen: tuple[Tensor, Tensor], request: Request) -> bool:
 
 
 def sampled(ask: Callable, size: int, stream: int) -> Tensor:
-    """Pictures (size, 3, 32, 32) of noises of their own.
+    """Pictures (size, 3, 16, 16) of noises of their own.
 
     Args:
         ask: Of a slice of them the denoiser and its conditions.
         size: How many.
         stream: Of the noise: the same for all ways of asking.
     """
-    noise = torch.randn(size, 3, 32, 32, generator=train.stream(SEED, 91, stream))
+    noise = torch.randn(size, 3, SIZE, SIZE, generator=train.stream(SEED, 91, stream))
     chunks = [slice(i, i + CHUNK) for i in range(0, size, CHUNK)]
     made = [edm.sample(ask(c)[0], noise[c], ask(c)[1], **SAMPLER) for c in chunks]
     return torch.cat(made).clamp(-1, 1)
@@ -332,7 +363,7 @@ def successes(
     pictures = {way: sampled(ask, size, stream) for way, ask in ways.items()}
     found: dict[str, list] = {way: shown(p, wanted[2]) for way, p in pictures.items()}
     found["blind"] = shown(pictures["joint"], wanted[2][n:] + wanted[2][:n])
-    found["real"] = shown(render(what.scenes, 32), [pair.joint for pair in pairs])
+    found["real"] = shown(render(what.scenes, SIZE), [pair.joint for pair in pairs])
     if kind == "place, colour":
         found["apart"] = both([pictures["pixels"]] * 2)
         alone = [sampled(lambda c, p=p: (denoiser, cut(p, c)), size, stream) for p in parts]
@@ -341,14 +372,13 @@ def successes(
 
 
 def shifts(
-    denoiser: edm.Preconditioned, requests: Sequence[Request], sigma: float, draws: int = 16
+    denoiser: edm.Preconditioned, requests: Sequence[Request], sigma: float, draws: int = 8
 ) -> dict[str, Tensor]:
     """By space, how far each request moves what it holds, on average over noisy pictures: (N, d).
 
     The pictures are real ones of one or two objects, the same for all requests.
     """
-    scenes = sample_scenes(draws, 1, 2, train.stream(SEED, 92))
-    x = render(scenes, 32)
+    x = render(sampled_scenes(draws, 1, 2, train.stream(SEED, 92)), SIZE)
     x = x + sigma * torch.randn(x.shape, generator=train.stream(SEED, 93))
     none = {
         space: h.mean(0) for space, h in inside.held(denoiser, x, sigma, told([()] * draws)).items()
@@ -387,7 +417,7 @@ def errors(
     On noisy real pictures of what is asked: the norm of composed less joint, over that of joint
     less none.
     """
-    clean = render(what.scenes, 32).repeat_interleave(draws, 0)
+    clean = render(what.scenes, SIZE).repeat_interleave(draws, 0)
     noise = torch.randn(clean.shape, generator=train.stream(SEED, 94, KINDS.index(kind)))
     *parts, joint = (what.told(k, draws) for k in range(3))
     nothing = told([()] * len(clean))
@@ -411,31 +441,14 @@ def errors(
     return found
 
 
-def looked(denoiser: edm.Preconditioned, scale: Scale) -> dict:
-    """What is measured of a trained network."""
-    judged, right = judge()
-    found: dict = {"colour_rule": right, "kinds": {}}
-    for kind in runtime.progress(KINDS, "asking"):
-        what = asked(kind, scale.pairs)
-        found["kinds"][kind] = {
-            "pairs": [
-                [[t.place and list(t.place), t.colour] for t in pair.first + pair.second]
-                for pair in what.pairs
-            ],
-            "drawn": successes(denoiser, judged, kind, what, scale.noises),
-            "angles": angles(denoiser, what.pairs),
-            "errors": errors(denoiser, kind, what),
-        }
-    return found
-
-
-def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
+def run(setting: Setting, scale: Scale, folder: Path = RUNS, *, until: int = 0) -> dict:
     """Trains, stores the weights and measures them, or does what is still missing of it.
 
     Args:
         setting: What is trained.
         scale: How large and how long.
         folder: Where files go.
+        until: The step to stop at, to go on from there at the next call; 0 for the end.
 
     Returns:
         What is in seedN.json.
@@ -443,35 +456,58 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     Raises:
         ValueError, FloatingPointError: As `lib.experiments._training.watched`.
     """
-    stem = folder / f"seed{setting.seed}"
-    return watched(stem, setting, scale, prepared(setting, scale), judge=lambda d: looked(d, scale))
+    path = folder / f"seed{setting.seed}.json"
+    result = watched(
+        path.with_suffix(""), setting, scale, prepared(setting, scale), until=until or None
+    )
+    if "seconds" not in result:
+        return result
+    todo = [kind for kind in KINDS if kind not in result.get("kinds", {})]
+    for kind in runtime.progress(todo, "asking"):
+        result = look(setting.seed, kind, folder)
+    return result
+
+
+def look(seed: int, kind: str, folder: Path = RUNS) -> dict:
+    """Measures pairs of one kind of a trained network, and adds them to its file."""
+    path = folder / f"seed{seed}.json"
+    trained, result = denoiser(seed, folder), storage.read_json(path)
+    scale, (judged, right) = Scale(**result["scale"]), judge()
+    what = asked(kind, scale.pairs)
+    result["colour_rule"] = right
+    result.setdefault("kinds", {})[kind] = {
+        "pairs": [
+            [[t.place and list(t.place), t.colour] for t in pair.first + pair.second]
+            for pair in what.pairs
+        ],
+        "drawn": successes(trained, judged, kind, what, scale.noises),
+        "angles": angles(trained, what.pairs),
+        "errors": errors(trained, kind, what),
+    }
+    storage.write_json(path, result)
+    return result
 
 
 def missing(folder: Path = RUNS) -> list[tuple[Setting, dict]]:
     """Reported seeds that are not finished."""
-    return [
-        (Setting(seed), {})
-        for seed in REPORTED
-        if not (folder / f"seed{seed}.json").exists()
-        or "seconds" not in storage.read_json(folder / f"seed{seed}.json")
-    ]
+    done = {result["setting"]["seed"] for result in results(folder)}
+    return [(Setting(seed), {}) for seed in REPORTED if seed not in done]
 
 
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     """Takes over the measurements of finished runs; returns the files' names."""
     names = []
-    for path in sorted(folder.glob("seed*.json")):
-        result = storage.read_json(path)
-        if "seconds" in result:
-            storage.write_numbers(kept / path.name, result, {"angles": 4, "errors": 4, "losses": 4})
-            names.append(path.name)
+    for result in results(folder):
+        names.append(f"seed{result['setting']['seed']}.json")
+        storage.write_numbers(kept / names[-1], result, DIGITS)
     return names
 
 
 def results(folder: Path = KEPT) -> list[dict]:
-    """What is stored, seeds in order."""
+    """What is finished, seeds in order."""
     found = [storage.read_json(path) for path in folder.glob("seed*.json")]
-    return sorted(found, key=lambda result: result["setting"]["seed"])
+    whole = [result for result in found if set(result.get("kinds", ())) == set(KINDS)]
+    return sorted(whole, key=lambda result: result["setting"]["seed"])
 
 
 def shares(measured: Sequence[dict], kind: str, way: str) -> np.ndarray:
