@@ -39,7 +39,7 @@ class Run:
         self.path = stem.with_name(stem.name + ".json")
         self.state = stem.with_name(stem.name + ".state.safetensors")
         own = {"setting": asdict(setting), "scale": asdict(scale)}
-        self.result = storage.begun(self.path, own, looks=[])
+        self.result = storage.begin(self.path, own, looks=[])
         self.training: Training = length.prepared(setting, scale)
         if self.state.exists():
             self.training.restore(self.state)
@@ -60,7 +60,7 @@ class Run:
         draw = length.painter(self.training.averaged, self.setting)
         seen = {"step": self.training.step, "minutes": self.seconds / 60}
         for count in sorted({count for count, _ in GOALS}):
-            scores = length.judged(draw, finder, count, samples, self.setting.size, SEED)
+            scores = length.judge_draws(draw, finder, count, samples, self.setting.size, SEED)
             seen[f"skill_{count}"] = skill(scores)
         self.looks.append(seen)
         storage.write_json(self.path, self.result | {"looks": self.looks})
@@ -79,7 +79,7 @@ class Run:
 
 def raced(setting: Setting, scale: Scale, every: int, samples: int, folder: Path) -> dict[str, Run]:
     """Both loops, in turns of `every` steps."""
-    finder = detector.trained()
+    finder = detector.load()
     runs = {name: Run(setting, replace(scale, **loop), folder) for name, loop in LOOPS.items()}
     while not all(run.done for run in runs.values()):
         for name, run in runs.items():

@@ -27,7 +27,7 @@ def sweep():
     omega = torch.logspace(-4, -1, 8, dtype=torch.float64)
     r, c = torch.linspace(0.05, 0.95, 64).double(), torch.linspace(0, 0.98, 64).double()
     omega, r, c = (x.ravel() for x in torch.meshgrid(omega, r, c, indexing="ij"))
-    return two_layer.correlated(omega, c), torch.stack((torch.ones_like(r), r), -1) * 2
+    return two_layer.correlated_start(omega, c), torch.stack((torch.ones_like(r), r), -1) * 2
 
 
 def seconds(function, *args, repeat=1):

@@ -29,8 +29,8 @@ def pixel_locality(score, x, sigma, conditions, pixel):
         ValueError: x has another number of dimensions, or `pixel` is none of its places.
     """
     is_picture = _is_picture(x)
-    at = _index(x, pixel, is_picture)
-    value, pull = torch.func.vjp(lambda y: score(y, sigma, conditions)[at], x)
+    index = _index(x, pixel, is_picture)
+    value, pull = torch.func.vjp(lambda y: score(y, sigma, conditions)[index], x)
     if not is_picture:
         return _batch_mean(pull(torch.ones_like(value))[0].abs(), 1)
     channels = torch.eye(value.shape[-1], dtype=value.dtype, device=value.device)

@@ -7,7 +7,7 @@ from lib.concepts import circles, classifier
 from lib.concepts.circles import COMPOSITIONS, World
 from lib.concepts.classifier import Finder
 from lib.diffusion import networks
-from lib.experiments._training import Seed, looking
+from lib.experiments._training import Seed, judge_training
 from lib.experiments.classifier import Scale
 from lib.storage import checkpoint
 
@@ -18,7 +18,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 @pytest.fixture(scope="module")
 def finder() -> Finder:
-    return classifier.trained()
+    return classifier.load()
 
 
 class Known(torch.nn.Module):
@@ -66,7 +66,7 @@ def test_an_empty_picture_and_noise_show_no_disc(finder):
 
 @pytest.mark.parametrize("signal", [0.1, 0.8])
 def test_it_is_accurate_on_fresh_pictures_the_held_out_composition_included(finder, signal):
-    shares = classifier.checked(finder, World(signal), generator(4))
+    shares = classifier.check_accuracy(finder, World(signal), generator(4))
     assert list(shares) == list(COMPOSITIONS)
     assert min(shares.values()) >= classifier.ACCURACY
 
@@ -74,13 +74,13 @@ def test_it_is_accurate_on_fresh_pictures_the_held_out_composition_included(find
 def test_a_classifier_below_its_accuracy_is_refused():
     untrained = networks.initialise(Finder(), generator())
     with pytest.raises(ValueError, match=r"right on .* each must be at least 0.99; train it anew"):
-        classifier.checked(untrained, World(0.4), generator(), samples=20)
+        classifier.check_accuracy(untrained, World(0.4), generator(), samples=20)
 
 
 def test_training_improves_it_and_follows_its_seed():
     made = []
     for _ in range(2):
-        training = looking(
+        training = judge_training(
             Finder(4), classifier.batch, classifier.loss, Seed(7), Scale(15, 16), warmup=4
         )
         assert len(list(training.run())) == 15
@@ -101,8 +101,8 @@ def test_bad_pictures_and_bad_weights_are_refused(finder, tmp_path):
     ):
         classifier.read(finder, torch.zeros(2, 3, 16, 16))
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        classifier.trained(tmp_path / "none.safetensors")
+        classifier.load(tmp_path / "none.safetensors")
     other = tmp_path / "other.safetensors"
     checkpoint.save(other, {"w": torch.zeros(1)}, {"network": "another"})
     with pytest.raises(ValueError, match="of the network 'another'"):
-        classifier.trained(other)
+        classifier.load(other)

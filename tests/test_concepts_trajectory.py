@@ -49,8 +49,8 @@ def test_a_concept_is_learnt_where_it_stays():
     path[:, 0] = [0, 0.8, 0.9, 0.5, 0.8, 0.75]  # passes, goes, and comes back to stay
     path[:, 1] = [0, 0.8, 0.9, 0.9, 0.9, 0.7]  # passes and is lost at the end
     steps = [1, 4, 9, 16, 25, 36]
-    assert trajectory.learnt(path, steps).tolist() == [25, np.inf]
-    assert trajectory.learnt(np.ones((2, 6, 2)), steps).tolist() == [[1, 1], [1, 1]]
+    assert trajectory.step_learnt(path, steps).tolist() == [25, np.inf]
+    assert trajectory.step_learnt(np.ones((2, 6, 2)), steps).tolist() == [[1, 1], [1, 1]]
     assert np.isfinite(trajectory.first_passing(path, steps)).all()
 
 
@@ -100,11 +100,11 @@ def test_what_is_no_path_is_refused():
 
 def test_a_concept_is_heard_where_asking_for_it_alone_changes_the_answer():
     corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1.0]])
-    assert trajectory.heard(corners)
-    assert not trajectory.heard(np.full((4, 2), 0.5))
+    assert trajectory.hears(corners)
+    assert not trajectory.hears(np.full((4, 2), 0.5))
     only_colour = corners * [1, 0.2]
-    assert not trajectory.heard(only_colour)
-    assert trajectory.heard(np.stack([corners, only_colour])).tolist() == [True, False]
+    assert not trajectory.hears(only_colour)
+    assert trajectory.hears(np.stack([corners, only_colour])).tolist() == [True, False]
 
 
 def test_the_largest_rise_begins_at_its_minimum():

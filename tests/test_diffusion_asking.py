@@ -48,7 +48,7 @@ def test_one_call_is_the_same_where_conditions_enter_after_the_trunk():
     x = random(1, 3, 16, 16)
     composed, heard = (
         way(network, asking.nearest(GRID))(x, SIGMA, CONDITIONS)
-        for way in (asking.composed, asking.heard)
+        for way in (asking.composed, asking.with_hearing)
     )
     assert torch.linalg.norm(composed) > 1
     assert torch.linalg.norm(composed - heard) < 1e-5

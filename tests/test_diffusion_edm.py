@@ -40,7 +40,7 @@ class Constant(torch.nn.Module):
 def test_score_and_denoiser_are_each_others_inverse():
     x = torch.linspace(-3, 3, 50, dtype=torch.float64)[:, None]
     sigma = torch.linspace(0.1, 4, 50, dtype=torch.float64)
-    again = edm.score(edm.denoiser(exact_score))(x, sigma)
+    again = edm.as_score(edm.as_denoiser(exact_score))(x, sigma)
     assert torch.linalg.norm(again - exact_score(x, sigma)) < 1e-11
 
 
@@ -52,7 +52,7 @@ def test_the_denoiser_is_the_posterior_mean():
         return prior * stats.norm.pdf(x, v, sigma)
 
     moments = [integrate.quad(lambda v, k=k: v**k * joint(v), -4, 4)[0] for k in (0, 1)]
-    found = edm.denoiser(exact_score)(torch.tensor([[x]], dtype=torch.float64), sigma)
+    found = edm.as_denoiser(exact_score)(torch.tensor([[x]], dtype=torch.float64), sigma)
     assert abs(found.item() - moments[1] / moments[0]) < 1e-8
 
 
@@ -149,7 +149,7 @@ def flow_errors(steps):
     quantiles = [0.01 + 0.98 * i / 40 for i in range(41)]
     noise = torch.tensor([[quantile_of(q, 80.0) / 80] for q in quantiles], dtype=torch.float64)
     ends = torch.tensor([quantile_of(q, 0.0) for q in quantiles], dtype=torch.float64)
-    found = edm.sample(edm.denoiser(exact_score), noise, steps=steps)[:, 0]
+    found = edm.sample(edm.as_denoiser(exact_score), noise, steps=steps)[:, 0]
     return torch.linalg.norm(found - ends) / len(ends) ** 0.5
 
 
@@ -165,7 +165,7 @@ def test_a_path_starts_at_the_noise_ends_at_zero_and_repeats():
     def counted(x, sigma, conditions=None):
         assert conditions == "red"
         calls.append(sigma)
-        return edm.denoiser(exact_score)(x, sigma)
+        return edm.as_denoiser(exact_score)(x, sigma)
 
     noise = torch.randn(5, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     kept = noise.clone()
@@ -181,8 +181,8 @@ def test_a_path_starts_at_the_noise_ends_at_zero_and_repeats():
 
 def test_one_step_is_the_denoised_noise():
     noise = torch.ones(1, 1, dtype=torch.float64)
-    found = edm.sample(edm.denoiser(exact_score), noise, steps=1)
-    assert torch.allclose(found, edm.denoiser(exact_score)(80 * noise, 80.0))
+    found = edm.sample(edm.as_denoiser(exact_score), noise, steps=1)
+    assert torch.allclose(found, edm.as_denoiser(exact_score)(80 * noise, 80.0))
 
 
 @pytest.mark.parametrize(
@@ -215,11 +215,11 @@ def test_without_noise_a_picture_is_its_own_denoised(sigma):
 def test_noise_levels_that_are_none_are_refused(sigma):
     x = torch.ones(2, 1, dtype=torch.float64)
     made = edm.Preconditioned(Constant())
-    for function in (made, edm.score(made), edm.denoiser(exact_score)):
+    for function in (made, edm.as_score(made), edm.as_denoiser(exact_score)):
         with pytest.raises(ValueError, match="sigma must be finite and"):
             function(x, sigma)
 
 
 def test_a_score_is_not_asked_for_without_noise():
     with pytest.raises(ValueError, match=r"sigma must be finite and above 0, not 0\.0"):
-        edm.score(edm.Preconditioned(Constant()))(torch.ones(2, 1), 0.0)
+        edm.as_score(edm.Preconditioned(Constant()))(torch.ones(2, 1), 0.0)

@@ -38,7 +38,7 @@ def test_steps_are_those_of_torch():
 
 def test_muon_takes_the_weights_inside_and_adamw_the_rest():
     network = UNet("vector", width=8)
-    inside, rest = muon.split(network)
+    inside, rest = muon.split_weights(network)
     names = {id(p): n for n, p in network.named_parameters()}
     assert len(inside) + len(rest) == len(names)
     for p in inside:

@@ -197,7 +197,7 @@ def test_a_request_between_cells_is_told_to_all_four():
     encoder = tiny("local", "all").encoder
     corner = torch.tensor([[[3 / GRID, 5 / GRID]]]), torch.ones(1, 1, dtype=torch.bool)
     rows = encoder.table.unflatten(0, (GRID, GRID))[4:6, 2:4].mean((0, 1))
-    heard = encoder.heard(corner, pictures(1))
+    heard = encoder.sum_heard(corner, pictures(1))
     assert torch.linalg.norm(heard - rows[:, None, None]) < 1e-4
 
 

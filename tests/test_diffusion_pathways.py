@@ -3,10 +3,10 @@ import torch
 
 from lib.diffusion import hearing, pathways
 from lib.scenes import render
-from lib.scenes.conditions import asked, label_all
-from lib.scenes.detector import detect, trained
-from lib.scenes.measure import scored
-from lib.scenes.scene import locations, moved
+from lib.scenes.detector import detect, load
+from lib.scenes.labelling import label_all, request_scenes
+from lib.scenes.measure import raw_scores
+from lib.scenes.scene import locations, with_locations
 from tests.test_diffusion_networks import ALL, LOCATIONS, NOISE, random, randomised, tiny
 
 GRID = 8
@@ -59,11 +59,11 @@ def test_a_small_move_within_a_cell_changes_what_a_network_is_told():
 @pytest.mark.parametrize("count", [1, 3, 6, 10])
 def test_a_perfect_drawer_told_what_the_pathways_tell_is_perfect(count):
     """Real pictures whose objects stand where the shares say: skill of at least .97."""
-    scenes = asked(48, count, torch.Generator().manual_seed(count))
+    scenes = request_scenes(48, count, torch.Generator().manual_seed(count))
     told = pathways.shares(locations(scenes), 16) @ pathways.centres(16).flatten(0, 1)
-    finder = trained()
-    drawn = detect(finder, render(moved(scenes, told), 32))
-    found = scored(drawn, label_all(scenes), detect(finder, render(scenes, 32)))
+    finder = load()
+    drawn = detect(finder, render(with_locations(scenes, told), 32))
+    found = raw_scores(drawn, label_all(scenes), detect(finder, render(scenes, 32)))
     hits, blind, ceiling = (sum(found[name]) for name in ("hits", "blind", "ceiling"))
     assert (hits - blind) / (ceiling - blind) >= 0.97
 

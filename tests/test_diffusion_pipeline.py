@@ -90,7 +90,7 @@ def test_locality_looks_into_it(kind):
 
 def test_its_score_is_that_of_the_noised_data():
     denoise = pipeline.denoiser(gaussian("v_prediction"), scheduler("v_prediction"), embed)
-    found = edm.score(denoise)(X, 0.6, ("red",)).flatten(1)
+    found = edm.as_score(denoise)(X, 0.6, ("red",)).flatten(1)
     away = embed(("red",))[0] - X.flatten(1)
     exact = away @ torch.linalg.inv(COV + 0.36 * EYE)
     assert torch.linalg.norm(found - exact) < 1e-8 * torch.linalg.norm(exact)

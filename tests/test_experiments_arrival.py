@@ -34,8 +34,8 @@ def imagined(colour, setting: Setting | None = None, control: float = 0.0) -> di
     seen[:, 3, 0] = colour
     seen[:, 3, 1] = np.linspace(0.5, 1, count)
     seen[count // 2, 1, 0] -= control
-    # `seen` is its own inverse: back to where they lie in the world
-    place = circles.seen(seen, setting.held_out)
+    # `all_towards` is its own inverse: back to where they lie in the world
+    place = circles.all_towards(seen, setting.held_out)
     look = {"place": place.tolist(), "readable": np.ones((count, 4)).tolist()}
     steps = np.linspace(5, 100, count) ** 2
     return {"setting": setting.__dict__, "steps": steps.astype(int).tolist(), "averaged": look}
@@ -52,30 +52,30 @@ def test_a_run_arrives_by_the_rule_alone():
         (FOR_GOOD, True, False),
         (STRAIGHT, False, False),
     ):
-        found = learning.measured(imagined(colour))
+        found = learning.measure_run(imagined(colour))
         assert (found["turns"], found["arrives"]) == (turns, arrives)
         assert found["competent"]
         assert not any(learning.controls(imagined(colour)))
-    back = learning.measured(imagined(THERE_AND_BACK))
+    back = learning.measure_run(imagined(THERE_AND_BACK))
     assert back["retreat"][0] == pytest.approx(-0.5)
     assert back["interaction"] == pytest.approx(1)
     assert back["learnt"][0] > back["passing"][0]
-    assert learning.measured(imagined(FOR_GOOD))["learnt"][0] == np.inf
+    assert learning.measure_run(imagined(FOR_GOOD))["learnt"][0] == np.inf
 
 
 def test_a_control_that_jumps_as_far_takes_the_swing_away():
-    rise = learning.measured(imagined(THERE_AND_BACK))
+    rise = learning.measure_run(imagined(THERE_AND_BACK))
     error = rise["peak"] - rise["minimum"]
     first = trajectory.error(np.array([[0.2, 0.5]]))[0]
     jump = np.sqrt(error * first / 1.5)  # less than twice as far below
-    assert not learning.measured(imagined(THERE_AND_BACK, control=jump))["turns"]
-    assert learning.measured(imagined(THERE_AND_BACK, control=jump / 2))["turns"]
+    assert not learning.measure_run(imagined(THERE_AND_BACK, control=jump))["turns"]
+    assert learning.measure_run(imagined(THERE_AND_BACK, control=jump / 2))["turns"]
 
 
 @pytest.mark.parametrize("held_out", list(COMPOSITIONS))
 def test_the_rules_are_the_same_from_every_corner(held_out):
-    usual = learning.measured(imagined(THERE_AND_BACK))
-    other = learning.measured(imagined(THERE_AND_BACK, Setting(0.5, 5, held_out=held_out)))
+    usual = learning.measure_run(imagined(THERE_AND_BACK))
+    other = learning.measure_run(imagined(THERE_AND_BACK, Setting(0.5, 5, held_out=held_out)))
     assert usual.keys() == other.keys()
     for name in usual.keys() - {"decay"}:
         assert np.allclose(usual[name], other[name]), name
@@ -109,10 +109,10 @@ def test_a_scan_tells_lost_from_mis_addressed():
     low, top = (experiment.turning(run_)[m] for m in ("minimum", "peak"))
     assert experiment.reach(scan((3, 2), 0.3)) == pytest.approx((0.3, 0))
     elsewhere = run_ | {"scans": {str(low): scan((1, 2), 0.1), str(top): scan((3, 2), 0.4)}}
-    assert experiment.lost(elsewhere)["lost"] == pytest.approx(0)
+    assert experiment.lost_at_peak(elsewhere)["lost"] == pytest.approx(0)
     gone = np.full_like(np.array(scan((3, 2), 0.4)), 1 - np.sqrt(0.2))
     lost = run_ | {"scans": {str(low): scan((1, 2), 0.0), str(top): gone.tolist()}}
-    assert experiment.lost(lost)["lost"] == pytest.approx(1)
+    assert experiment.lost_at_peak(lost)["lost"] == pytest.approx(1)
     blind = np.full_like(gone, np.nan)
     with pytest.raises(ValueError, match="show something at the honest request"):
         experiment.reach(blind)
@@ -139,12 +139,12 @@ def test_a_run_keeps_what_its_exchange_needs_and_resumes(tmp_path, monkeypatch, 
     monkeypatch.setattr(experiment, "SCALE", TINY)
     early = experiment.run(Setting(0.5, 5), TINY, tmp_path, until=4)
     assert "seconds" not in early
-    assert experiment.finished(tmp_path)["signal0.5.seed5"]["steps"] == [1, 2, 4]
+    assert experiment.finished_runs(tmp_path)["signal0.5.seed5"]["steps"] == [1, 2, 4]
     assert experiment.run(Setting(0.5, 5), TINY, tmp_path, until=4) == early
     with interrupted(learning, "looked_at", 1):
         experiment.run(Setting(0.5, 5), TINY, tmp_path, until=9)
     experiment.run(Setting(0.5, 5), TINY, tmp_path, until=9)
-    (run_,) = experiment.finished(tmp_path).values()
+    (run_,) = experiment.finished_runs(tmp_path).values()
     assert run_["steps"] == learning.milestones(TINY)
     assert list(run_["scans"]) == [str(run_["steps"][experiment.SCAN_EVERY - 1])]
     exchange = run_["exchange"]
@@ -154,10 +154,10 @@ def test_a_run_keeps_what_its_exchange_needs_and_resumes(tmp_path, monkeypatch, 
     at = run_["averaged"]["place"][run_["steps"].index(steps["peak"])][3]
     assert exchange["minimum-peak"][0] == pytest.approx(at, abs=0.05)
     assert experiment.store(tmp_path, tmp_path / "book") == ["signal0.5.seed5"]
-    assert experiment.stored(9, tmp_path / "book").keys() == {"signal0.5.seed5"}
-    assert experiment.stored(4, tmp_path / "book")["signal0.5.seed5"]["steps"] == [1, 2, 4]
+    assert experiment.stored_runs(9, tmp_path / "book").keys() == {"signal0.5.seed5"}
+    assert experiment.stored_runs(4, tmp_path / "book")["signal0.5.seed5"]["steps"] == [1, 2, 4]
     assert experiment.film("signal0.5.seed5", tmp_path / "book").shape == (5, 32, 32, 3)
-    assert experiment.denoiser("end", tmp_path / "book").network.name.startswith("unet")
+    assert experiment.load_denoiser("end", tmp_path / "book").network.name.startswith("unet")
     with pytest.raises(FileNotFoundError, match=r"no film of signal0\.7"):
         experiment.film("signal0.7.seed5", tmp_path / "book")
 

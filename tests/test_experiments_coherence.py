@@ -10,7 +10,7 @@ from lib.diffusion import hearing, networks
 from lib.experiments import __main__ as program
 from lib.experiments import coherence as experiment
 from lib.scenes import coherence, render, sample_scenes
-from lib.scenes.conditions import label_all
+from lib.scenes.labelling import label_all
 from lib.scenes.scene import locations
 from lib.storage import checkpoint
 
@@ -151,7 +151,7 @@ def test_a_toy_training_stores_what_it_tried(monkeypatch, tmp_path):
     program.main(["coherence", "store", "--folder", str(tmp_path / "runs")])
     kept = sorted(path.name for path in (tmp_path / "book").iterdir())
     assert kept == ["coherence.json", "coherence.safetensors"]
-    trained = coherence.trained(tmp_path / "book/coherence.safetensors")
+    trained = coherence.load(tmp_path / "book/coherence.safetensors")
     first = networks.initialise(coherence.Judge(), torch.Generator().manual_seed(3))
     weights = zip(trained.parameters(), first.parameters(), strict=True)
     assert any(not torch.equal(a, b.bfloat16().float()) for a, b in weights)
@@ -160,5 +160,5 @@ def test_a_toy_training_stores_what_it_tried(monkeypatch, tmp_path):
     assert header["scale"] == rows["scale"] == {"steps": 2, "batch": 2, "learning_rate": 1e-3}
     assert rows["provenance"] == header["provenance"]
     assert rows["samples"] == 2
-    assert rows["painters"] == experiment.tried(trained, 2, 1003)
+    assert rows["painters"] == experiment.coherence_of_painters(trained, 2, 1003)
     assert set(rows["painters"]) == {"1", "2"}

@@ -13,10 +13,10 @@ from lib.concepts.circles import COMPOSITIONS
 from lib.experiments import __main__ as program
 from lib.experiments import concept_learning as experiment
 from lib.experiments.concept_learning import Scale, Setting
-from lib.sim import bridge
+from lib.sim import concept_paths
 
 TINY = Scale(width=4, steps=4, batch=2, evaluations=2, held_out=4, others=3)
-TRUE = bridge.Fit(0.2, 0.8, ((0.1, 0.07), (0.07, 0.1)))
+TRUE = concept_paths.Fit(0.2, 0.8, ((0.1, 0.07), (0.07, 0.1)))
 
 
 @pytest.fixture(autouse=True)
@@ -24,13 +24,13 @@ def short(monkeypatch):
     monkeypatch.setattr(experiment, "SAMPLER", experiment.SAMPLER | {"steps": 2})
 
 
-def imagined(signal: float, seed: int, noise: float = 0.0, truth: bridge.Fit = TRUE) -> dict:
+def imagined(signal: float, seed: int, noise: float = 0.0, truth: concept_paths.Fit = TRUE) -> dict:
     """A stored run that follows the theory from (1/3, 1/3) on."""
     setting = Setting(signal=signal, seed=seed)
     steps = experiment.milestones(Scale())
     mu, sigma = [setting.world.mu], [setting.world.sigma]
     generator = np.random.default_rng(seed)
-    ways = [bridge.path(truth, mu, sigma, steps, v)[0] for v in COMPOSITIONS.values()]
+    ways = [concept_paths.path(truth, mu, sigma, steps, v)[0] for v in COMPOSITIONS.values()]
     place = np.stack(ways, 1) + noise * generator.normal(size=(len(steps), 4, 2))
     readable = np.ones((len(steps), 4))
     readable[:2] = 0.1
@@ -84,7 +84,7 @@ def test_no_stopwatch_chooses_a_reported_run_s_precision():
 
 def test_a_bad_classifier_stops_the_run(tmp_path, monkeypatch):
     bad = classifier.Finder()
-    monkeypatch.setattr(classifier, "trained", lambda: bad)
+    monkeypatch.setattr(classifier, "load", lambda: bad)
     with pytest.raises(ValueError, match="each must be at least"):
         experiment.run(Setting(), TINY, tmp_path)
 
@@ -92,11 +92,13 @@ def test_a_bad_classifier_stops_the_run(tmp_path, monkeypatch):
 def test_pictures_differ_by_the_denoiser_alone():
     setting = Setting(signal=0.4)
     training = experiment.prepared(setting, TINY)
-    once, twice = (experiment.drawn(training.averaged, setting, "red big", 3) for _ in range(2))
+    once, twice = (
+        experiment.draw_composition(training.averaged, setting, "red big", 3) for _ in range(2)
+    )
     assert torch.equal(once, twice)
     assert once.shape == (3, 3, 32, 32)
     with pytest.raises(ValueError, match="a composition is one of"):
-        experiment.drawn(training.averaged, setting, "red huge", 3)
+        experiment.draw_composition(training.averaged, setting, "red huge", 3)
 
 
 def test_the_network_predicts_the_picture_above_its_level():
@@ -136,10 +138,10 @@ def test_the_theorys_own_paths_are_foretold():
 
 
 def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds):
-    fits = dict.fromkeys(seeds, (TRUE, bridge.Fit(0.2, 0.8, None)))
+    fits = dict.fromkeys(seeds, (TRUE, concept_paths.Fit(0.2, 0.8, None)))
     samples = experiment.claims({"seeds": seeds, "fits": fits})
     assert sorted(samples) == sorted(f"concept.{name}" for name in experiment.ROWS)
-    found = {s: [experiment.measured(r) for r in runs] for s, runs in seeds.items()}
+    found = {s: [experiment.measure_run(r) for r in runs] for s, runs in seeds.items()}
     orders = [f["order_learnt"] for f in found[0]]
     assert orders[0] == -1  # a weak colour comes last
     assert orders[-1] == 1
@@ -149,7 +151,7 @@ def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds):
     assert samples["concept.learnt"] == pytest.approx(learnt.tolist())
     assert max(samples["concept.prediction"]) < 0.2
     assert len(samples["concept.competent"]) == 16
-    alone = bridge.Fit(0.2, 0.8, None)
+    alone = concept_paths.Fit(0.2, 0.8, None)
     for s, bend in zip(seeds, samples["concept.bend"], strict=True):
         own = np.array([f["bend"] for f in found[s]])
         farther = own - experiment.bends_alone(seeds[s], alone)
@@ -160,8 +162,8 @@ def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds):
 def test_what_is_stored_is_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "BASE", ("signal0.4",))
     monkeypatch.setattr(experiment, "SIGNALS", (0.4,))
-    fit = bridge.Fit(0.1, 1.0, ((0.1, 0.0), (0.0, 0.1)))
-    monkeypatch.setattr(experiment, "fits", lambda runs: (fit, bridge.Fit(0.1, 1.0, None)))
+    fit = concept_paths.Fit(0.1, 1.0, ((0.1, 0.0), (0.0, 0.1)))
+    monkeypatch.setattr(experiment, "fits", lambda runs: (fit, concept_paths.Fit(0.1, 1.0, None)))
     monkeypatch.setattr(experiment, "Scale", lambda: TINY)
     for seed in (1, 0):
         experiment.run(Setting(seed=seed), TINY, tmp_path / "runs")
@@ -173,7 +175,9 @@ def test_what_is_stored_is_read_again(tmp_path, monkeypatch):
     sim, alone = experiment.stored_fits(tmp_path / "book")[1]
     assert (sim.rate, sim.gain, np.array(sim.w0).tolist()) == (0.1, 1, [[0.1, 0], [0, 0.1]])
     assert alone.w0 is None
-    assert experiment.denoiser(0.4, tmp_path / "book").network.name.startswith("unet.continuous")
+    assert experiment.load_denoiser(0.4, tmp_path / "book").network.name.startswith(
+        "unet.continuous"
+    )
     with pytest.raises(FileNotFoundError, match=r"no film of signal 0.7"):
         experiment.film(0.7, tmp_path / "book")
     with pytest.raises(FileNotFoundError, match="no finished run"):

@@ -22,7 +22,7 @@ def toy(monkeypatch):
     monkeypatch.setattr(features, "LEVELS", (1.0, 10.0))
     monkeypatch.setattr(features, "ASKED_AT", (1.0,))
     finder = networks.initialise(detector.Detector(), torch.Generator().manual_seed(0)).eval()
-    monkeypatch.setattr(detector, "trained", lambda: finder)
+    monkeypatch.setattr(detector, "load", lambda: finder)
     some = torch.tensor([[0, 1], [2, 3], [0, 3]])
     monkeypatch.setattr(torch, "combinations", lambda _: some)  # of colours
     whole = features.judge

@@ -33,7 +33,7 @@ def toy(replace_):
     """Makes an experiment take seconds; `replace_(owner, name, value)` sets an attribute."""
     network = networks.initialise(detector.Detector(), torch.Generator().manual_seed(0)).eval()
     plain = length.observed, length.localities
-    replace_(detector, "trained", lambda: network)
+    replace_(detector, "load", lambda: network)
     replace_(length, "TRACED", (1, 2))
     replace_(length, "LEVELS", (0.3, 3.0))
     replace_(length, "SAMPLER", {"steps": 2, "sigma_min": 0.01, "sigma_max": 20.0})
@@ -136,14 +136,14 @@ def test_a_painter_is_asked_as_it_was_trained(monkeypatch):
         return 3 * noise
 
     monkeypatch.setattr(length.edm, "sample", sample)
-    scenes = length.labels.asked(2, 2, generator())
+    scenes = length.labelling.request_scenes(2, 2, generator())
     settings = (Setting("label_all"), *ONE_AT_A_CELL)
     for setting in settings:
         drawn = length.painter(torch.nn.Linear(1, 1), setting)(scenes, generator(5))
         assert drawn.shape == (2, 3, 32, 32)
         assert drawn.abs().max() <= 1
     (noise, plain), *others = seen
-    asked = length.labels.label_all(scenes)
+    asked = length.labelling.label_all(scenes)
     assert len(plain) == 2
     for other, conditions in others:
         assert torch.equal(other, noise)  # the same for every setting
@@ -156,11 +156,11 @@ def test_a_painter_is_asked_as_it_was_trained(monkeypatch):
 
 def test_hits_are_counted_at_both_radii(monkeypatch):
     """A painter who misses by .07 of the width hits nothing at 1/20 and all at 1/10."""
-    places = length.labels.label_all(length.labels.asked(6, 1, train.stream(3, 1)))
+    places = length.labelling.label_all(length.labelling.request_scenes(6, 1, train.stream(3, 1)))
     away = places[0] + torch.where(places[0] < 0.5, 0.07, -0.07) * torch.tensor([1.0, 0.0])
     found = iter([(away, places[1]), places])
     monkeypatch.setattr(detector, "detect", lambda finder, pictures: next(found))
-    scores = length.judged(lambda s, g: torch.zeros(len(s), 3, 32, 32), None, 1, 6, 32, 3)
+    scores = length.judge_draws(lambda s, g: torch.zeros(len(s), 3, 32, 32), None, 1, 6, 32, 3)
     assert scores["hits"] == [0] * 6
     assert scores["ceiling"] == scores["wide"]["ceiling"] == scores["wide"]["hits"] == [1] * 6
     far = (away - places[0].roll(-1, 0)).norm(dim=-1)[:, 0]
@@ -259,7 +259,7 @@ def parted(finder, monkeypatch):
         seen.append((flat(painter), count, samples, size, seed))
         return {"count": count}
 
-    monkeypatch.setattr(length, "judged", judged)
+    monkeypatch.setattr(length, "judge_draws", judged)
     monkeypatch.setattr(length, "painter", lambda denoiser, setting: denoiser)
     return training, seen
 
@@ -480,7 +480,7 @@ def test_options_that_say_nothing_are_refused_before_any_work(
     def trained():
         raise AssertionError("work began")
 
-    monkeypatch.setattr(detector, "trained", trained)
+    monkeypatch.setattr(detector, "load", trained)
     with pytest.raises(ValueError, match=message):
         main(["run", *options.split(), "--folder", str(tmp_path)])
     assert not list(tmp_path.iterdir())
@@ -508,13 +508,13 @@ def test_finished_runs_are_in_the_order_of_their_seeds_and_nothing_else_is_taken
         write(f"label_one.vector.seed{seed}", Setting(seed=seed), counts={})
     write("label_one.map.seed0", Setting(pathway="map"), training={})  # not finished
     write("asked.label_one.vector.seed0", Setting(), counts={"3": {}})  # of the same weights
-    found = length.finished(tmp_path)
+    found = length.finished_runs(tmp_path)
     assert {n: [r["setting"]["seed"] for r in runs] for n, runs in found.items()} == {
         "label_one.vector": [0, 2, 10]
     }
     write("label_one.vector.again", Setting(seed=2), counts={})
     with pytest.raises(ValueError, match=r"a second run of label_one\.vector, seed 2"):
-        length.finished(tmp_path)
+        length.finished_runs(tmp_path)
 
 
 def test_what_is_missing_is_run_seed_by_seed_and_nothing_else(tmp_path, monkeypatch):

@@ -13,8 +13,7 @@ from lib.experiments import __main__ as program
 from lib.experiments import length_asking
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import Scale, Setting
-from lib.scenes import coherence, detector
-from lib.scenes import conditions as labels
+from lib.scenes import coherence, detector, labelling
 from tests.test_diffusion_networks import randomised
 
 SCALE = Scale(parameters=250_000, steps=3, batch=2)
@@ -58,8 +57,8 @@ def vector():
 def toy(monkeypatch):
     finder = networks.initialise(detector.Detector(), generator()).eval()
     judge = networks.initialise(coherence.Judge(), generator()).eval()
-    monkeypatch.setattr(detector, "trained", lambda: finder)
-    monkeypatch.setattr(coherence, "trained", lambda: judge)
+    monkeypatch.setattr(detector, "load", lambda: finder)
+    monkeypatch.setattr(coherence, "load", lambda: judge)
     monkeypatch.setattr(length_asking, "SAMPLES", 2)
     monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
     return finder, judge
@@ -93,7 +92,7 @@ def test_every_way_starts_from_the_same_noise(windows, toy, monkeypatch):
 
     monkeypatch.setattr(length_asking, "sampled", sampled)
     names = sorted(WAYS - GLUED)  # which begin with the paste
-    found = length_asking.asked(windows, *toy, 3, names, 7)
+    found = length_asking.measure_ways(windows, *toy, 3, names, 7)
     assert list(found) == ["real", *names]
     noise = torch.randn(2, 3, 32, 32, generator=train.stream(7, 3, 2))
     for name, start in zip(names, started, strict=True):
@@ -114,7 +113,7 @@ def test_asked_for_one_all_ways_that_hear_it_everywhere_agree(which, request, mo
     monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
     denoiser = request.getfixturevalue(which)
     noise = torch.randn(2, 3, 32, 32, generator=generator(1))
-    conditions = labels.at([(0.3, 0.6)], 2)
+    conditions = labelling.request([(0.3, 0.6)], 2)
     draws = length_asking.ways(denoiser, 0, 1)
     plain = draws["all"](noise, conditions)
     elsewhere = {"displaced", "paste-apart", *(f"window-{k}" for k in (0, 1, 2, 4, 8))}
@@ -130,7 +129,7 @@ def test_asked_for_one_all_ways_that_hear_it_everywhere_agree(which, request, mo
 def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
     monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
     noise = torch.randn(2, 3, 32, 32, generator=generator(1))
-    conditions = labels.at([(0.3, 0.6), (0.8, 0.2), (0.6, 0.8)], 2)
+    conditions = labelling.request([(0.3, 0.6), (0.8, 0.2), (0.6, 0.8)], 2)
     draws = length_asking.ways(windows, 0, 3)
     found = {name: draws[name](noise, conditions) for name in sorted(WAYS)}
 
@@ -205,7 +204,7 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(folder, toy, interrupted
         length_asking.run(RUN, length_asking.Scale(COUNTS, names), folder) == whole
     )  # nothing is left
     path.unlink()
-    with interrupted(length_asking, "asked", 2):
+    with interrupted(length_asking, "measure_ways", 2):
         length_asking.run(RUN, length_asking.Scale(COUNTS, names), folder)
     assert list(json.loads(path.read_text())["counts"]) == ["2"]
     resumed = length_asking.run(RUN, length_asking.Scale(COUNTS, names), folder)
@@ -215,7 +214,7 @@ def test_an_interrupted_run_goes_on_to_the_same_numbers(folder, toy, interrupted
         length_asking.run(RUN, length_asking.Scale(COUNTS[1:], (name,)), folder)
     again = length_asking.run(RUN, length_asking.Scale(COUNTS, names), folder)
     assert again["counts"] == whole["counts"]
-    assert length.finished(folder) == {}  # what was asked is no run
+    assert length.finished_runs(folder) == {}  # what was asked is no run
 
 
 def test_what_cannot_be_asked_is_refused(folder, toy, windows):

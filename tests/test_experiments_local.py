@@ -12,8 +12,7 @@ from lib.diffusion import edm, networks, train
 from lib.experiments import length_generalization as length
 from lib.experiments import local_scores
 from lib.experiments.length_generalization import Scale, Setting
-from lib.scenes import conditions as labels
-from lib.scenes import detector, render, sample_scenes
+from lib.scenes import detector, labelling, render, sample_scenes
 from tests.test_diffusion_networks import randomised
 
 SCALE = Scale(parameters=250_000, steps=3, batch=2)
@@ -50,9 +49,9 @@ def found(finder, pictures):
 
 
 def test_old_and_new_requests_are_apart():
-    scenes = labels.asked(12, 2, torch.Generator().manual_seed(1))
+    scenes = labelling.request_scenes(12, 2, torch.Generator().manual_seed(1))
     others = local_scores.apart(scenes, 1)
-    own, new = labels.label_all(scenes)[0], labels.label_all(others)[0]
+    own, new = labelling.label_all(scenes)[0], labelling.label_all(others)[0]
     assert torch.cdist(own, new).min() > local_scores.GAP
     assert len(torch.unique(new.flatten(1), dim=0)) == len(others) == 12
 
@@ -65,7 +64,7 @@ def test_an_exchange_asks_for_the_first_above_and_for_the_second_below():
         return x
 
     noise = torch.zeros(1, 3, 4, 4)
-    local_scores.exchanged(denoiser, noise, "first", "second", 1.0)
+    local_scores.draw_exchanged(denoiser, noise, "first", "second", 1.0)
     assert {c for c, s in heard if s > 1} == {"first"}
     assert {c for c, s in heard if s <= 1} == {"second"}
 
@@ -73,7 +72,7 @@ def test_an_exchange_asks_for_the_first_above_and_for_the_second_below():
 def test_a_painter_that_obeys_draws_the_second(monkeypatch):
     monkeypatch.setattr(detector, "detect", found)
     monkeypatch.setattr(local_scores, "render", lambda scenes, size: spots(
-        torch.zeros(len(scenes), 3, 32, 32), 0.0, labels.label_all(scenes)))  # fmt: skip
+        torch.zeros(len(scenes), 3, 32, 32), 0.0, labelling.label_all(scenes)))  # fmt: skip
     by_level = local_scores.exchange(spots, None, Setting(), 1, 3)
     assert list(by_level) == ["0", "1", "100"]
     result = {"exchange.1": by_level}
@@ -122,7 +121,7 @@ def test_what_is_kept_of_an_object():
 
 def test_the_machine_explains_itself_and_nothing_of_noise():
     kept = sample_scenes(16, 1, 3, train.stream(6, 20))
-    known = labels.label_one(kept, train.stream(6, 21))
+    known = labelling.label_one(kept, train.stream(6, 21))
     own = local_scores.PatchMachine(render(kept, 32), *known, 5, 2, same_position=True)
 
     def itself(x, sigma, conditions):
@@ -149,7 +148,7 @@ def folder(tmp_path):
 
 def test_a_run_is_measured_once_and_taken_up_where_it_stopped(folder, tmp_path, monkeypatch):
     finder = networks.initialise(detector.Detector(), torch.Generator().manual_seed(0)).eval()
-    monkeypatch.setattr(detector, "trained", lambda: finder)
+    monkeypatch.setattr(detector, "load", lambda: finder)
     monkeypatch.setattr(local_scores, "mean_picture", lambda: torch.zeros(3, 32, 32))
     out = tmp_path / "out"
     first = local_scores.run(

@@ -38,11 +38,11 @@ def parsed(text, *kinds):
 
 def test_every_field_is_an_option_and_its_default_the_default():
     for kind in (Wall, Scale, Setting):
-        assert _options.taken(parsed("", kind), kind) == kind()
+        assert _options.from_options(parsed("", kind), kind) == kind()
     options = parsed("--mean-height 2 --bricks 3 --slope 4", Wall, Roof)
-    assert _options.taken(options, Wall) == Wall(bricks=3, mean_height=2.0)
-    assert _options.taken(options, Roof) == Roof(4.0)
-    assert _options.taken(options, Wall, Wall("blue", 9, 1.0)) == Wall("blue", 3, 2.0)
+    assert _options.from_options(options, Wall) == Wall(bricks=3, mean_height=2.0)
+    assert _options.from_options(options, Roof) == Roof(4.0)
+    assert _options.from_options(options, Wall, Wall("blue", 9, 1.0)) == Wall("blue", 3, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_every_field_is_an_option_and_its_default_the_default():
 )
 def test_all_that_can_be_set_can_be_said(made):
     words = [f"--{name.replace('_', '-')}={value}" for name, value in asdict(made).items()]
-    found = _options.taken(parsed(" ".join(words), type(made)), type(made))
+    found = _options.from_options(parsed(" ".join(words), type(made)), type(made))
     assert found == made
     assert list(map(type, asdict(found).values())) == list(map(type, asdict(made).values()))
 
@@ -79,4 +79,4 @@ def test_what_is_no_option_or_no_number_ends_the_program(text, capsys):
 
 def test_what_the_dataclass_refuses_is_refused():
     with pytest.raises(ValueError, match="bricks must be above 0, not 0"):
-        _options.taken(parsed("--bricks 0", Wall), Wall)
+        _options.from_options(parsed("--bricks 0", Wall), Wall)

@@ -12,7 +12,7 @@ from lib import storage
 from lib.book import claims, ledger
 from lib.experiments import __main__ as program
 from lib.experiments import _training
-from lib.experiments._training import Seed, looking, watched
+from lib.experiments._training import Seed, judge_training, train_watched
 from lib.experiments.detector import Scale
 
 NAMES = program.names()
@@ -95,10 +95,10 @@ SCALE = Scale(steps=8, batch=4, learning_rate=0.1)
 
 
 def trained(folder, look, until=None, scale=SCALE):
-    training = looking(Brightness(), batch, squared, Seed(3), scale, warmup=2)
+    training = judge_training(Brightness(), batch, squared, Seed(3), scale, warmup=2)
     judge = {"judge": lambda network: {"weight": network.linear.weight.tolist()}}
     seen = {"seen": "looks", "due": (3, 8), "look": lambda: look(training)}
-    return watched(folder / "run", Seed(3), scale, training, **seen, **judge, until=until)
+    return train_watched(folder / "run", Seed(3), scale, training, **seen, **judge, until=until)
 
 
 def test_a_training_is_watched_when_due_judged_as_stored_and_resumed(tmp_path, monkeypatch):
@@ -159,16 +159,16 @@ def test_training_that_runs_out_of_time_is_kept_and_goes_on(tmp_path, monkeypatc
 
 
 def test_a_state_from_before_a_setting_was_there_is_taken_and_no_other(tmp_path):
-    training = looking(Brightness(), batch, squared, Seed(3), SCALE)
+    training = judge_training(Brightness(), batch, squared, Seed(3), SCALE)
     next(training.run())
     training.save(tmp_path / "state")
     tensors, header = storage.checkpoint.load(tmp_path / "state")
     del header["settings"]["beta2"]
     storage.checkpoint.save(tmp_path / "old", tensors, header)
-    again = looking(Brightness(), batch, squared, Seed(3), SCALE)
+    again = judge_training(Brightness(), batch, squared, Seed(3), SCALE)
     again.restore(tmp_path / "old")
     assert again.step == 1
-    other = looking(Brightness(), batch, squared, Seed(3), SCALE, beta2=0.5)
+    other = judge_training(Brightness(), batch, squared, Seed(3), SCALE, beta2=0.5)
     with pytest.raises(ValueError, match="beta2"):
         other.restore(tmp_path / "old")
 

@@ -102,8 +102,8 @@ def test_what_is_stored_is_what_was_measured_to_the_digits_that_count(runs):
     written = length_generalization.store(runs / "runs", runs / "kept")
     assert sorted(written) == sorted(path.name for path in (runs / "kept").iterdir())
     assert len(written) == 4 + 2 + 2  # measurements, weights of seed 0, what was asked
-    kept = length_generalization.finished(runs / "kept")
-    for name, results in length_generalization.finished(runs / "runs").items():
+    kept = length_generalization.finished_runs(runs / "kept")
+    for name, results in length_generalization.finished_runs(runs / "runs").items():
         for ours, theirs in zip(kept[name], results, strict=True):
             for K, numbers in theirs["counts"].items():
                 for key in ("count", "hits", "blind", "ceiling", "found", "wide"):
@@ -121,13 +121,13 @@ def test_what_is_stored_is_what_was_measured_to_the_digits_that_count(runs):
 
 def test_stored_weights_are_those_of_their_setting(runs):
     length_generalization.store(runs / "runs", runs / "kept")
-    denoiser = length_generalization.denoiser("label_one.local_local", runs / "kept")
+    denoiser = length_generalization.load_denoiser("label_one.local_local", runs / "kept")
     assert denoiser.network.name.startswith("window.local.local")
     expected = length_generalization.network(LOCAL, SCALE)
     for found, made in zip(denoiser.network.parameters(), expected.parameters(), strict=True):
         assert torch.equal(found, made.to(torch.bfloat16).float())
     with pytest.raises(FileNotFoundError):
-        length_generalization.denoiser("label_all.vector", runs / "kept")
+        length_generalization.load_denoiser("label_all.vector", runs / "kept")
 
 
 def test_runs_of_another_scale_and_foreign_weights_are_refused(runs):
@@ -147,7 +147,7 @@ def test_runs_of_another_scale_and_foreign_weights_are_refused(runs):
 
 
 def test_skill_and_retention_are_numpy_s(runs):
-    results = length_generalization.finished(runs / "runs")["label_one.full_all"]
+    results = length_generalization.finished_runs(runs / "runs")["label_one.full_all"]
     for K in (1, 6, 10):
         found = length_results.skills(results, K)
         assert np.allclose(found, [independent(r["counts"][str(K)]) for r in results])
@@ -211,7 +211,7 @@ def test_equivalence_needs_two_finite_differences():
 
 
 def test_samples_are_those_of_the_rows_and_paired_by_seed(runs):
-    results = length_generalization.finished(runs / "runs")
+    results = length_generalization.finished_runs(runs / "runs")
     given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (1, 0)}}
     found = length_results.samples(results, given, PAINTERS, {})
     six = [given[FULL_ALL.name][seed]["6"] for seed in (1, 0)]
@@ -260,7 +260,7 @@ def test_experiments_are_compared_by_the_seeds_that_both_have():
 
 def test_a_way_that_one_seed_was_not_asked_in_is_not_paired(runs):
     """Rather no number than one of other seeds."""
-    results = length_generalization.finished(runs / "runs")
+    results = length_generalization.finished_runs(runs / "runs")
     given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (0, 1)}}
     del given[FULL_ALL.name][1]["6"]["random"]
     found = length_results.samples(results, given, PAINTERS, {})
@@ -315,7 +315,7 @@ def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):
 
 
 def test_a_perfect_drawer_told_so_is_perfect():
-    assert length_generalization.told(count=2, samples=8) > 0.9
+    assert length_generalization.perfect_skill(count=2, samples=8) > 0.9
 
 
 @pytest.fixture
@@ -345,7 +345,7 @@ def student(values):
 
 
 def test_claims_are_the_samples_and_student_s_intervals(runs, book):
-    results = length_generalization.finished(runs / "runs")
+    results = length_generalization.finished_runs(runs / "runs")
     given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (0, 1)}}
     measured = length_results.samples(results, given, PAINTERS, {}) | {"length.told": [0.99]}
     ceilings = [r["counts"]["8"]["ceiling"] for r in results["label_one.full_all"]]
@@ -366,7 +366,7 @@ def test_claims_are_the_samples_and_student_s_intervals(runs, book):
 
 
 def test_what_the_ledger_says_was_tested_must_be_measured(runs, book):
-    results = length_generalization.finished(runs / "runs")
+    results = length_generalization.finished_runs(runs / "runs")
     measured = length_results.samples(results, {}, PAINTERS, {})
     with pytest.raises(ValueError, match=r"but not measured: \['length.account.near'"):
         claims.record_all(RECORDER, measured | EIGHT)
@@ -412,7 +412,7 @@ def test_every_setting_of_the_tables_has_its_rows():
 
 
 def kept():
-    return length_generalization.finished(length_generalization.KEPT)
+    return length_generalization.finished_runs(length_generalization.KEPT)
 
 
 def len_of(scores):
@@ -474,7 +474,7 @@ def test_the_book_s_weights_are_bfloat16_small_and_say_where_they_come_from():
     for path in paths:
         assert path.stat().st_size <= 1.2e6, path.name
         name = path.name.removesuffix(".seed0.safetensors")
-        denoiser = length_generalization.denoiser(name)
+        denoiser = length_generalization.load_denoiser(name)
         assert abs(networks.parameters(denoiser.requires_grad_()) / Scale().parameters - 1) < 0.1
         tensors, header = checkpoint.load(path)
         assert {t.dtype for t in tensors.values()} == {torch.bfloat16}

@@ -62,13 +62,13 @@ GOOD, BAD = places(0.1, 0.2, 0.3, 0.4), places(0.1, 0.2, NAN, 0.4)
 def test_places_that_are_scored(which):
     found_asked_real = [BAD if k == which else GOOD for k in range(3)]
     with pytest.raises(ValueError, match=r"not finite|outside the picture"):
-        measure.scored(*found_asked_real)
+        measure.raw_scores(*found_asked_real)
 
 
 def test_a_place_that_is_masked_is_none():
     """Detections come padded; what stands in a slot without an object does not matter."""
     found = BAD[0], torch.tensor([[True], [False]])
-    assert measure.scored(found, GOOD, GOOD)["found"] == [1, 0]
+    assert measure.raw_scores(found, GOOD, GOOD)["found"] == [1, 0]
 
 
 def test_places_that_are_tallied():
@@ -79,7 +79,7 @@ def test_places_that_are_tallied():
 
 @pytest.mark.parametrize("name", ["hits", "blind", "ceiling", "found", "error"])
 def test_numbers_that_are_summed_up(name):
-    seeds = [measure.scored(GOOD, GOOD, GOOD) for _ in range(2)]
+    seeds = [measure.raw_scores(GOOD, GOOD, GOOD) for _ in range(2)]
     measure.summary(seeds, torch.Generator())
     seeds[1][name][0] = NAN
     with pytest.raises(ValueError, match=f"{name} of K = 1 are not finite"):

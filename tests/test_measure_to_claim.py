@@ -10,7 +10,7 @@ from lib import storage
 from lib.book import chapter, claims, runtime
 from lib.experiments import concept_learning, length_generalization
 from lib.experiments import detector as detector_training
-from lib.scenes import detector, labels, render, sample_scenes, scene
+from lib.scenes import annotate, detector, render, sample_scenes, scene
 from tools import results
 
 
@@ -31,7 +31,7 @@ def test_the_detector_learns_mirrored_pictures_with_mirrored_places(monkeypatch)
     scenes = sample_scenes(3, 0, detector_training.MOST, generator(5))
     assert torch.equal(pictures[:3], render(scenes, detector.SIZE))
     assert torch.equal(pictures[3:], pictures[:3].flip(3))
-    assert torch.equal(truth.location[:3], labels(scenes).location)
+    assert torch.equal(truth.location[:3], annotate(scenes).location)
     assert torch.allclose(truth.location[3:, :, 0], 1 - truth.location[:3, :, 0])
     assert torch.equal(truth.location[3:, :, 1], truth.location[:3, :, 1])
     assert torch.equal(truth.mask[3:], truth.mask[:3])
@@ -57,7 +57,7 @@ def test_each_chunk_of_judged_pictures_has_noise_of_its_own(monkeypatch):
     places = torch.zeros(130, 1, 2), torch.ones(130, 1, dtype=torch.bool)
     monkeypatch.setattr(length_generalization, "render", lambda *a: torch.zeros(0))
     monkeypatch.setattr(length_generalization.detector, "detect", lambda *a: places)
-    length_generalization.judged(draw, None, 1, 130, 32, seed=4)
+    length_generalization.judge_draws(draw, None, 1, 130, 32, seed=4)
     assert len(drawn) == 3
     assert all((drawn[i] - drawn[j]).abs().min() > 1e-3 for i in range(3) for j in range(i))
 

@@ -19,7 +19,7 @@ from lib.diffusion import edm, train
 from lib.experiments import length_asking, length_generalization
 from lib.experiments.length_generalization import SAMPLER
 from lib.page import ask_network, surface
-from lib.scenes import conditions, detector, measure, render
+from lib.scenes import detector, labelling, measure, render
 
 PLACES = torch.tensor([[0.3, 0.4], [0.62, 0.6], [0.5, 0.85]])
 NETWORKS = {"label_all.vector": "all labelled", "label_one.vector": "one labelled"}
@@ -39,8 +39,8 @@ def shown():
     outputs, before = [], surface.display
     surface.display = lambda html: outputs.append(html.data)
     figures.use_style()
-    scene = conditions.asked(1, 3, train.stream(5, 3))
-    asked = conditions.label_all(scene)[0][0]
+    scene = labelling.request_scenes(1, 3, train.stream(5, 3))
+    asked = labelling.label_all(scene)[0][0]
     ask_network.show(asked, render(scene, 32)[0], NETWORKS, "label_all.vector", "all", SAMPLER)
     surface.display = before
     plt.close("all")
@@ -108,7 +108,7 @@ def coded(path) -> str:
 @pytest.mark.parametrize("name", ["label_one.vector", "label_one.full_all"])
 def test_every_way_of_asking_draws_the_librarys_picture(kernel, name):
     """Same noise, same requests, by each way that the page offers."""
-    denoiser = length_generalization.denoiser(name)
+    denoiser = length_generalization.load_denoiser(name)
     code = """([file, ways, places, steps, low, high]) => {
         const D = network_js.denoiser(bufferOf(file)), noise = drawing_js.noiseOf(3, 32);
         const drawn = (way) =>
@@ -139,7 +139,7 @@ def test_every_way_of_asking_draws_the_librarys_picture(kernel, name):
 @pytest.mark.site
 def test_the_finder_is_the_detector(kernel):
     """On scenes and on pictures that are none: the same objects, in the same places."""
-    scenes = conditions.asked(12, 5, train.stream(1, 5))
+    scenes = labelling.request_scenes(12, 5, train.stream(1, 5))
     generator = torch.Generator().manual_seed(0)
     blurred = render(scenes, 32) * 0.4 + 0.3 * torch.randn(12, 3, 32, 32, generator=generator)
     pictures = torch.cat([render(scenes, 32), blurred, torch.zeros(1, 3, 32, 32)])
@@ -148,7 +148,7 @@ def test_the_finder_is_the_detector(kernel):
         return pictures.map((data) => find({ data: Float32Array.from(data), c: 3, h: 32, w: 32 }));
     }"""
     found = kernel.evaluate(code, [coded(detector.WEIGHTS), pictures.flatten(1).tolist()])
-    places, mask = detector.detect(detector.trained(), pictures)
+    places, mask = detector.detect(detector.load(), pictures)
     assert mask.sum() > 60
     for ours, theirs, there in zip(found, places, mask, strict=True):
         assert len(ours) == there.sum()
@@ -455,7 +455,7 @@ def test_a_picture_takes_three_seconds_of_a_processor(kernel, name, way):
         return next(m["value"] for m in metrics if m["name"] == "TaskDuration")
 
     file = coded(length_generalization.KEPT / f"{name}.seed0.safetensors")
-    places = conditions.label_all(conditions.asked(1, 6, train.stream(7, 6)))[0][0].tolist()
+    places = labelling.label_all(labelling.request_scenes(1, 6, train.stream(7, 6)))[0][0].tolist()
     costs = []
     for _ in range(2):  # the second without compiling
         before = spent()

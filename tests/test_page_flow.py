@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from lib.book import figures
 from lib.page import drag_flow, surface
 from lib.sim import SIMTask, linear, ood_loss, phase, two_layer
-from lib.sim.curves import swing
+from lib.sim.error_curves import swing
 from tests.conftest import ROOT
 
 
@@ -88,7 +88,7 @@ def test_losses_swings_and_the_border_are_the_librarys(kernel):
     }"""
     task = SIMTask(mu=(3.0, 1.0), sigma=(0.2, 0.1))
     found = kernel.evaluate(code, [task.mu, task.sigma, drag_flow.TIMES.tolist()])
-    w = two_layer.flow(two_layer.correlated(0.01, 0.9), task.a, drag_flow.TIMES)
+    w = two_layer.flow(two_layer.correlated_start(0.01, 0.9), task.a, drag_flow.TIMES)
     loss = ood_loss(w, task)
     assert np.linalg.norm(found["loss"] - loss.numpy()) < 1e-6 * loss.norm()
     assert found["swing"] == pytest.approx(swing(loss).item(), abs=1e-6)
@@ -426,7 +426,9 @@ def test_scales_say_where_matplotlib_draws(shown):
         r'data-panel="error".*?mark-now".*?<use [^>]*x="([\d.]+)" y="([\d.]+)"', shown, re.S
     )
     task = SIMTask(mu=(2.0, 1.0), sigma=(0.05, 0.05))
-    loss = ood_loss(two_layer.flow(two_layer.correlated(0.01, 0.9), task.a, drag_flow.TIMES), task)
+    loss = ood_loss(
+        two_layer.flow(two_layer.correlated_start(0.01, 0.9), task.a, drag_flow.TIMES), task
+    )
     values = [math.log(drag_flow.TIMES[now]), (loss[now] / loss[0]).item()]
     for axis, value, place in zip("xy", values, drawn.groups(), strict=True):
         scale = scales[axis]

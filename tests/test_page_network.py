@@ -52,7 +52,7 @@ HEARD = {
 HEARD = {
     name: (
         f"asking_js.heard(D, (p) => hearing_js.{page})",
-        lambda denoiser, grid, hear=hear: asking.heard(denoiser, hear(grid)),
+        lambda denoiser, grid, hear=hear: asking.with_hearing(denoiser, hear(grid)),
     )
     for name, (page, hear) in HEARD.items()
 }
@@ -167,7 +167,7 @@ def test_each_kind_of_network_asked_in_each_way_it_takes(kernel, written, name):
 @pytest.mark.parametrize("name", STORED)
 def test_stored_networks_same_noise_same_request_same_picture(kernel, name):
     file = (length.KEPT / f"{name}.seed0.safetensors").read_bytes()
-    denoiser = length.denoiser(name)
+    denoiser = length.load_denoiser(name)
     ways = {key: WAYS[key] for key in ("as trained", "composed: nearest")}
     compare(kernel, file, denoiser, 32, ways)
     ours = asked(kernel, file, drawn(32), levels=edm.noise_levels(6))[0]

@@ -35,8 +35,8 @@ def generator(seed=0):
 def test_an_official_camera_is_recovered():
     camera = recover_camera(OFFICIAL)
     assert (camera.eye - torch.tensor(EYE)).abs().max() <= 0.5
-    labels = torch.tensor([o["pixel_coords"] for o in OFFICIAL["objects"]])
-    off = project([o["3d_coords"] for o in OFFICIAL["objects"]], camera) - labels
+    pixel_coords = torch.tensor([o["pixel_coords"] for o in OFFICIAL["objects"]])
+    off = project([o["3d_coords"] for o in OFFICIAL["objects"]], camera) - pixel_coords
     assert off[:, :2].norm(dim=1).max() < 0.6  # rounding alone makes up to 0.71
     assert off[:, 2].abs().max() < 3e-3
 
@@ -46,8 +46,8 @@ def test_any_camera_is_recovered_from_rounded_labels(count):
     scenes = sample_scenes(10, count, count, generator())
     exact = project(scenes.coords, scenes.camera)
     for i in range(10):
-        labels = [[round(x), round(y), z] for x, y, z in exact[i].tolist()]
-        pairs = zip(scenes.coords[i].tolist(), labels, strict=True)
+        pixel_coords = [[round(x), round(y), z] for x, y, z in exact[i].tolist()]
+        pairs = zip(scenes.coords[i].tolist(), pixel_coords, strict=True)
         scene = {"objects": [{"3d_coords": p, "pixel_coords": q} for p, q in pairs]}
         found = project(scenes.coords[i], recover_camera(scene))
         assert (found - exact[i])[:, :2].norm(dim=1).max() < 1
@@ -307,9 +307,9 @@ def test_long_loads_show_how_far_they_are(folder, monkeypatch, capsys):
 
 def test_cameras_of_many_scenes_are_those_of_each_and_take_no_time():
     scenes = sample_scenes(300, 1, 8, generator(3))
-    labels = project(scenes.coords, scenes.camera).double()
-    labels[..., :2] = labels[..., :2].round()
-    arguments = scenes.coords.double(), labels, scenes.mask, 480, 320
+    pixel_coords = project(scenes.coords, scenes.camera).double()
+    pixel_coords[..., :2] = pixel_coords[..., :2].round()
+    arguments = scenes.coords.double(), pixel_coords, scenes.mask, 480, 320
     clevr._eyes(*arguments)  # torch wakes up
     start = time.process_time()
     eyes = clevr._eyes(*arguments)
@@ -318,9 +318,9 @@ def test_cameras_of_many_scenes_are_those_of_each_and_take_no_time():
     assert sure[scenes.mask.sum(1) > 2].double().mean() > 0.97  # CLEVR's have three or more
     for i in sure.nonzero()[:8, 0].tolist():
         keys = ("3d_coords", "pixel_coords")
-        pairs = zip(scenes.coords[i].tolist(), labels[i].tolist(), strict=True)
+        pairs = zip(scenes.coords[i].tolist(), pixel_coords[i].tolist(), strict=True)
         objects = [dict(zip(keys, pair, strict=True)) for pair in pairs]
         alone = recover_camera({"objects": objects[: int(scenes.mask[i].sum())]})
         assert torch.linalg.norm(eyes[i] - alone.eye) < 1e-5
-    labels[7, 0, 0] += 60
+    pixel_coords[7, 0, 0] += 60
     assert clevr._eyes(*arguments)[7].isnan().all()

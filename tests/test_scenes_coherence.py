@@ -12,7 +12,7 @@ from lib.diffusion.networks import initialise
 from lib.experiments.coherence import scissors
 from lib.scenes import coherence as judge
 from lib.scenes import render
-from lib.scenes.conditions import asked, label_all
+from lib.scenes.labelling import label_all, request_scenes
 from lib.storage import checkpoint
 
 
@@ -68,19 +68,19 @@ def test_coherence_is_the_share_of_pictures_that_pass():
 
 def test_a_judge_that_is_not_there_or_another_network_s_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        judge.trained(tmp_path / "coherence.safetensors")
+        judge.load(tmp_path / "coherence.safetensors")
     checkpoint.save(tmp_path / "other.safetensors", {"w": torch.ones(1)}, {"network": "oracle"})
     with pytest.raises(ValueError, match="a checkpoint of the network 'oracle'"):
-        judge.trained(tmp_path / "other.safetensors")
+        judge.load(tmp_path / "other.safetensors")
 
 
 def test_the_stored_judge_passes_real_scenes_and_fails_scissors():
     """Pictures of a seed that neither its training nor its trial saw."""
     if not judge.WEIGHTS.exists():
         pytest.skip("the judge has not been trained: python -m lib.experiments coherence")
-    network = judge.trained()
-    real = asked(48, 6, generator(77))
-    pasted = asked(48, 6, generator(78))
+    network = judge.load()
+    real = request_scenes(48, 6, generator(77))
+    pasted = request_scenes(48, 6, generator(78))
     passed = judge.coherence(judge.logits(network, render(real, 32)))
     cut = judge.coherence(judge.logits(network, scissors(pasted, 32, generator(79))))
     assert passed > 0.75
@@ -115,11 +115,11 @@ def test_a_seam_is_as_high_as_the_step_and_a_slope_is_none():
 
 
 def test_scissors_have_seams_and_real_scenes_have_none():
-    scenes = asked(48, 6, generator(3))
+    scenes = request_scenes(48, 6, generator(3))
     locations, mask = label_all(scenes)
     owners = enlarged(nearest((locations, mask), 16), 32).argmax(1)
     real = judge.seams(render(scenes, 32), owners)
-    other = judge.seams(render(asked(48, 6, generator(4)), 32), owners)
+    other = judge.seams(render(request_scenes(48, 6, generator(4)), 32), owners)
     cut = judge.seams(scissors(scenes, 32, generator(5)), owners)
     assert max(real.mean(), other.mean()) < 0.005
     assert cut.mean() > 0.02

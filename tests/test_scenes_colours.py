@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.diffusion.train import stream
-from lib.scenes import COLORS, colours, conditions, render
+from lib.scenes import COLORS, colours, labelling, render
 from lib.scenes.scene import locations
 
 
@@ -34,7 +34,7 @@ def test_the_rule_is_the_linear_discriminant():
 def test_real_colours_are_read_nearly_all():
     halves = []
     for k in range(2):
-        scenes = conditions.asked(160, 1, stream(7, k))
+        scenes = labelling.request_scenes(160, 1, stream(7, k))
         pixels = colours.pixel(render(scenes, 32), locations(scenes))[:, 0]
         halves.append((pixels, scenes.color[:, 0]))
     rule = colours.fitted(*halves[0])

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from lib.experiments import detector as experiment
-from lib.scenes import Labels, labels, render, sample_scenes
-from lib.scenes.conditions import asked, label_all
-from lib.scenes.detector import SIZE, SPREAD, WEIGHTS, Detector, detect, loss, trained
-from lib.scenes.measure import MEASURE, matched, scored
+from lib.scenes import Annotations, annotate, render, sample_scenes
+from lib.scenes.detector import SIZE, SPREAD, WEIGHTS, Detector, detect, load, loss
+from lib.scenes.labelling import label_all, request_scenes
+from lib.scenes.measure import MEASURE, matched, raw_scores
 
 
 def generator(seed=0):
@@ -29,7 +29,7 @@ def perfect(places):
 def truth(places, visibility=None):
     mask = torch.ones(1, len(places), dtype=torch.bool)
     visibility = torch.ones(1, len(places)) if visibility is None else visibility
-    return Labels(places[None], torch.ones(1, len(places)), visibility, mask)
+    return Annotations(places[None], torch.ones(1, len(places)), visibility, mask)
 
 
 PLACES = torch.tensor([[0.11, 0.49], [0.51, 0.515], [0.99, 0.01], [0.59, 0.52], [0.24, 0.76]])
@@ -98,24 +98,24 @@ def test_a_heavily_hidden_object_is_neither_right_nor_wrong():
 
 
 def test_the_stored_detector_finds_what_new_pictures_show():
-    network = trained()
+    network = load()
     for count, least in ((1, 0.97), (4, 0.95), (8, 0.85)):
-        scenes = asked(100, count, generator(count))
+        scenes = request_scenes(100, count, generator(count))
         request = label_all(scenes)
         found = detect(network, render(scenes, 32))
-        record = scored(found, request, found)
+        record = raw_scores(found, request, found)
         assert sum(record["hits"]) / (100 * count) > least
         assert sum(record["found"]) - sum(record["hits"]) < 10 * count
         assert sum(record["blind"]) / (100 * count) < 0.4
 
 
 def test_larger_pictures_and_no_objects():
-    network = trained()
+    network = load()
     scenes = sample_scenes(40, 3, 3, generator(7))
     found = detect(network, render(scenes, 64))
     hits = sum(
         len(matched(p[m], place))
-        for p, m, place in zip(*found, labels(scenes).location, strict=True)
+        for p, m, place in zip(*found, annotate(scenes).location, strict=True)
     )
     assert hits > 0.93 * 120
     _, mask = detect(network, render(sample_scenes(40, 0, 0, generator()), 32))
@@ -126,7 +126,7 @@ def test_stored_measurements_are_of_the_stored_weights():
     stored = json.loads(WEIGHTS.with_suffix(".json").read_text())
     assert WEIGHTS.stat().st_size < 1e6
     assert [row["count"] for row in stored["rows"]] == list(range(13))
-    row = experiment.measured(trained(), 100, 1, [6])[0]
+    row = experiment.measure(load(), 100, 1, [6])[0]
     assert abs(row["hits"] - stored["rows"][6]["hits"]) < 0.03
     assert abs(row["blind"] - stored["rows"][6]["blind"]) < 0.06
 
@@ -139,7 +139,7 @@ def test_bad_input(tmp_path):
     with pytest.raises(ValueError, match="multiple of 32: 40"):
         detect(network, torch.zeros(1, 3, 40, 40))
     with pytest.raises(FileNotFoundError):
-        trained(tmp_path / "none")
+        load(tmp_path / "none")
     (tmp_path / "half").write_bytes(WEIGHTS.read_bytes()[:1000])
     with pytest.raises(ValueError, match="cut short"):
-        trained(tmp_path / "half")
+        load(tmp_path / "half")

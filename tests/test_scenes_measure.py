@@ -15,8 +15,8 @@ from lib.scenes.measure import (
     interval,
     k_max,
     matched,
+    raw_scores,
     resampled,
-    scored,
     summary,
 )
 
@@ -35,7 +35,7 @@ def drawn(n, count, skill, seed):
     asked, elsewhere = torch.rand(2, n, count, 2, generator=g)
     lucky = torch.rand(n, 1, 1, generator=g) < skill
     found = torch.where(lucky, asked, elsewhere)
-    return scored(all_of(found), all_of(asked), all_of(asked))
+    return raw_scores(all_of(found), all_of(asked), all_of(asked))
 
 
 def best_by_trying_all(found, asked, radius):
@@ -92,7 +92,7 @@ def test_raw_numbers():
         [[[0.2, 0.23], [0.5, 0.5], [0.9, 0.1]], [[0.2, 0.8], [0.0, 0.0], [0.0, 0.0]]]
     )
     mask = torch.tensor([[True, True, True], [True, False, False]])
-    record = scored((found, mask), all_of(asked), all_of(asked))
+    record = raw_scores((found, mask), all_of(asked), all_of(asked))
     assert record == {
         "count": 2,
         "hits": [1, 1],
@@ -113,7 +113,7 @@ def test_raw_numbers():
 def test_nothing_asked_counts_extras_only():
     found = torch.rand(4, 2, 2, generator=generator())
     none = (torch.zeros(4, 0, 2), torch.zeros(4, 0, dtype=torch.bool))
-    total = summary([scored(all_of(found), none, none)], generator())
+    total = summary([raw_scores(all_of(found), none, none)], generator())
     assert total["extras"] == 2
     assert total["exact"] == 0
     assert total["skill"] is None
@@ -170,12 +170,12 @@ def test_extras_that_the_data_imply():
 def test_bad_results():
     places = all_of(torch.full((3, 2, 2), 0.5))
     with pytest.raises(ValueError, match="same two or more pictures"):
-        scored(places, all_of(torch.rand(2, 2, 2)), places)
+        raw_scores(places, all_of(torch.rand(2, 2, 2)), places)
     with pytest.raises(ValueError, match="outside the picture"):
-        scored(places, all_of(torch.full((3, 2, 2), 1.2)), places)
+        raw_scores(places, all_of(torch.full((3, 2, 2), 1.2)), places)
     with pytest.raises(ValueError, match="same number of places"):
-        scored(places, (places[0], torch.zeros(3, 2, dtype=torch.bool)), places)
+        raw_scores(places, (places[0], torch.zeros(3, 2, dtype=torch.bool)), places)
     with pytest.raises(ValueError, match="no more than blind"):
-        summary([scored(places, places, places)], generator())
+        summary([raw_scores(places, places, places)], generator())
     with pytest.raises(ValueError, match="asked for 2 objects"):
         summary([drawn(4, 2, 1, 0), drawn(4, 3, 1, 0)], generator())

@@ -9,15 +9,15 @@ import torch
 from lib.scenes import (
     Camera,
     Scenes,
-    labels,
+    annotate,
     locations,
     project,
     render,
     render_frame,
     sample_scenes,
 )
+from lib.scenes.ray_tracing import Grid, hidden_share, objects_of, trace
 from lib.scenes.scene import COLORS, EYE, LAMPS, MATERIALS, SHAPES, SIZES, in_square
-from lib.scenes.trace import Grid, hidden, objects_of, trace
 
 module = importlib.import_module("lib.scenes.render")  # the package's `render` is the function
 
@@ -139,7 +139,7 @@ def test_scenes_without_objects_show_the_bare_ground():
     masked = replace(masked, mask=torch.zeros_like(masked.mask), camera=none.camera)
     assert (render(none, 32) - render(replace(masked, lamps=none.lamps), 32)).abs().max() < 1e-6
     assert (render(none, 32)[:, 0] - render(none, 32)[:, 2]).abs().max() < 1e-6  # gray
-    assert labels(none).visibility.shape == (2, 0)
+    assert annotate(none).visibility.shape == (2, 0)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -185,7 +185,7 @@ def test_lamps_are_hidden_as_sampling_the_lamp_says(shape):
         places = point[scene][beside]
         n = len(places)
         owner, lamps = torch.full((n,), scene), lamp[scene].expand(n, 3)
-        share = hidden(objects, owner, places.T, lamps.T, torch.full((n,), radius).double())
+        share = hidden_share(objects, owner, places.T, lamps.T, torch.full((n,), radius).double())
         way = lamp[scene] + ball - places[:, None]
         blocked = outside(scenes[[scene]], 0, places[:, None] + steps * way) < 0
         wanted = blocked.any(0).double().mean(1)
@@ -223,7 +223,7 @@ def test_no_shadow_is_missed(monkeypatch):
 
 def test_visibility_is_the_share_seen_with_the_others_there():
     scenes = sample_scenes(4, 5, 5, generator(7))
-    found = labels(scenes, 96)
+    found = annotate(scenes, 96)
     assert torch.equal(found.location, locations(scenes))
     grid = Grid.square(scenes.camera, 96)
     hits = trace(objects_of(scenes), scenes.camera, grid)
@@ -240,7 +240,7 @@ def test_visibility_is_the_share_seen_with_the_others_there():
 
 
 def test_almost_nothing_is_heavily_hidden():
-    visibility = labels(sample_scenes(100, 8, 8, generator(8))).visibility
+    visibility = annotate(sample_scenes(100, 8, 8, generator(8))).visibility
     assert (visibility < 0.3).float().mean() < 0.02
 
 

@@ -16,8 +16,8 @@ from lib.scenes.scene import (
     MIN_GAP,
     RIGHT,
     SHAPES,
-    moved,
     unproject,
+    with_locations,
 )
 
 
@@ -77,17 +77,17 @@ def doubled(scenes):
 def test_moved_objects_appear_where_they_were_moved_and_keep_their_height():
     scenes = doubled(sample_scenes(20, 1, 4, generator()))
     places = 0.2 + 0.6 * torch.rand(20, 4, 2, generator=generator(1), dtype=torch.float64)
-    found = moved(scenes, places)
+    found = with_locations(scenes, places)
     assert torch.linalg.norm((locations(found) - places)[scenes.mask]) < 1e-9
     assert torch.linalg.norm(found.coords[..., 2] - scenes.coords[..., 2]) < 1e-12
     assert torch.equal(found.coords[~scenes.mask], scenes.coords[~scenes.mask])
     assert torch.equal(found.color, scenes.color)
-    back = moved(found, locations(scenes))
+    back = with_locations(found, locations(scenes))
     assert torch.linalg.norm((back.coords - scenes.coords)[scenes.mask]) < 1e-9
     camera = Camera(
         torch.tensor(EYE, dtype=torch.float64) + torch.rand(20, 3, generator=generator(2))
     )
-    elsewhere = moved(scenes, places, camera)
+    elsewhere = with_locations(scenes, places, camera)
     assert torch.linalg.norm((locations(elsewhere) - places)[scenes.mask]) < 1e-9
     assert torch.equal(elsewhere.camera.eye, camera.eye)
 

@@ -5,7 +5,17 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from lib.sim import SIMTask, angle, deep, interaction, mlp, ood_loss, swing, two_layer, untied
+from lib.sim import (
+    SIMTask,
+    angle,
+    deep,
+    interaction,
+    mlp,
+    ood_loss,
+    swing,
+    two_layer,
+    untied_layers,
+)
 
 
 def generator(seed=0):
@@ -91,7 +101,7 @@ def test_the_common_factor_takes_over_while_the_map_is_small():
     w1 = 1e-8 * torch.randn(4, 3, 2, generator=generator(1), dtype=torch.float64)
     w2 = 1e-8 * torch.randn(4, 2, 3, generator=generator(2), dtype=torch.float64)
     u = angle.common_factor(w1, w2)
-    late = untied.flow(w1, w2, a, [6.0])[:, 0]
+    late = untied_layers.flow(w1, w2, a, [6.0])[:, 0]
     grown = u * torch.exp(6.0 * a)[:, None]
     scale = grown.norm(dim=-1)
     off = (late - grown @ grown.mT) / (scale[:, :, None] * scale[:, None])
@@ -120,7 +130,7 @@ def test_heard_is_what_relu_answers():
 def test_the_deep_flow_is_small_gradient_steps(layers):
     """Against automatic differentiation of the loss, in small steps."""
     a = torch.tensor([1.0, 0.4], dtype=torch.float64)
-    ws = deep.balanced(two_layer.correlated(0.2, 0.6), layers)
+    ws = deep.balanced_layers(two_layer.correlated_start(0.2, 0.6), layers)
     ws = [w + 0.1 * torch.randn(2, 2, generator=generator(k), dtype=torch.float64)
           for k, w in enumerate(ws)]  # fmt: skip
     found = deep.flow(ws, a, [0.0, 1.0])
@@ -145,9 +155,11 @@ def test_the_deep_flow_is_small_gradient_steps(layers):
 
 def test_two_balanced_layers_are_the_untied_flow():
     a, t = torch.tensor([2.0, 0.5], dtype=torch.float64), torch.linspace(0, 8, 30)
-    w0 = two_layer.correlated(0.01, 0.9)
-    first, second = deep.balanced(w0, 2)
-    assert (deep.flow([first, second], a, t) - untied.flow(first, second, a, t)).norm() < 1e-5
+    w0 = two_layer.correlated_start(0.01, 0.9)
+    first, second = deep.balanced_layers(w0, 2)
+    assert (
+        deep.flow([first, second], a, t) - untied_layers.flow(first, second, a, t)
+    ).norm() < 1e-5
 
 
 @pytest.mark.weekly
@@ -159,7 +171,9 @@ def test_the_by_product_falls_with_the_root_of_the_depth():
         for omega in (1e-4, 1e-5):
             end = 1.2 / (layers - 2) / omega ** (1 - 2 / layers)
             t = torch.linspace(0, end, 20_000)
-            w = deep.flow(deep.balanced(two_layer.correlated(omega, 0.9), layers), a, t)
+            w = deep.flow(
+                deep.balanced_layers(two_layer.correlated_start(omega, 0.9), layers), a, t
+            )
             peaks.append(w[:, 1, 0].max())
         exponent = (peaks[0] / peaks[1]).log() / np.log(10)
         assert abs(exponent - 0.75 / layers) < 0.02
@@ -167,11 +181,11 @@ def test_the_by_product_falls_with_the_root_of_the_depth():
 
 def test_bad_layers():
     with pytest.raises(ValueError, match="symmetric"):
-        deep.balanced([[1.0, 0.5], [0.0, 1.0]], 2)
+        deep.balanced_layers([[1.0, 0.5], [0.0, 1.0]], 2)
     with pytest.raises(ValueError, match="semi-definite"):
-        deep.balanced([[1.0, 2.0], [2.0, 1.0]], 2)
+        deep.balanced_layers([[1.0, 2.0], [2.0, 1.0]], 2)
     with pytest.raises(ValueError, match="at least 1"):
-        deep.balanced(torch.eye(2), 0)
+        deep.balanced_layers(torch.eye(2), 0)
     with pytest.raises(ValueError, match="follow"):
         deep.flow([torch.ones(3, 2), torch.ones(2, 4)], [1.0, 1.0], [0.0])
     with pytest.raises(ValueError, match="second moments"):

@@ -24,7 +24,7 @@ def test_score_is_that_of_the_cpc_which_knows_nothing_of_blocks():
         exact = scene.joint(names).score(x, PICTURES.noise)
         found = PICTURES.score(PICTURES.pattern @ torch.tensor(c, dtype=torch.float64), x)
         assert (found - exact).norm() < 1e-12 * exact.norm()
-    denoised = PICTURES.denoiser(x + PICTURES.variance * exact, x)
+    denoised = PICTURES.denoise(x + PICTURES.variance * exact, x)
     assert (denoised - x - PICTURES.noise**2 * exact).norm() < 1e-12 * x.norm()  # Tweedie
 
 
@@ -61,9 +61,9 @@ def test_denoising_loss_is_sims_for_any_network(bend):
     mean = c @ PICTURES.pattern.mT
 
     def denoising(f):
-        return (PICTURES.denoiser(f, noisy) - clean).square().sum(-1) / 2
+        return (PICTURES.denoise(f, noisy) - clean).square().sum(-1) / 2
 
-    gained = (denoising(answer) - denoising(mean)) / (1 - PICTURES.kept) ** 2
+    gained = (denoising(answer) - denoising(mean)) / (1 - PICTURES.kept_share) ** 2
     apart = gained - (answer - mean).square().sum(-1) / 2
     assert abs(apart.mean()) < 4 * apart.std() / len(c) ** 0.5
     assert abs(apart.mean()) < 0.02 * gained.mean()

@@ -11,7 +11,7 @@ from lib.book.intervals import Estimate
 from lib.experiments import __main__ as program
 from lib.experiments import nonlinear_sim
 from lib.experiments.nonlinear_sim import Study
-from lib.sim import curves, mlp
+from lib.sim import error_curves, mlp
 from lib.sim.mlp import Setting
 
 TOY = Setting((2, 1), (0.05, 0.05), d=2, hidden=3, n=40, batch=20, epochs=40)
@@ -45,7 +45,7 @@ def test_measurements_of_every_run(toys, tmp_path):
     for setting, row in zip((TOY, replace(TOY, mu=(1, 3))), a["runs"][::2], strict=True):
         found = mlp.collect(mlp.train([setting], range(3), nonlinear_sim.EVERY))
         E = found["ood_loss"][0]
-        assert row["swing"] == pytest.approx(curves.swing(E).tolist(), rel=1e-3, abs=1e-12)
+        assert row["swing"] == pytest.approx(error_curves.swing(E).tolist(), rel=1e-3, abs=1e-12)
         assert row["end"] == pytest.approx(E[:, -1].tolist(), rel=1e-3)
         w = [run.weights[1] @ run.weights[0] for run in (mlp.draw(setting, k) for k in range(3))]
         basis = [mlp.draw(setting, k).basis for k in range(3)]
@@ -136,8 +136,8 @@ def test_prediction_of_a_tied_run():
         TOY, n=200, batch=400, rate=0.02, epochs=600, scale=0.2, tied=True, correlation=0.9
     )
     found = mlp.collect(mlp.train([setting], range(6), nonlinear_sim.EVERY))
-    predicted = nonlinear_sim.predicted(setting, range(6), found["step"])
-    measured = curves.swing(found["ood_loss"][0])
+    predicted = nonlinear_sim.predicted_swing(setting, range(6), found["step"])
+    measured = error_curves.swing(found["ood_loss"][0])
     assert predicted.max() > 0.01
     assert (predicted - measured).abs().max() < 0.02
 
@@ -228,7 +228,7 @@ def test_the_committed_studies_are_those_of_the_experiment():
 def test_prediction_of_layers_with_their_own_weights():
     setting = replace(TOY, n=200, batch=400, rate=0.02, epochs=600, hidden=2, scale=0.5)
     found = mlp.collect(mlp.train([setting], range(12), nonlinear_sim.EVERY))
-    predicted = nonlinear_sim.predicted(setting, range(12), found["step"], tied=False)
-    measured = curves.swing(found["ood_loss"][0])
+    predicted = nonlinear_sim.predicted_swing(setting, range(12), found["step"], tied=False)
+    measured = error_curves.swing(found["ood_loss"][0])
     assert predicted.max() > 0.01
     assert (predicted - measured).abs().max() < 0.02

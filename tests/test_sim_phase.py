@@ -18,7 +18,7 @@ def flat(points):
 
 
 def test_canonical_demonstration():
-    w0 = two_layer.correlated(0.01, 0.9)
+    w0 = two_layer.correlated_start(0.01, 0.9)
     assert ood_loss(w0, CANONICAL).item() == pytest.approx(2.4148, abs=5e-5)
     assert flat(phase.turning_points(w0, CANONICAL, 12)) == pytest.approx(
         [1.724, 0.31766, 3.308, 0.39485], abs=5e-4, rel=2e-5
@@ -29,25 +29,25 @@ def test_canonical_demonstration():
 
 
 def test_canonical_demonstration_from_a_larger_start():
-    points = phase.turning_points(two_layer.correlated(0.05, 0.9), CANONICAL, 12)
+    points = phase.turning_points(two_layer.correlated_start(0.05, 0.9), CANONICAL, 12)
     assert flat(points) == pytest.approx([1.267, 0.17983, 2.637, 0.28092], abs=5e-4)
     assert [E for _, E in points] == pytest.approx([0.17983, 0.28092], abs=5e-6)
 
 
 def test_two_swings():
     task = SIMTask((4, 2, 1), (0.05,) * 3)
-    points = phase.turning_points(two_layer.correlated(0.01, 0.9, 3), task, 12)
+    points = phase.turning_points(two_layer.correlated_start(0.01, 0.9, 3), task, 12)
     assert [t for t, _ in points] == pytest.approx([0.63, 1.28, 3.50, 4.38], abs=5e-3)
     assert [E for _, E in points] == pytest.approx([1.5308, 1.9969, 0.4358, 0.4402], abs=5e-5)
 
 
 def test_turning_points_agree_with_the_curve():
-    w0 = two_layer.correlated(0.01, 0.9)
+    w0 = two_layer.correlated_start(0.01, 0.9)
     t = torch.linspace(0, 12, 12_001, dtype=torch.float64)
     E = ood_loss(two_layer.flow(w0, CANONICAL.a, t), CANONICAL)
     (_, low), (_, high) = phase.turning_points(w0, CANONICAL, 12)
     assert swing(E).item() == pytest.approx((high - low) / E[0].item(), rel=1e-5)
-    assert phase.turning_points(two_layer.correlated(0.01, 0.0), CANONICAL, 60) == []
+    assert phase.turning_points(two_layer.correlated_start(0.01, 0.0), CANONICAL, 60) == []
 
 
 def test_rank_one_turns_once():

@@ -3,7 +3,7 @@ import torch
 
 from lib import locality
 from lib.book.runtime import generator
-from lib.sim import SIMTask, ood_loss, score_net, swing, untied
+from lib.sim import SIMTask, ood_loss, score_net, swing, untied_layers
 from lib.sim.blocks import Blocks, one_layer
 
 PICTURES = Blocks(SIMTask((3.0, 1.0), (0.05, 0.05)), pixels=2)
@@ -84,7 +84,7 @@ def test_descent_of_the_expected_loss_is_sims_flow_where_nothing_is_seen():
     net = score_net.Net((net.weights[0] * first, net.weights[1]), (first, net.masks[1]))
     _, found = score_net.train(blind, net, None, steps=2000, rate=0.002, batch=None, every=100)
     u = net.weights[0][..., N:].mT
-    w = untied.flow(u.mT, u, blind.task.a, found["time"])
+    w = untied_layers.flow(u.mT, u, blind.task.a, found["time"])
     effect = w * blind.task.test_point
     assert (found["effect"] - effect).norm() < 5e-3 * effect.norm()
     assert (found["error"][..., -1] - ood_loss(w, blind.task)).abs().max() < 2e-2
@@ -149,12 +149,12 @@ def test_one_layer_from_zero_follows_its_closed_form():
 def test_clocks():
     time = torch.arange(6) / 2
     curve = torch.tensor([[0.9, 0.4, 0.6, 0.2, 0.1, 0.1], [0.1, 0.1, 0.1, 0.1, 0.1, 0.1]])
-    assert score_net.settled(curve, 0.3, time).tolist() == [1.0, 0.0]
-    assert score_net.reached(-curve, -0.3, time).tolist() == [1.5, 0.0]
-    assert score_net.reached(curve, 2.0, time).tolist() == [torch.inf, torch.inf]
+    assert score_net.last_above(curve, 0.3, time).tolist() == [1.0, 0.0]
+    assert score_net.first_reaching(-curve, -0.3, time).tolist() == [1.5, 0.0]
+    assert score_net.first_reaching(curve, 2.0, time).tolist() == [torch.inf, torch.inf]
     assert score_net.first_minimum(curve)[0] == 1
     with pytest.raises(ValueError, match="finite"):
-        score_net.settled(torch.tensor([1.0, torch.nan]), 0.3, torch.arange(2))
+        score_net.last_above(torch.tensor([1.0, torch.nan]), 0.3, torch.arange(2))
 
 
 def test_parts_add_up_to_the_answer():

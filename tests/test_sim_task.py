@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lib.sim import SIMTask, ood_loss, population_loss, swing
-from lib.sim.curves import jitter, rises, swings
+from lib.sim.error_curves import jitter, rises, swings
 
 PATIENT = settings(deadline=None)  # a first call of torch is slow on a busy machine
 FINITE = st.floats(-10, 10, allow_nan=False)

@@ -123,7 +123,7 @@ def test_flow_from_an_ill_conditioned_map():
 
 @pytest.mark.parametrize("omega", [1e-12, 1e-4, 0.1, 3.0])
 def test_flow_against_scipy_at_any_scale(omega):
-    w0 = two_layer.correlated(omega, 0.9)
+    w0 = two_layer.correlated_start(omega, 0.9)
     w = two_layer.flow(w0, CANONICAL.a, TIMES)
     assert worst(w, dop853(w0, CANONICAL.a, TIMES.numpy())) < 1e-6
 
@@ -131,7 +131,7 @@ def test_flow_against_scipy_at_any_scale(omega):
 def test_one_hard_flow_among_easy_ones():
     # The integrator's error is a mean over the flows that share a step: the hardest case for it.
     w0 = torch.eye(2, dtype=torch.float64).repeat(2048, 1, 1)
-    w0[77] = two_layer.correlated(1e-4, 0.9)
+    w0[77] = two_layer.correlated_start(1e-4, 0.9)
     a = CANONICAL.a.repeat(2048, 1)
     a[77] *= 3
     w = two_layer.flow(w0, a, TIMES)
@@ -246,7 +246,7 @@ def test_oja_surrogate():
 
 
 def test_oja_and_the_flow_in_the_canonical_case():
-    w0 = two_layer.correlated(0.01, 0.9)
+    w0 = two_layer.correlated_start(0.01, 0.9)
     t = torch.linspace(0, 12, 1201, dtype=torch.float64)
     ours, oja = two_layer.flow(w0, CANONICAL.a, t), two_layer.oja(w0, CANONICAL.a, t)
     diagonals = (ours - oja).diagonal(dim1=-2, dim2=-1).abs()
@@ -364,7 +364,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match="positive definite"):
         two_layer.oja(torch.ones(3, 3), a, [1.0])
     with pytest.raises(ValueError, match="c must lie"):
-        two_layer.correlated(0.1, 1.1)
+        two_layer.correlated_start(0.1, 1.1)
     with pytest.raises(ValueError, match="positive"):
         two_layer.turning_level([1.0, 0.0])
 
@@ -393,7 +393,7 @@ def test_a_stiff_flow_ends_and_is_the_closed_form_s(a, end):
 
 
 def test_a_stiff_flow_of_correlated_concepts_is_the_explicit_method_s(monkeypatch):
-    w0, t = two_layer.correlated(1e-3, 0.5), torch.linspace(0, 0.2, 20, dtype=torch.float64)
+    w0, t = two_layer.correlated_start(1e-3, 0.5), torch.linspace(0, 0.2, 20, dtype=torch.float64)
     stiff = two_layer.flow(w0, STIFF, t)
     monkeypatch.setattr(two_layer._ode, "STIFF", 1e9)
     explicit = two_layer.flow(w0, STIFF, t)
@@ -406,7 +406,9 @@ def test_a_stiff_flow_of_correlated_concepts_is_the_explicit_method_s(monkeypatc
 
 def test_stiff_flows_among_others_keep_their_places_and_empty_directions_stay_empty():
     line = torch.tensor([[0.01], [0.02]], dtype=torch.float64)
-    w0 = torch.stack([two_layer.correlated(1e-3, 0.5), line @ line.mT, torch.zeros(2, 2).double()])
+    w0 = torch.stack(
+        [two_layer.correlated_start(1e-3, 0.5), line @ line.mT, torch.zeros(2, 2).double()]
+    )
     w0, a = w0.unsqueeze(1), torch.stack([STIFF, STIFF / 1e4])
     t = torch.tensor([0.0, 0.0, 1.0, 20.0], dtype=torch.float64)
     together = two_layer.flow(w0, a, t)

@@ -21,7 +21,7 @@ DRAWS = re.compile(r"\b(?:figures|player|drag_\w+|ask_\w+)\.(?:show|frames|live)
 
 
 def sources(root: Path) -> list[str]:
-    """Faults of the notebooks as stored, of labels against docstrings, and of the ledger."""
+    """Faults of the notebooks as stored, of equations against docstrings, and of the ledger."""
     faults = []
     url, branch = stamp.repository(root)
     paths = toc_notebooks(root, root)
@@ -153,22 +153,22 @@ def equations(cells: list[str], cited: dict[str, list[str]]) -> list[str]:
         cells: the sources of all cells.
         cited: for each label, the dotted names whose docstrings cite it.
     """
-    faults, labels = [], {}
+    faults, equations = [], {}
     for cell in cells:
         for label in EQUATION.findall(cell):
-            if label in labels:
+            if label in equations:
                 faults.append(f"{label}: two equations have this label")
-            labels[label] = cell
+            equations[label] = cell
     for label, names in cited.items():
-        if label not in labels:
+        if label not in equations:
             faults.append(f"{label}: cited by {', '.join(names)}, but no chapter has it")
             continue
         faults += [
             f"{label}: cited by {name}, but its cell does not name that function"
             for name in names
-            if not re.search(rf"{re.escape(name)}(?![\w.]*\w)", labels[label])
+            if not re.search(rf"{re.escape(name)}(?![\w.]*\w)", equations[label])
         ]
-    return faults + [f"{label}: no docstring cites it" for label in labels if label not in cited]
+    return faults + [f"{label}: no docstring cites it" for label in equations if label not in cited]
 
 
 def docstrings(root: Path, modules: list[str]) -> dict[str, list[str]]:

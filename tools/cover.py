@@ -27,7 +27,7 @@ ALT = (
 def draw() -> Figure:
     """One layer and two layers learn the same task from the same small initialisation."""
     task = SIMTask(mu=(3.0, 1.0), sigma=(0.05, 0.05))
-    w0 = two_layer.correlated(0.1, 0.97)
+    w0 = two_layer.correlated_start(0.1, 0.97)
     t = torch.linspace(0, 9, 600, dtype=torch.float64)
     models = [
         ("one layer", figures.GREY, linear.jacobian(task, w0, t)),

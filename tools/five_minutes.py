@@ -18,7 +18,7 @@ from lib.experiments import length_generalization as length
 from lib.locality import pixel_locality
 from lib.scenes import measure
 from lib.sim import SIMTask, ood_loss, two_layer
-from lib.sim.curves import swings
+from lib.sim.error_curves import swings
 
 STARTS = 100
 
@@ -27,7 +27,7 @@ def turning_back() -> tuple[Figure, str]:
     """Two layers learn a new combination: nearer, back, and there."""
     task = SIMTask(mu=(3.0, 1.0), sigma=(0.05, 0.05))
     t = torch.linspace(0, 6, 400, dtype=torch.float64)
-    path = two_layer.flow(two_layer.correlated(0.1, 0.97), task.a, t)
+    path = two_layer.flow(two_layer.correlated_start(0.1, 0.97), task.a, t)
     answer = path @ task.test_point
     fig, (plane, curve) = plt.subplots(1, 2, figsize=(8, 3))
     points = task.sample(80, torch.Generator().manual_seed(1))
@@ -138,7 +138,7 @@ def noise_and_locality() -> tuple[Figure, str]:
 
 def networks() -> tuple[Figure, str]:
     """Skill by the number of objects, and of the network that fails when it is asked otherwise."""
-    results, answers = length.finished(length.KEPT), length.answers()
+    results, answers = length.finished_runs(length.KEPT), length.answers()
     counts = [k for k in measure.MEASURE.counts if k]
     fig, ax = plt.subplots(figsize=(6, 3))
     told = []

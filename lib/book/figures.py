@@ -88,7 +88,7 @@ def use_style() -> None:
 
 def svg(figure: Figure) -> str:
     """The figure as an `<svg>` element in the page's ink, its identifiers unique on the page."""
-    text = drawn(figure, f"f{next(_counter)}-")
+    text = as_svg(figure, f"f{next(_counter)}-")
     plt.close(figure)
     return text
 
@@ -101,12 +101,12 @@ def pair(figure: Figure, between: Callable[[], None] = lambda: None) -> str:
         between: called when the figure is laid out for a phone and before it is drawn so.
     """
     prefix = f"f{next(_counter)}-"
-    wide = drawn(figure, prefix)
+    wide = as_svg(figure, prefix)
     if narrow.fits(figure) or not narrow.relayout(figure):
         plt.close(figure)
         return wide
     between()
-    other = drawn(figure, f"{prefix}n-")
+    other = as_svg(figure, f"{prefix}n-")
     plt.close(figure)
     for name, glyph in re.findall(r'<path id="([^"]+)"( d="[^"]*"[^>]*/>)', other):
         own = name.replace(f"{prefix}n-", prefix)  # a glyph that both use stands once
@@ -118,7 +118,7 @@ def pair(figure: Figure, between: Callable[[], None] = lambda: None) -> str:
     ).replace('style="', 'style="display: none; ', 1)
 
 
-def drawn(figure: Figure, prefix: str) -> str:
+def as_svg(figure: Figure, prefix: str) -> str:
     """The figure, left open, as an `<svg>` element whose identifiers begin with `prefix`."""
     buffer = io.StringIO()
     # The whole figure: cut to its content, a player's marks would lie beside their axes.

@@ -213,10 +213,10 @@ def _controls(sliders, readouts, grid, state, play, formats) -> dict[str, Any]:
                 "label": name,
                 "values": [text(name, value) for value in values],
                 "choice": isinstance(values[0], str),
-                "start": at,
+                "start": start,
                 "play": name == play,
             }
-            for (name, values), at in zip(sliders.items(), state, strict=True)
+            for (name, values), start in zip(sliders.items(), state, strict=True)
         ],
         "readouts": [
             {

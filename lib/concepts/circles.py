@@ -143,7 +143,7 @@ def towards(places, held_out: str = HELD_OUT):
     return seen
 
 
-def seen(places, held_out: str = HELD_OUT):
+def all_towards(places, held_out: str = HELD_OUT):
     """Places (..., 4, 2) of all compositions, seen from the corner opposite to the held-out one.
 
     In the order of `COMPOSITIONS` again, so that the held-out one comes last, at (1, 1), behind

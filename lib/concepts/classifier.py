@@ -107,7 +107,9 @@ def accuracy(finder: Finder, world: World, samples: int, generator: torch.Genera
     return shares
 
 
-def checked(finder: Finder, world: World, generator: torch.Generator, samples: int = 250) -> dict:
+def check_accuracy(
+    finder: Finder, world: World, generator: torch.Generator, samples: int = 250
+) -> dict:
     """`accuracy`, where it suffices for every composition.
 
     Raises:
@@ -142,7 +144,7 @@ def loss(found: Tensor, truth: Tensor) -> Tensor:
     return functional.smooth_l1_loss(found, truth, beta=0.02)
 
 
-def trained(path: str | Path = WEIGHTS) -> Finder:
+def load(path: str | Path = WEIGHTS) -> Finder:
     """The finder that `python -m lib.experiments classifier` trained.
 
     Raises:

@@ -37,7 +37,7 @@ def first_passing(path, steps, level: float = LEARNED) -> np.ndarray:
     return np.where(reached.any(-2), passing, np.inf)
 
 
-def learnt(path, steps, level: float = LEARNED) -> np.ndarray:
+def step_learnt(path, steps, level: float = LEARNED) -> np.ndarray:
     """The evaluation from which on each concept is at `level` or above to the end: (..., T, 2) ->
     (..., 2), a step; infinity where it is not at the end.
 
@@ -49,7 +49,7 @@ def learnt(path, steps, level: float = LEARNED) -> np.ndarray:
     return np.where(stays, steps[:, None], np.inf).min(-2)
 
 
-def heard(places) -> np.ndarray:
+def hears(places) -> np.ndarray:
     """Whether asking for one concept alone changes the answer: (..., T, 4, 2) -> (..., T).
 
     Of both concepts, by at least `HEARD`. Before, the answers share one wandering place.

@@ -62,7 +62,7 @@ def tokens_of(values) -> Tensor:
     return torch.tensor([[VOCABULARY.index(word) for word in words] for words in values])
 
 
-def told(tokens: Tensor) -> list[str]:
+def sentences_of(tokens: Tensor) -> list[str]:
     """The sentences of tokens (B, `LENGTH`)."""
     return [" ".join(VOCABULARY[t] for t in row if t) for row in tokens.tolist()]
 

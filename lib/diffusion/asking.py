@@ -59,7 +59,7 @@ def composed(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
     return function
 
 
-def heard(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
+def with_hearing(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
     """A denoiser whose network is told who hears what, in one call.
 
     The same as `composed` where conditions enter after the last layer that mixes places and each

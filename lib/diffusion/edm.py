@@ -165,7 +165,7 @@ def sample(
     return last
 
 
-def score(denoiser: Denoiser) -> Score:
+def as_score(denoiser: Denoiser) -> Score:
     """The score that belongs to a denoiser: (D(x; sigma) - x) / sigma^2, equation 3 (Tweedie).
 
     A sigma that is not above 0 is a ValueError: without noise a denoiser says nothing of the score.
@@ -178,8 +178,8 @@ def score(denoiser: Denoiser) -> Score:
     return function
 
 
-def denoiser(score: Score) -> Denoiser:
-    """The denoiser that belongs to a score: x + sigma^2 s(x; sigma). The inverse of `score`.
+def as_denoiser(score: Score) -> Denoiser:
+    """The denoiser that belongs to a score: x + sigma^2 s(x; sigma). The inverse of `as_score`.
 
     :eq:`eq-score-denoiser`.
     """

@@ -32,8 +32,8 @@ class Muon(torch.optim.Optimizer):
     """Muon inside a network, AdamW for all else: one optimiser with two groups and one state."""
 
     def __init__(self, network: nn.Module, lr: float, momentum: float = 0.95, betas=(0.9, 0.99)):
-        """Steps of `lr`, in the units of AdamW, for a network's weights; see `split`."""
-        inside, rest = split(network)
+        """Steps of `lr`, in the units of AdamW, for a network's weights; see `split_weights`."""
+        inside, rest = split_weights(network)
         super().__init__(inside, {"lr": lr, "momentum": momentum})
         self.others = torch.optim.AdamW(rest, lr, betas, fused=True)
         self.param_groups += self.others.param_groups
@@ -54,7 +54,7 @@ class Muon(torch.optim.Optimizer):
             p.add_(orthogonalised(ahead).view(p.shape), alpha=-group["lr"] * length)
 
 
-def split(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+def split_weights(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The weights inside a network, which Muon takes, and all else, for AdamW.
 
     Inside is what maps channels to channels: tables, positions, biases, and the first and last

@@ -22,7 +22,7 @@ from lib.diffusion.pathways import PATHWAYS, Locations, centres, check_sizes, fo
 UNSAID = {"channels": 3, "dimensions": 4, "embedding": 64, "blocks": 2}
 
 
-def said(**sizes: int) -> str:
+def size_suffix(**sizes: int) -> str:
     """The part of a network's name that tells the sizes that are not the usual: `.blocks3`."""
     return "".join(f".{name}{size}" for name, size in sizes.items() if size != UNSAID[name])
 
@@ -185,7 +185,7 @@ class UNet(nn.Module):
         if size % grid or grid % 2:
             raise ValueError(f"the grid ({grid}) must be even and divide the size ({size})")
         self.name = f"unet.{pathway}.size{size}.grid{grid}.width{width}.embedding{embedding}"
-        self.name += said(channels=channels, dimensions=dimensions)
+        self.name += size_suffix(channels=channels, dimensions=dimensions)
         if pathway in ("vector", "fourier", "things"):
             self.name += f".told{told}.hidden{hidden}"
         self.pathway, self.cell, self.limit = pathway, size // grid, limit

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lib.diffusion import hearing
-from lib.diffusion.networks import Block, FullTrunk, NoiseEmbedding, said
-from lib.diffusion.pathways import Locations, centres, check_sizes, fourier, heard, shares
+from lib.diffusion.networks import Block, FullTrunk, NoiseEmbedding, size_suffix
+from lib.diffusion.pathways import Locations, centres, check_heard, check_sizes, fourier, shares
 
 
 class LocalTrunk(nn.Module):
@@ -69,9 +69,9 @@ class CellEncoder(nn.Module):
             nn.Conv2d(2 * features, hidden, 1), nn.SiLU(), nn.Conv2d(hidden, width, 1)
         )
 
-    def heard(self, conditions: Locations | None, x: Tensor) -> Tensor:
+    def sum_heard(self, conditions: Locations | None, x: Tensor) -> Tensor:
         """The sum of rows that each cell hears: (B, features, grid, grid)."""
-        locations, mask, given = heard(conditions, x, self.limit, self.grid)
+        locations, mask, given = check_heard(conditions, x, self.limit, self.grid)
         if given is None:
             reach = self.grid if self.k is None else self.k
             given = hearing.window((locations, mask), self.grid, reach)
@@ -82,7 +82,7 @@ class CellEncoder(nn.Module):
     def forward(self, conditions: Locations | None, x: Tensor) -> Tensor:
         """The embeddings (B, width, grid, grid) of the conditions of a batch x."""
         own = self.positions.expand(len(x), -1, -1, -1)
-        return self.layers(torch.cat([self.heard(conditions, x), own], 1))
+        return self.layers(torch.cat([self.sum_heard(conditions, x), own], 1))
 
 
 class WindowNetwork(nn.Module):
@@ -143,7 +143,7 @@ class WindowNetwork(nn.Module):
             )
         self.name = (
             f"window.{pixels}.{conditions}.size{size}.grid{grid}.k{k}.width{trunk_width}+{width}"
-            + said(channels=channels, embedding=embedding, blocks=blocks)
+            + size_suffix(channels=channels, embedding=embedding, blocks=blocks)
         )
         self.cell, self.margin = size // grid, k if pixels == "local" else 0
         self.noise = NoiseEmbedding(embedding)

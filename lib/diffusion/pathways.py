@@ -72,7 +72,7 @@ def described(conditions: object) -> str:
     return f"a {type(conditions).__name__}{count}"
 
 
-def checked(conditions: Locations | None, x: Tensor, limit: int) -> Locations:
+def check_conditions(conditions: Locations | None, x: Tensor, limit: int) -> Locations:
     """The conditions of a batch x, or none at all for None, if a network can take them.
 
     What is masked may be anything, and comes back as 0.
@@ -116,7 +116,7 @@ def described_things(conditions: Described | None, x: Tensor, limit: int, most: 
     if not isinstance(conditions, tuple | list) or len(conditions) != 3:
         raise ValueError(f"{said}, ({len(x)}, K) each, not {described(conditions)}")
     locations, placed, kinds = conditions
-    locations, placed = checked((locations, placed), x, limit)
+    locations, placed = check_conditions((locations, placed), x, limit)
     if kinds.shape != placed.shape or kinds.dtype != torch.int64:
         raise ValueError(f"{said}, not kinds {tuple(kinds.shape)} of {kinds.dtype}")
     if not torch.compiler.is_compiling() and not ((kinds >= -1) & (kinds < most)).all():
@@ -124,17 +124,17 @@ def described_things(conditions: Described | None, x: Tensor, limit: int, most: 
     return locations, placed, kinds
 
 
-def heard(
+def check_heard(
     conditions: Locations | None, x: Tensor, limit: int, grid: int
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """As `checked`, of conditions that may say which cell hears which: see `lib.diffusion.hearing`.
+    """As `check_conditions`, and which cell hears which, see `lib.diffusion.hearing`.
 
     Raises:
-        ValueError: As `checked`, or the weights are of another shape or not finite.
+        ValueError: As `check_conditions`, or the weights are of another shape or not finite.
     """
     if not isinstance(conditions, tuple | list) or len(conditions) != 3:
-        return *checked(conditions, x, limit), None
-    locations, mask = checked(tuple(conditions[:2]), x, limit)
+        return *check_conditions(conditions, x, limit), None
+    locations, mask = check_conditions(tuple(conditions[:2]), x, limit)
     weights = conditions[2]
     fits = isinstance(weights, Tensor) and weights.shape == (*mask.shape, grid, grid)
     if not fits or not weights.isfinite().all():
@@ -200,7 +200,7 @@ class Vector(nn.Module):
 
     def embedding(self, conditions: Locations | None, x: Tensor) -> Tensor:
         """The sum of rows of the conditions of a batch x: (B, embedding), or one a cell."""
-        locations, mask, weights = heard(conditions, x, self.limit, self.grid)
+        locations, mask, weights = check_heard(conditions, x, self.limit, self.grid)
         if weights is None:
             return summed((locations, mask), self.grid).to(self.table) @ self.table
         rows = shares(locations, self.grid).to(self.table) @ self.table  # (B, K, embedding)
@@ -222,7 +222,7 @@ class Fourier(nn.Module):
 
     def embedding(self, conditions: Locations | None, x: Tensor) -> Tensor:
         """The summed features (B, embedding) of the conditions of a batch x."""
-        locations, mask = checked(conditions, x, self.limit)
+        locations, mask = check_conditions(conditions, x, self.limit)
         return (fourier(locations, self.features) * mask[..., None]).sum(1)
 
     def forward(self, conditions: Locations | None, x: Tensor) -> tuple[None, Tensor]:
@@ -270,7 +270,7 @@ class Map(nn.Module):
 
     def picture(self, conditions: Locations | None, x: Tensor) -> Tensor:
         """The map (B, 1, size, size) of the conditions of a batch x."""
-        flat = summed(checked(conditions, x, self.limit), self.size)
+        flat = summed(check_conditions(conditions, x, self.limit), self.size)
         return flat.view(len(x), 1, self.size, self.size)
 
     def forward(self, conditions: Locations | None, x: Tensor) -> tuple[None, Tensor]:

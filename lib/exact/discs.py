@@ -35,9 +35,9 @@ def sample_places(batch, counts, generator, gap=4, grid=16):
 def draw(locations, mask, generator, size=32):
     """Pictures of discs in random colours at the locations, (B, 3, size, size) in [-1, 1]."""
     colours = COLOURS[torch.randint(len(COLOURS), mask.shape, generator=generator)]  # (B, K, 3)
-    at = (torch.arange(size) + 0.5) / size
+    middles = (torch.arange(size) + 0.5) / size
     x, y = locations[..., 0, None, None], locations[..., 1, None, None]
-    inside = (at - x) ** 2 + (at[:, None] - y) ** 2 <= (RADIUS / 32) ** 2  # (B, K, H, W)
+    inside = (middles - x) ** 2 + (middles[:, None] - y) ** 2 <= (RADIUS / 32) ** 2  # (B, K, H, W)
     inside = (inside & mask[..., None, None]).to(colours)
     return torch.einsum("bkhw,bkc->bchw", inside, colours + 1) - 1
 
@@ -72,7 +72,7 @@ def _spread_out(n, gap, grid, generator):
 
 
 def _spots(bright, least):
-    labels, n = scipy.ndimage.label(bright)
-    kept = 1 + np.flatnonzero(np.bincount(labels.ravel(), minlength=n + 1)[1:] >= least)
-    centres = np.array(scipy.ndimage.center_of_mass(bright, labels, kept)).reshape(-1, 2)
+    spots, n = scipy.ndimage.label(bright)
+    kept = 1 + np.flatnonzero(np.bincount(spots.ravel(), minlength=n + 1)[1:] >= least)
+    centres = np.array(scipy.ndimage.center_of_mass(bright, spots, kept)).reshape(-1, 2)
     return torch.from_numpy(centres[:, ::-1] + 0.5)

@@ -182,10 +182,10 @@ def independent(blocks):
     weights = torch.ones(len(choices), dtype=torch.float64)
     means, covs = weights.new_zeros(len(choices), d), weights.new_zeros(len(choices), d, d)
     for (pixels, mixture), k in zip(blocks, choices.T, strict=True):
-        at = torch.tensor(pixels)
+        index = torch.tensor(pixels)
         weights *= mixture.weights[k]
-        means[:, at] = mixture.means[k]
-        covs[:, at[:, None], at] = mixture.covs[k]
+        means[:, index] = mixture.means[k]
+        covs[:, index[:, None], index] = mixture.covs[k]
     return GaussianMixture(weights, means, covs)
 
 

@@ -152,8 +152,8 @@ class _Pooled:
         windows = _pixel_windows(pictures, pixel_radius)  # (N, H W, C (2 r + 1)^2)
         centres = pictures.flatten(2).mT  # (N, H W, C)
         self.tables = [
-            _table(at, windows[:, at], centres[:, at], pattern[:, at])
-            for at in _same_cut(pictures.shape[-1], pixel_radius)
+            _table(pixels, windows[:, pixels], centres[:, pixels], pattern[:, pixels])
+            for pixels in _same_cut(pictures.shape[-1], pixel_radius)
         ]
         self.order = np.concatenate([table.positions for table in self.tables]).argsort()
 
@@ -250,8 +250,8 @@ def _distinct(rows):
 
 def _same_cut(size, radius):
     """The flat pixels of a picture, grouped by how its edge cuts their windows: a list of (n,)."""
-    at = np.arange(size)
-    cut = np.minimum(at, radius) + radius - np.minimum(size - 1 - at, radius)  # 0..2 radius
+    place = np.arange(size)
+    cut = np.minimum(place, radius) + radius - np.minimum(size - 1 - place, radius)  # 0..2 radius
     both = (cut[:, None] * (2 * radius + 1) + cut).ravel()
     return [np.flatnonzero(both == kind) for kind in np.unique(both)]
 
@@ -270,11 +270,11 @@ def _cell_windows(cells, radius):
 
 def _cell_of_pixel(size, grid):
     """The flat cell of each flat pixel, (size^2,)."""
-    at = np.arange(size) * grid // size
-    return (at[:, None] * grid + at).flatten()
+    cell = np.arange(size) * grid // size
+    return (cell[:, None] * grid + cell).flatten()
 
 
 def _band(size, radius):
     """The matrix whose products from both sides sum over windows, (size, size)."""
-    at = np.arange(size)
-    return (abs(at[:, None] - at) <= radius).astype(float)
+    place = np.arange(size)
+    return (abs(place[:, None] - place) <= radius).astype(float)

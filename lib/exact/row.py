@@ -71,10 +71,10 @@ class Row:
         Returns:
             A score `f(x, sigma, conditions=None)` for tuples of places.
         """
-        at = torch.arange(self.pixels)
-        window = (at[:, None] - at).abs() <= radius  # (pixel, pixel in its window)
+        every = torch.arange(self.pixels)
+        window = (every[:, None] - every).abs() <= radius  # (pixel, pixel in its window)
         patterns, which = _distinct_windows(self.lit, window)
-        centres = patterns[at, :, at]  # (pixel, pattern)
+        centres = patterns[every, :, every]  # (pixel, pattern)
         elsewhere = self._label_elsewhere(window)
 
         def posterior_mean(fit, prior, seen):
@@ -90,7 +90,7 @@ class Row:
             places = [self._place(place) for place in conditions or ()]
             inside = window[:, places].T  # (condition, pixel)
             prior = torch.where(inside.any(0)[:, None], self.weights, elsewhere)
-            mean = base = posterior_mean(fit, prior, at)
+            mean = base = posterior_mean(fit, prior, every)
             for place, seen in zip(places, inside, strict=True):
                 mean = mean.clone()
                 mean[..., seen] += posterior_mean(fit, self._given(place), seen) - base[..., seen]

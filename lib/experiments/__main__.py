@@ -72,10 +72,14 @@ def parsed(module: ModuleType, name: str, argv: list[str]) -> argparse.Namespace
 
 def run(module: ModuleType, options: argparse.Namespace) -> None:
     """Runs one setting, or all that is missing."""
-    one = [] if getattr(options, "all", False) else [(_options.taken(options, module.Setting), {})]
+    one = (
+        []
+        if getattr(options, "all", False)
+        else [(_options.from_options(options, module.Setting), {})]
+    )
     usual = getattr(module, "reported", lambda setting: module.Scale())
     for setting, more in one or module.missing(options.folder):
-        scale = _options.taken(options, module.Scale, usual(setting))
+        scale = _options.from_options(options, module.Scale, usual(setting))
         module.run(setting, scale, options.folder, **_options.keywords(options, module.run) | more)
 
 
@@ -83,7 +87,7 @@ def store(module: ModuleType, name: str, folder: Path) -> list[str]:
     """Takes over what has been run; the names of the files."""
     if hasattr(module, "store"):
         return module.store(folder, module.KEPT)
-    return storage.copied(folder, module.KEPT, f"{name}.json", f"{name}.safetensors")
+    return storage.copy_files(folder, module.KEPT, f"{name}.json", f"{name}.safetensors")
 
 
 def results(module: ModuleType, name: str, folder: Path) -> Any:

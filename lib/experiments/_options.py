@@ -28,7 +28,7 @@ def add_keywords(parser: argparse.ArgumentParser, function: Callable) -> None:
         _option(parser, name, name, parameter.annotation, parameter.default)
 
 
-def taken(options: argparse.Namespace, kind: type, usual: Any = None) -> Any:
+def from_options(options: argparse.Namespace, kind: type, usual: Any = None) -> Any:
     """The dataclass that the options say; what they leave unsaid is as in `usual`, or the default.
 
     Raises:

@@ -54,7 +54,7 @@ def at_most(minutes: float) -> Iterator[None]:
         _ends.pop()
 
 
-def watched(
+def train_watched(
     stem: Path,
     setting: Any,
     scale: Any,
@@ -105,7 +105,7 @@ def watched(
         "network": training.name,
         "parameters": networks.parameters(training.denoiser),
     }
-    result = storage.begun(file, own, **({seen: {}} if due else {}), losses={})
+    result = storage.begin(file, own, **({seen: {}} if due else {}), losses={})
     if "seconds" in result:
         return result
     result |= before()
@@ -163,7 +163,7 @@ def watched(
     return result
 
 
-def looking(
+def judge_training(
     network: nn.Module,
     batch: Callable,
     loss: Callable,

@@ -14,8 +14,8 @@ import torch
 from lib import storage
 from lib.book.runtime import generator
 from lib.concepts.circles import World
-from lib.concepts.classifier import Finder, batch, checked, loss
-from lib.experiments._training import Seed, looking, watched
+from lib.concepts.classifier import Finder, batch, check_accuracy, loss
+from lib.experiments._training import Seed, judge_training, train_watched
 
 Setting = Seed
 RUNS = storage.RUNS / "classifier"
@@ -45,14 +45,14 @@ def run(setting: Seed, scale: Scale, folder: Path = RUNS) -> dict:
         What is in classifier.json: `accuracy` by signal and composition.
 
     Raises:
-        ValueError, FloatingPointError: As `lib.experiments._training.watched`; or it is not
+        ValueError, FloatingPointError: As `lib.experiments._training.train_watched`; or it is not
             accurate enough at some signal.
     """
 
     def judge(finder: Finder) -> dict:
-        found = {f"{s:g}": checked(finder, World(s), generator(1)) for s in SIGNALS}
+        found = {f"{s:g}": check_accuracy(finder, World(s), generator(1)) for s in SIGNALS}
         return {"accuracy": found}
 
-    training = looking(Finder(), batch, loss, setting, scale, warmup=300, beta2=0.999)
+    training = judge_training(Finder(), batch, loss, setting, scale, warmup=300, beta2=0.999)
     stem = folder / "classifier"
-    return watched(stem, setting, scale, training, judge=judge, dtype=torch.float16)
+    return train_watched(stem, setting, scale, training, judge=judge, dtype=torch.float16)

@@ -25,11 +25,11 @@ from torch import Tensor
 from lib import storage
 from lib.diffusion import asking, hearing
 from lib.diffusion.train import stream
-from lib.experiments._training import Seed, looking, watched
+from lib.experiments._training import Seed, judge_training, train_watched
 from lib.scenes import render, sample_scenes
 from lib.scenes.coherence import Judge, coherence, logits
-from lib.scenes.conditions import asked, label_all
-from lib.scenes.scene import Scenes, locations, moved
+from lib.scenes.labelling import label_all, request_scenes
+from lib.scenes.scene import Scenes, locations, with_locations
 
 GRID = 16  # cells a side, along which pictures are cut
 SMEAR = 0.8  # greatest standard deviation of the blur, pixels
@@ -69,7 +69,7 @@ def pieces(scenes: Scenes, generator: torch.Generator, one_light: bool = False) 
         camera=own.camera,
         lamps=own.lamps,
     )
-    return moved(alone, places)
+    return with_locations(alone, places)
 
 
 def scissors(
@@ -127,7 +127,7 @@ def batch(size: int, generator: torch.Generator, counts=COUNTS) -> tuple[Tensor,
 
 def painters(count: int, samples: int, stream: torch.Generator) -> dict[str, Tensor]:
     """What painters of known worth make of the same requests: pictures (samples, 3, 32, 32)."""
-    scenes = asked(samples, count, stream)
+    scenes = request_scenes(samples, count, stream)
     real = render(scenes, 32)
     return {
         "real": real,
@@ -138,7 +138,7 @@ def painters(count: int, samples: int, stream: torch.Generator) -> dict[str, Ten
     }
 
 
-def tried(judge: Judge, samples: int, seed: int) -> dict[str, dict[str, float]]:
+def coherence_of_painters(judge: Judge, samples: int, seed: int) -> dict[str, dict[str, float]]:
     """The coherence of each painter by number of objects."""
     found: dict[str, dict[str, float]] = {}
     for count in COUNTS:
@@ -175,12 +175,15 @@ def run(setting: Seed, scale: Scale, folder: Path = RUNS, *, samples: int = 256)
         What is in coherence.json.
 
     Raises:
-        ValueError, FloatingPointError: As `lib.experiments._training.watched`.
+        ValueError, FloatingPointError: As `lib.experiments._training.train_watched`.
     """
 
     def judged(judge: Judge) -> dict:
-        return {"samples": samples, "painters": tried(judge, samples, 1000 + setting.seed)}
+        return {
+            "samples": samples,
+            "painters": coherence_of_painters(judge, samples, 1000 + setting.seed),
+        }
 
     loss = F.binary_cross_entropy_with_logits
-    training = looking(Judge(), batch, loss, setting, scale, warmup=50, beta2=0.999)
-    return watched(folder / "coherence", setting, scale, training, judge=judged)
+    training = judge_training(Judge(), batch, loss, setting, scale, warmup=50, beta2=0.999)
+    return train_watched(folder / "coherence", setting, scale, training, judge=judged)

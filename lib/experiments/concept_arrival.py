@@ -169,7 +169,7 @@ def exchanges(run_: dict, kept: Path) -> dict:
         `peak-end` and `end-peak` the places (13, 2) that come out, seen from the opposite corner.
         `steps` are those of minimum, peak and end.
     """
-    setting, finder = Setting(**run_["setting"]), classifier.trained()
+    setting, finder = Setting(**run_["setting"]), classifier.load()
     moments = turning(run_)
     denoisers = {}
     for name, step in moments.items():
@@ -196,7 +196,7 @@ def exchanged(above: edm.Denoiser, below: edm.Denoiser, level: float) -> edm.Den
 
 
 def _held_out_place(denoiser, finder, setting: Setting) -> list:
-    pictures = learning.drawn(denoiser, setting, setting.held_out, 16, runtime.device())
+    pictures = learning.draw_composition(denoiser, setting, setting.held_out, 16, runtime.device())
     place = learning.read_off(finder, setting, pictures)["place"]
     return [None, None] if place is None else _listed(_towards(place, setting))
 
@@ -243,7 +243,7 @@ def reach(scan) -> tuple[float, float]:
     return float(np.nanmean(honest)), float(np.mean(best))
 
 
-def lost(run_: dict) -> dict:
+def lost_at_peak(run_: dict) -> dict:
     """Whether (blue, small) was lost at the peak, or answered to another request.
 
     Returns:
@@ -266,7 +266,7 @@ def table(result: dict) -> dict:
     return learning.table(result) | {"scans": scans}
 
 
-def finished(folder: Path = RUNS) -> dict[str, dict]:
+def finished_runs(folder: Path = RUNS) -> dict[str, dict]:
     """The runs in a folder that have come to one of the steps of `QUEUE`, by name; see `table`."""
     files = {s.name: folder / f"{s.name}.json" for s, _ in QUEUE}
     found = {name: storage.read_json(file) for name, file in files.items() if file.exists()}
@@ -274,14 +274,16 @@ def finished(folder: Path = RUNS) -> dict[str, dict]:
     return {name: shortened(run_, run_["exchange"]["until"]) for name, run_ in done.items()}
 
 
-def stored(until: int, folder: Path = KEPT) -> dict[str, dict]:
+def stored_runs(until: int, folder: Path = KEPT) -> dict[str, dict]:
     """The runs stored with the book that have come to a step, up to there, by name; see `table`."""
     files = {s.name: folder / f"{s.name}.json" for s, _ in QUEUE}
     found = {name: storage.read_json(file) for name, file in files.items() if file.exists()}
-    return {n: shortened(r, until) for n, r in found.items() if r["steps"][-1] >= reached(until)}
+    return {
+        n: shortened(r, until) for n, r in found.items() if r["steps"][-1] >= last_milestone(until)
+    }
 
 
-def reached(until: int) -> int:
+def last_milestone(until: int) -> int:
     """The last milestone of a run that stops at a step."""
     return max(step for step in learning.milestones(SCALE) if step <= until)
 
@@ -299,7 +301,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
 
     Of `WEIGHTED` the weights at minimum, peak and end too.
     """
-    done = finished(folder)
+    done = finished_runs(folder)
     for name, run_ in done.items():
         storage.write_numbers(kept / f"{name}.json", run_, {"losses": 4})
         if run_["setting"]["seed"] != SEEDS[0]:
@@ -314,7 +316,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
 
 def clearest(frames: Tensor) -> Tensor:
     """Of films (R, T, 3, 32, 32) the one (1, T, ...) that shows its disc best over the run."""
-    finder = classifier.trained()
+    finder = classifier.load()
     seen = [classifier.read(finder, film.float() / 127.5 - 1).explained.mean() for film in frames]
     return frames[[int(np.argmax(seen))]]
 
@@ -328,10 +330,10 @@ def film(name: str, folder: Path = KEPT) -> np.ndarray:
     file = folder / f"{name}.film.png"
     if not file.exists():
         raise FileNotFoundError(f"no film of {name} in {folder}; there is of the first seed alone")
-    return learning.cut(matplotlib.image.imread(file))[:, 0]
+    return learning.cut_sheet(matplotlib.image.imread(file))[:, 0]
 
 
-def denoiser(moment: str, folder: Path = KEPT) -> edm.Preconditioned:
+def load_denoiser(moment: str, folder: Path = KEPT) -> edm.Preconditioned:
     """The denoiser of `WEIGHTED` at its `minimum`, `peak` or `end`, as stored.
 
     Raises:
@@ -342,8 +344,8 @@ def denoiser(moment: str, folder: Path = KEPT) -> edm.Preconditioned:
 
 
 def results(folder: Path = KEPT) -> dict[int, dict[str, dict]]:
-    """What has come to `SHORT` and to all steps, by these and by name; see `stored`."""
-    return {until: stored(until, folder) for until in (SHORT, SCALE.steps)}
+    """What has come to `SHORT` and to all steps, by these and by name; see `stored_runs`."""
+    return {until: stored_runs(until, folder) for until in (SHORT, SCALE.steps)}
 
 
 def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
@@ -370,14 +372,14 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
         return [runs[s.name] for s in settings if s.seed == seed]
 
     for seed in SEEDS:
-        if found := [learning.measured(run_) for run_ in of(MAIN, seed, whole)]:
+        if found := [learning.measure_run(run_) for run_ in of(MAIN, seed, whole)]:
             add("arrives", np.mean([f["arrives"] for f in found]))
             for f in found:
                 add("arrives.competent", f["competent"])
-        if away := [lost(run_)["lost"] for run_ in of(MAIN, seed)]:
+        if away := [lost_at_peak(run_)["lost"] for run_ in of(MAIN, seed)]:
             add("lost", np.mean([a for a in away if a is not None]))
         for run_ in of(CORNERS, seed):
-            add("corner", learning.measured(run_)["retreat"][0])
-        if told := [learning.measured(run_)["turns"] for run_ in of(WORDS, seed)]:
+            add("corner", learning.measure_run(run_)["retreat"][0])
+        if told := [learning.measure_run(run_)["turns"] for run_ in of(WORDS, seed)]:
             add("text", np.mean(told))
     return samples

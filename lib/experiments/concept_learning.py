@@ -25,8 +25,8 @@ from lib.book import runtime
 from lib.concepts import circles, classifier, trajectory, words
 from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
 from lib.diffusion import edm, networks, train
-from lib.experiments._training import watched
-from lib.sim import bridge, curves, interaction
+from lib.experiments._training import train_watched
+from lib.sim import concept_paths, error_curves, interaction
 from lib.storage import checkpoint
 
 RUNS = storage.RUNS / "concept_learning"
@@ -184,7 +184,7 @@ def milestones(scale: Scale) -> list[int]:
     return sorted(set((scale.steps * shares**2).round().astype(int).clip(1).tolist()))
 
 
-def drawn(denoiser, setting: Setting, name: str, count: int, device="cpu") -> Tensor:
+def draw_composition(denoiser, setting: Setting, name: str, count: int, device="cpu") -> Tensor:
     """Pictures (count, 3, 32, 32) that a denoiser draws when asked for a composition's means.
 
     From the same noise at every call, so that two of them differ by the denoiser alone; told in
@@ -212,7 +212,7 @@ def looked_at(denoiser, finder, setting: Setting, scale: Scale) -> tuple[dict, T
     result, film = {}, None
     for name in COMPOSITIONS:
         count = scale.held_out if name == setting.held_out else scale.others
-        pictures = drawn(denoiser, setting, name, count, runtime.device())
+        pictures = draw_composition(denoiser, setting, name, count, runtime.device())
         result[name] = read_off(finder, setting, pictures)
         film = pictures[:FILM] if name == setting.held_out else film
     return result, film
@@ -260,13 +260,13 @@ def run(
         What is in NAME.json.
 
     Raises:
-        ValueError: As `lib.experiments._training.watched`; or the classifier is not accurate
+        ValueError: As `lib.experiments._training.train_watched`; or the classifier is not accurate
             enough.
         FileNotFoundError: The classifier has not been trained.
     """
     stem = folder / setting.name
     film_path = stem.with_name(f"{stem.name}.film.safetensors")
-    finder = classifier.trained()
+    finder = classifier.load()
     training = prepared(setting, scale, runtime.device())
     film = checkpoint.load(film_path)[0] if film_path.exists() else {}
 
@@ -276,7 +276,7 @@ def run(
         checkpoint.save(film_path, film, {"setting": asdict(setting)})
         return found
 
-    return watched(
+    return train_watched(
         stem,
         setting,
         scale,
@@ -285,7 +285,7 @@ def run(
         due=milestones(scale),
         look=seen,
         before=lambda: {
-            "accuracy": classifier.checked(finder, setting.world, runtime.generator(0))
+            "accuracy": classifier.check_accuracy(finder, setting.world, runtime.generator(0))
         },
         until=until,
     )
@@ -373,7 +373,7 @@ def sheet(frames: Tensor) -> np.ndarray:
     return frames.permute(0, 3, 1, 4, 2).reshape(rows * size, -1, 3).numpy()
 
 
-def cut(sheet: np.ndarray, size: int = classifier.SIZE) -> np.ndarray:
+def cut_sheet(sheet: np.ndarray, size: int = classifier.SIZE) -> np.ndarray:
     """The pictures (T, R, S, S, 3) of a sheet (R S, T S, 3 or 4): what `sheet` put together."""
     rows, count = (side // size for side in sheet.shape[:2])
     return sheet[..., :3].reshape(rows, size, count, size, 3).transpose(2, 0, 1, 3, 4)
@@ -388,10 +388,10 @@ def film(signal: float, folder: Path = KEPT) -> np.ndarray:
     file = folder / f"signal{signal:g}.film.png"
     if not file.exists():
         raise FileNotFoundError(f"no film of signal {signal:g} in {folder}; there is of {SIGNALS}")
-    return cut(matplotlib.image.imread(file))
+    return cut_sheet(matplotlib.image.imread(file))
 
 
-def denoiser(signal: float, folder: Path = KEPT) -> edm.Preconditioned:
+def load_denoiser(signal: float, folder: Path = KEPT) -> edm.Preconditioned:
     """The trained denoiser of a signal, seed 0, averaged weights as stored.
 
     Raises:
@@ -419,23 +419,23 @@ def path(run_: dict, weights: str = "averaged") -> tuple[np.ndarray, np.ndarray]
 def way(run_: dict, weights: str = "averaged") -> tuple[np.ndarray, np.ndarray]:
     """Steps (T,) and places (T, 4, 2) of a run, from where both concepts are heard.
 
-    By the averaged weights' places, see `trajectory.heard`. Seen from the corner opposite to the
-    held-out composition, which comes last, as in `circles.seen`.
+    By the averaged weights' places, see `trajectory.hears`. Seen from the corner opposite to the
+    held-out composition, which comes last, as in `circles.all_towards`.
 
     Raises:
         ValueError: Neither is ever heard.
     """
     setting = Setting(**run_["setting"])
     _, averaged = path(run_)
-    heard = trajectory.heard(circles.seen(averaged, setting.held_out))
+    heard = trajectory.hears(circles.all_towards(averaged, setting.held_out))
     if not heard.any():
         raise ValueError(f"{setting.name} never tells its compositions apart")
     first = int(np.argmax(heard))
     steps, places = path(run_, weights)
-    return steps[first:], circles.seen(places[first:], setting.held_out)
+    return steps[first:], circles.all_towards(places[first:], setting.held_out)
 
 
-def measured(run_: dict, weights: str = "averaged") -> dict:
+def measure_run(run_: dict, weights: str = "averaged") -> dict:
     """What one run says; by the rules that `concept_arrival` begins with.
 
     Errors are relative to the held-out one's start, so that those of the others compare.
@@ -459,11 +459,11 @@ def measured(run_: dict, weights: str = "averaged") -> dict:
     late = slice(-max(len(steps) // LATE, 1), None)
     found = {
         "passing": trajectory.first_passing(held_out, steps).tolist(),
-        "learnt": trajectory.learnt(held_out, steps).tolist(),
+        "learnt": trajectory.step_learnt(held_out, steps).tolist(),
         "bend": float(trajectory.bend(held_out)),
-        "rise": float(curves.swing(error)),
-        "jitter": float(curves.jitter(error)),
-        "others": (curves.swing(others).numpy() * others[:, 0] / error[0]).tolist(),
+        "rise": float(error_curves.swing(error)),
+        "jitter": float(error_curves.jitter(error)),
+        "others": (error_curves.swing(others).numpy() * others[:, 0] / error[0]).tolist(),
         "minimum": float(error[low] / error[0]),
         "peak": float(error[top] / error[0]),
         "late": float(error[late].mean() / error[0]),
@@ -500,7 +500,7 @@ def controls(run_: dict) -> list[bool]:
     _, places = way(run_)
     corners = np.array(list(COMPOSITIONS.values()))
     error = ((places - corners)[:, :-1] ** 2).sum(-1).T  # (3, T)
-    rise, jitter = curves.swing(error).numpy(), curves.jitter(error).numpy()
+    rise, jitter = error_curves.swing(error).numpy(), error_curves.jitter(error).numpy()
     worst = [np.delete(rise * error[:, 0], k).max() / error[k, 0] for k in range(3)]
     return [turns(*numbers) for numbers in zip(rise, jitter, worst, strict=True)]
 
@@ -530,12 +530,16 @@ def ways(runs: list[dict], weights: str = "averaged") -> tuple[np.ndarray, np.nd
     return steps, found
 
 
-def fits(runs: list[dict], weights: str = "averaged") -> tuple[bridge.Fit, bridge.Fit]:
+def fits(
+    runs: list[dict], weights: str = "averaged"
+) -> tuple[concept_paths.Fit, concept_paths.Fit]:
     """SIM, and one layer from zero, fitted to (blue, big) and (red, small) at all signals."""
     steps, found = ways(runs, weights)
     single = {(1, 0): found[:, :, BLUE_BIG], (0, 1): found[:, :, RED_SMALL]}
     mu, sigma = mu_and_sigma(runs)
-    return tuple(bridge.fitted(steps, single, mu, sigma, alone) for alone in (False, True))
+    return tuple(
+        concept_paths.fit_paths(steps, single, mu, sigma, alone) for alone in (False, True)
+    )
 
 
 def mu_and_sigma(runs: list[dict]) -> tuple[np.ndarray, np.ndarray]:
@@ -545,7 +549,7 @@ def mu_and_sigma(runs: list[dict]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def foretold(
-    runs: list[dict], fitted: tuple[bridge.Fit, bridge.Fit], weights: str = "averaged"
+    runs: list[dict], fitted: tuple[concept_paths.Fit, concept_paths.Fit], weights: str = "averaged"
 ) -> dict:
     """SIM's prediction of the held-out paths of one seed, beside its rivals.
 
@@ -566,15 +570,17 @@ def foretold(
     steps, found = ways(runs, weights)
     blue, small, truth = (found[:, :, k] for k in (BLUE_BIG, RED_SMALL, -1))
     mu, sigma = mu_and_sigma(runs)
-    sim, alone = (bridge.path(fit, mu, sigma, steps, bridge.HELD_OUT) for fit in fitted)
+    sim, alone = (
+        concept_paths.path(fit, mu, sigma, steps, concept_paths.HELD_OUT) for fit in fitted
+    )
     line = np.repeat((blue[..., :1] + small[..., 1:]) / 2, 2, -1)
     paths = {"sim": sim, "exponentials": alone, "line": line, "sum": blue + small}
     by_signal = {
-        name: [bridge.distance(*pair) for pair in zip(p, truth, strict=True)]
+        name: [concept_paths.distance(*pair) for pair in zip(p, truth, strict=True)]
         for name, p in paths.items()
     }
     return {
-        "errors": {name: bridge.distance(p, truth) for name, p in paths.items()},
+        "errors": {name: concept_paths.distance(p, truth) for name, p in paths.items()},
         "by_signal": by_signal,
         "steps": steps,
         "measured": truth,
@@ -582,10 +588,10 @@ def foretold(
     }
 
 
-def stored_fits(folder: Path = KEPT) -> dict[int, tuple[bridge.Fit, bridge.Fit]]:
+def stored_fits(folder: Path = KEPT) -> dict[int, tuple[concept_paths.Fit, concept_paths.Fit]]:
     """`fits` of each complete seed, as stored with the book."""
     stored = storage.read_json(folder / "fits.json")
-    return {int(seed): tuple(bridge.Fit(**f) for f in pair) for seed, pair in stored.items()}
+    return {int(seed): tuple(concept_paths.Fit(**f) for f in pair) for seed, pair in stored.items()}
 
 
 def by_seed(stored: dict[str, list[dict]]) -> dict[int, list[dict]]:
@@ -624,7 +630,7 @@ def claims(kept: dict[str, dict]) -> dict[str, list[float]]:
     samples: dict[str, list[float]] = {f"concept.{name}": [] for name in ROWS}
     weak, strong = np.isin(SIGNALS, WEAK), np.isin(SIGNALS, STRONG)
     for seed, runs in kept["seeds"].items():
-        found = [measured(run_) for run_ in runs]
+        found = [measure_run(run_) for run_ in runs]
         order = np.array([f["order_learnt"] for f in found])
         fitted = kept["fits"][seed]
         farther = [f["bend"] - b for f, b in zip(found, bends_alone(runs, fitted[1]), strict=True)]
@@ -648,7 +654,7 @@ def claims(kept: dict[str, dict]) -> dict[str, list[float]]:
     return samples
 
 
-def bends_alone(runs: list[dict], alone: bridge.Fit) -> list[float]:
+def bends_alone(runs: list[dict], alone: concept_paths.Fit) -> list[float]:
     """The bends of the held-out paths of concepts that are learned each by itself.
 
     Args:
@@ -658,6 +664,10 @@ def bends_alone(runs: list[dict], alone: bridge.Fit) -> list[float]:
     mu, sigma = mu_and_sigma(runs)
     steps = [way(run_)[0] for run_ in runs]
     return [
-        float(trajectory.bend(bridge.path(alone, mu[k : k + 1], sigma[k : k + 1], s, (1, 1))[0]))
+        float(
+            trajectory.bend(
+                concept_paths.path(alone, mu[k : k + 1], sigma[k : k + 1], s, (1, 1))[0]
+            )
+        )
         for k, s in enumerate(steps)
     ]

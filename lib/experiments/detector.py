@@ -18,11 +18,11 @@ from torch import Tensor
 from lib import storage
 from lib.book.runtime import device, progress
 from lib.diffusion.train import stream
-from lib.experiments._training import Seed, looking, watched
-from lib.scenes import Labels, labels, render, sample_scenes
-from lib.scenes.conditions import asked, label_all
+from lib.experiments._training import Seed, judge_training, train_watched
+from lib.scenes import Annotations, annotate, render, sample_scenes
 from lib.scenes.detector import NOISE, SIZE, Detector, detect, loss
-from lib.scenes.measure import MEASURE, scored
+from lib.scenes.labelling import label_all, request_scenes
+from lib.scenes.measure import MEASURE, raw_scores
 
 Setting = Seed
 RUNS = storage.RUNS / "detector"
@@ -58,20 +58,20 @@ def run(setting: Seed, scale: Scale, folder: Path = RUNS, *, samples: int = 1000
         What is in detector.json.
 
     Raises:
-        ValueError, FloatingPointError: As `lib.experiments._training.watched`.
+        ValueError, FloatingPointError: As `lib.experiments._training.train_watched`.
     """
 
     def judge(network: Detector) -> dict:
-        return {"measure": asdict(MEASURE), "rows": measured(network, samples, setting.seed)}
+        return {"measure": asdict(MEASURE), "rows": measure(network, samples, setting.seed)}
 
-    training = looking(Detector(), batch, loss, setting, scale, device(), warmup=50)
-    return watched(folder / "detector", setting, scale, training, judge=judge)
+    training = judge_training(Detector(), batch, loss, setting, scale, device(), warmup=50)
+    return train_watched(folder / "detector", setting, scale, training, judge=judge)
 
 
-def batch(size: int, stream: torch.Generator) -> tuple[Tensor, Labels]:
-    """Pictures (2 size, 3, 32, 32) of new scenes and of their mirror images, and their labels."""
+def batch(size: int, stream: torch.Generator) -> tuple[Tensor, Annotations]:
+    """Pictures (2 size, 3, 32, 32) of new scenes and of their mirror images, and what they show."""
     scenes = sample_scenes(size, 0, MOST, stream)
-    pictures, truth = render(scenes, SIZE), labels(scenes)
+    pictures, truth = render(scenes, SIZE), annotate(scenes)
     pictures = torch.cat([pictures, pictures.flip(3)])
     sides = truth.location.new_tensor([[1, 1], [-1, 1]])
     location = torch.cat([truth.location, truth.location * sides[1] + (1 - sides[1]) / 2])
@@ -82,10 +82,10 @@ def batch(size: int, stream: torch.Generator) -> tuple[Tensor, Labels]:
     noise.normal_(generator=stream)
     amount.uniform_(0, NOISE, generator=stream)
     twice = {n: torch.cat([getattr(truth, n)] * 2) for n in ("depth", "visibility", "mask")}
-    return pictures + amount * noise, Labels(location=location, **twice)
+    return pictures + amount * noise, Annotations(location=location, **twice)
 
 
-def measured(
+def measure(
     network: Detector, samples: int, seed: int, counts: Iterable[int] = range(MOST + 1)
 ) -> list[dict]:
     """What the detector finds in new pictures of K objects, none heavily hidden.
@@ -103,9 +103,9 @@ def measured(
     """
     rows = []
     for count in progress(counts, "measuring"):
-        scenes = asked(samples, count, stream(seed + 1, count, 1, device()))
+        scenes = request_scenes(samples, count, stream(seed + 1, count, 1, device()))
         found = detect(network, render(scenes, SIZE))
-        record = scored(found, label_all(scenes), found)
+        record = raw_scores(found, label_all(scenes), found)
         hits, objects = sum(record["hits"]), samples * count
         row = {
             "count": count,

@@ -32,8 +32,7 @@ from lib.diffusion import asking, edm, hearing, patch, train
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import GRID, RUNS, SAMPLER
 from lib.experiments.length_results import ASKED
-from lib.scenes import coherence, detector, measure, render
-from lib.scenes import conditions as labels
+from lib.scenes import coherence, detector, labelling, measure, render
 
 SAMPLES = 64
 LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, above or below which the asking is local
@@ -75,7 +74,7 @@ def told(denoiser: edm.Preconditioned, hear: asking.Hear) -> edm.Denoiser:
     single requests are put together.
     """
     if isinstance(denoiser.network, patch.WindowNetwork):
-        return asking.heard(denoiser, hear)
+        return asking.with_hearing(denoiser, hear)
     return asking.composed(denoiser, hear)
 
 
@@ -149,12 +148,12 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
             return hearing.accompanied(conditions, GRID, far)
 
         # Two rows in one call, a sum that was never met; and two answers added, each of which was.
-        found[f"pair-{name}"] = partial(sampled, asking.heard(denoiser, pair))
+        found[f"pair-{name}"] = partial(sampled, asking.with_hearing(denoiser, pair))
         found[f"added-{name}"] = partial(sampled, asking.composed(denoiser, pair))
     found["random"] = at_random
     found["composed"] = partial(sampled, asking.composed(denoiser, everywhere))
     if not isinstance(denoiser.network, patch.WindowNetwork):
-        found["nearest-heard"] = partial(sampled, asking.heard(denoiser, near))
+        found["nearest-heard"] = partial(sampled, asking.with_hearing(denoiser, near))
     found["paste"], found["paste-apart"] = paste, partial(paste, apart=True)
     locally = told(denoiser, near)
     found["glued"] = glue(denoiser, GLUED, silent=True)
@@ -167,18 +166,18 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
     return found
 
 
-def asked(denoiser, finder, judge, count: int, names: list[str], seed: int) -> dict:
+def measure_ways(denoiser, finder, judge, count: int, names: list[str], seed: int) -> dict:
     """What each way of asking makes of the same requests and the same noise.
 
     Returns:
-        By way, what `lib.scenes.measure.scored` gives, `looks`, how much each picture looks like
-        one scene, and `seams`, how high they are; under `real` both of real pictures of other
+        By way, what `lib.scenes.measure.raw_scores` gives, `looks`, how much each picture looks
+        like one scene, and `seams`, how high they are; under `real` both of real pictures of other
         scenes of so many objects.
     """
-    scenes = labels.asked(SAMPLES, count, train.stream(seed, count))
-    others = labels.asked(SAMPLES, count, train.stream(seed, count, 1))
+    scenes = labelling.request_scenes(SAMPLES, count, train.stream(seed, count))
+    others = labelling.request_scenes(SAMPLES, count, train.stream(seed, count, 1))
     noise = torch.randn(SAMPLES, 3, 32, 32, generator=train.stream(seed, count, 2))
-    conditions, real = labels.label_all(scenes), detector.detect(finder, render(scenes, 32))
+    conditions, real = labelling.label_all(scenes), detector.detect(finder, render(scenes, 32))
     draws = ways(denoiser, seed, count)
     owners = asking.enlarged(hearing.nearest(conditions, GRID), 32).argmax(1)
 
@@ -191,7 +190,7 @@ def asked(denoiser, finder, judge, count: int, names: list[str], seed: int) -> d
     found = {"real": judged(render(others, 32))}
     for name in names:
         pictures = draws[name](noise, conditions)
-        scores = measure.scored(detector.detect(finder, pictures), conditions, real)
+        scores = measure.raw_scores(detector.detect(finder, pictures), conditions, real)
         found[name] = scores | judged(pictures)
     return found
 
@@ -210,19 +209,19 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     """
     stem, seed = f"{setting.name}.seed{setting.seed}", setting.seed
     result = storage.read_json(folder / f"{stem}.json")
-    denoiser = length.denoiser(setting.name, folder, seed)
+    denoiser = length.load_denoiser(setting.name, folder, seed)
     known = list(ways(denoiser, seed))
     if unknown := sorted(set(scale.ways) - set(known)):
         raise ValueError(f"there is no way {unknown[0]!r}: choose among {known}")
     path = folder / f"asked.{stem}.json"
     own = {"setting": result["setting"], "scale": result["scale"], "samples": SAMPLES}
-    stored = storage.begun(path, own, counts={})
-    finder, judge = detector.trained(), coherence.trained()
+    stored = storage.begin(path, own, counts={})
+    finder, judge = detector.load(), coherence.load()
     for count in runtime.progress(scale.counts, f"asking {stem}"):
         done = stored["counts"].setdefault(str(count), {})
         missing = [way for way in scale.ways or known if "seams" not in done.get(way, {})]
         if missing:
-            done |= asked(denoiser, finder, judge, count, missing, 2000 + seed)
+            done |= measure_ways(denoiser, finder, judge, count, missing, 2000 + seed)
             stored["provenance"] = storage.provenance()
             storage.write_json(path, stored)
     return stored

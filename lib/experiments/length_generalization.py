@@ -53,11 +53,10 @@ from lib import locality, storage
 from lib.book import runtime
 from lib.diffusion import edm, hearing, networks, patch, pathways, train
 from lib.experiments import length_results
-from lib.experiments._training import watched
+from lib.experiments._training import train_watched
 from lib.experiments.length_results import LEVELS
-from lib.scenes import conditions as labels
-from lib.scenes import detector, measure, render, sample_scenes
-from lib.scenes.scene import Scenes, locations, moved
+from lib.scenes import detector, labelling, measure, render, sample_scenes
+from lib.scenes.scene import Scenes, locations, with_locations
 
 RUNS = storage.RUNS / "length_generalization"
 KEPT = storage.RESULTS / "length_generalization"  # what the book keeps of finished runs
@@ -230,16 +229,16 @@ def batch(
     if setting.data == "one_colour":
         scenes = replace(scenes, color=scenes.color[:, :1].expand_as(scenes.color))
     if setting.labels == "label_all":
-        places, mask = labels.label_all(scenes)
+        places, mask = labelling.label_all(scenes)
     else:
-        places, mask = labels.label_one(scenes, generator)
+        places, mask = labelling.label_one(scenes, generator)
     kwargs = {"generator": generator, "device": generator.device}
     told = torch.rand(len(scenes), 1, **kwargs) >= scale.unasked
-    conditions = told_as(setting, (places, mask & told.to(mask.device)), generator)
+    conditions = add_hearing(setting, (places, mask & told.to(mask.device)), generator)
     return render(scenes, setting.size), conditions
 
 
-def told_as(setting: Setting, conditions: tuple, generator: torch.Generator) -> tuple:
+def add_hearing(setting: Setting, conditions: tuple, generator: torch.Generator) -> tuple:
     """Locations and mask, with who hears what where the setting says so."""
     if setting.conditions == "nearest":
         return *conditions, hearing.nearest(conditions, GRID)
@@ -281,14 +280,14 @@ def painter(denoiser, setting: Setting) -> Callable[[Scenes, torch.Generator], T
 
     def draw(scenes: Scenes, generator: torch.Generator) -> Tensor:
         noise = torch.randn(len(scenes), 3, setting.size, setting.size, generator=generator)
-        asked = told_as(setting, labels.label_all(scenes), generator)
+        asked = add_hearing(setting, labelling.label_all(scenes), generator)
         asked = tuple(part.to(place) for part in asked)
         return edm.sample(denoiser, noise.to(place), asked, **SAMPLER).clamp(-1, 1).cpu()
 
     return draw
 
 
-def judged(draw, finder, count: int, samples: int, size: int, seed: int) -> dict:
+def judge_draws(draw, finder, count: int, samples: int, size: int, seed: int) -> dict:
     """What `lib.scenes.measure` says of a painter asked for `count` locations, at two radii.
 
     Args:
@@ -300,16 +299,16 @@ def judged(draw, finder, count: int, samples: int, size: int, seed: int) -> dict
         seed: Of requests and noise: the same requests for every setting.
 
     Returns:
-        `lib.scenes.measure.scored` at the verdict's radius; under `wide`, hits, blind hits and
+        `lib.scenes.measure.raw_scores` at the verdict's radius; under `wide`, hits, blind hits and
         ceiling at twice that.
     """
-    scenes = labels.asked(samples, count, train.stream(seed, count))
+    scenes = labelling.request_scenes(samples, count, train.stream(seed, count))
     chunks = [scenes[i : i + 64] for i in range(0, samples, 64)]
     pictures = torch.cat([draw(c, train.stream(seed, count, i + 1)) for i, c in enumerate(chunks)])
     found, real = (detector.detect(finder, p) for p in (pictures, render(scenes, size)))
-    asked = labels.label_all(scenes)
-    result = measure.scored(found, asked, real)
-    wide = measure.scored(found, asked, real, 2 * measure.MEASURE.radius)
+    asked = labelling.label_all(scenes)
+    result = measure.raw_scores(found, asked, real)
+    wide = measure.raw_scores(found, asked, real, 2 * measure.MEASURE.radius)
     return result | {"wide": {name: wide[name] for name in ("hits", "blind", "ceiling")}}
 
 
@@ -326,9 +325,9 @@ def localities(denoiser, size: int, seed: int, count: int = 3, scenes: int = 16)
     """
     cell = size // GRID
     place = next(iter(denoiser.parameters())).device
-    asked = labels.asked(scenes, count, train.stream(seed, 0))
+    asked = labelling.request_scenes(scenes, count, train.stream(seed, 0))
     pictures = render(asked, size).to(place)
-    where = labels.label_all(asked)[0].to(place)
+    where = labelling.label_all(asked)[0].to(place)
     noise = torch.randn(pictures.shape, generator=train.stream(seed, 1)).to(place)
     mask = torch.ones(1, count, dtype=torch.bool, device=place)
     near = hearing.window((where, mask.expand(scenes, -1)), GRID, 2).bool()  # (scenes, count, G, G)
@@ -371,7 +370,9 @@ def observed(training: train.Training, finder, setting: Setting, samples: int = 
     """What is recorded of a run while it trains: skill's raw numbers and locality."""
     denoiser = training.averaged
     draw = painter(denoiser, setting)
-    counts = {str(K): judged(draw, finder, K, samples, setting.size, setting.seed) for K in TRACED}
+    counts = {
+        str(K): judge_draws(draw, finder, K, samples, setting.size, setting.seed) for K in TRACED
+    }
     return {"counts": counts, "locality": localities(denoiser, setting.size, setting.seed)}
 
 
@@ -396,24 +397,26 @@ def run(
         What is in NAME.json; None in all but the first of several processes.
 
     Raises:
-        ValueError: As `lib.experiments._training.watched`; or there are too few samples: pictures
-            are scored against each other's requests.
+        ValueError: As `lib.experiments._training.train_watched`; or there are too few samples:
+            pictures are scored against each other's requests.
         FileNotFoundError: The detector has not been trained.
     """
     if samples < 2:
         raise ValueError(f"need at least 2 samples for each number of objects, not {samples}")
     train.join_processes()
-    finder = detector.trained()
+    finder = detector.load()
     training = prepared(setting, scale, shards, runtime.device())
 
     def judge(denoiser) -> dict:
         draw, seed = painter(denoiser, setting), 1000 + setting.seed
         counts = measure.MEASURE.counts
         return {
-            "counts": {str(K): judged(draw, finder, K, samples, setting.size, seed) for K in counts}
+            "counts": {
+                str(K): judge_draws(draw, finder, K, samples, setting.size, seed) for K in counts
+            }
         }
 
-    return watched(
+    return train_watched(
         folder / f"{setting.name}.seed{setting.seed}",
         setting,
         scale,
@@ -441,7 +444,7 @@ def summary(results: list[dict]) -> dict:
     return {"seeds": len(results), "counts": by_count, "k_max": levels}
 
 
-def finished(folder: Path = RUNS) -> dict[str, list[dict]]:
+def finished_runs(folder: Path = RUNS) -> dict[str, list[dict]]:
     """The finished runs in a folder by setting, seeds in order.
 
     Raises:
@@ -464,7 +467,7 @@ def missing(folder: Path = RUNS, kept: Path = KEPT) -> list[tuple[Setting, dict]
     done = {
         (name, result["setting"]["seed"])
         for place in (folder, kept)
-        for name, results in finished(place).items()
+        for name, results in finished_runs(place).items()
         for result in results
         if result["scale"] == asdict(reported(Setting(**result["setting"])))
     }
@@ -485,7 +488,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     """
     found = {
         f"{name}.seed{result['setting']['seed']}.json": result
-        for name, results in finished(folder).items()
+        for name, results in finished_runs(folder).items()
         for result in results
     }
     found |= {
@@ -506,7 +509,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
         setting, weights = Setting(**result["setting"]), Path(name).with_suffix(".safetensors").name
         if not setting.seed and setting.name in SETTINGS and not name.startswith(KINDS):
             train.load_weights(folder / weights, network(setting, Scale(**result["scale"])))
-            written += storage.copied(folder, kept, weights)
+            written += storage.copy_files(folder, kept, weights)
         written.append(name)
     return written
 
@@ -526,7 +529,7 @@ def answers(folder: Path = KEPT, kind: str = "asked") -> dict[str, dict[int, dic
     return found
 
 
-def denoiser(name: str, folder: Path = KEPT, seed: int = 0) -> edm.Preconditioned:
+def load_denoiser(name: str, folder: Path = KEPT, seed: int = 0) -> edm.Preconditioned:
     """The denoiser of a setting as it was stored and measured, in bfloat16.
 
     Args:
@@ -543,7 +546,7 @@ def denoiser(name: str, folder: Path = KEPT, seed: int = 0) -> edm.Preconditione
     return train.load_weights(folder / f"{name}.seed{seed}.safetensors", made)[0]
 
 
-def told(count: int = 6, samples: int = measure.MEASURE.samples) -> float:
+def perfect_skill(count: int = 6, samples: int = measure.MEASURE.samples) -> float:
     """Skill of a perfect drawer told what the pathways tell; `lib.scenes.measure` defines skill.
 
     It draws real scenes whose objects stand where the shares in the cells say.
@@ -555,20 +558,21 @@ def told(count: int = 6, samples: int = measure.MEASURE.samples) -> float:
     Raises:
         FileNotFoundError: The detector has not been trained.
     """
-    scenes = labels.asked(samples, count, train.stream(0, count))
+    scenes = labelling.request_scenes(samples, count, train.stream(0, count))
     middles = pathways.centres(GRID).flatten(0, 1)
     places = pathways.shares(locations(scenes), GRID) @ middles
-    finder = detector.trained()
+    finder = detector.load()
     drawn, real = (
-        detector.detect(finder, render(s, detector.SIZE)) for s in (moved(scenes, places), scenes)
+        detector.detect(finder, render(s, detector.SIZE))
+        for s in (with_locations(scenes, places), scenes)
     )
-    return length_results.skill(measure.scored(drawn, labels.label_all(scenes), real))
+    return length_results.skill(measure.raw_scores(drawn, labelling.label_all(scenes), real))
 
 
 def results(folder: Path = KEPT) -> dict[str, dict]:
     """All that `lib.experiments.length_results.samples` takes, by name."""
     return {
-        "results": finished(folder),
+        "results": finished_runs(folder),
         "answers": answers(folder),
         "painters": storage.read_json(storage.RESULTS / "coherence.json")["painters"],
         "near": answers(folder, "local"),
@@ -581,7 +585,7 @@ def claims(measured: dict[str, dict]) -> dict[str, list]:
     Args:
         measured: Of `results`.
     """
-    found = length_results.samples(**measured) | {"length.told": [told()]}
+    found = length_results.samples(**measured) | {"length.told": [perfect_skill()]}
     every = [result for seeds in measured["results"].values() for result in seeds]
     ceilings = {r["setting"]["seed"]: r["counts"]["8"]["ceiling"] for r in every}
     cases = [[(hits, 8) for hits in ceiling] for ceiling in ceilings.values()]

@@ -53,7 +53,10 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     """
     stem = f"{setting.name}.seed{setting.seed}"
     result = storage.read_json(folder / f"{stem}.json")
-    denoiser, size = length.denoiser(setting.name, folder, setting.seed), result["setting"]["size"]
+    denoiser, size = (
+        length.load_denoiser(setting.name, folder, setting.seed),
+        result["setting"]["size"],
+    )
     found = {
         "setting": result["setting"],
         "scale": result["scale"],

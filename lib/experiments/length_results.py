@@ -21,7 +21,7 @@ def skill(scores: dict, wide: bool = False) -> float:
     """Skill of one run at one number of objects, as `lib.scenes.measure` defines it.
 
     Args:
-        scores: What `lib.scenes.measure.scored` gave.
+        scores: What `lib.scenes.measure.raw_scores` gave.
         wide: At twice the radius of the verdicts.
 
     Raises:
@@ -138,7 +138,7 @@ def samples(
     """What stands behind each row of the ledger: a number a seed, or one that was computed.
 
     Args:
-        results: Of `length_generalization.finished`.
+        results: Of `length_generalization.finished_runs`.
         answers: Of `length_generalization.answers`.
         painters: What the judge of coherence made of painters of known worth, by number of objects:
             `lib/results/coherence.json`.

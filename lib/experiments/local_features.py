@@ -58,9 +58,9 @@ from lib.diffusion import edm, inside, networks, train
 from lib.diffusion.inside import SPACES, composed
 from lib.diffusion.pathways import Described
 from lib.exact.feature import cosines
-from lib.experiments._training import watched
+from lib.experiments._training import train_watched
 from lib.scenes import COLORS, colours, detector, measure, render, sample_scenes
-from lib.scenes import labels as visibility
+from lib.scenes import annotate as visibility
 from lib.scenes.scene import MATERIALS, SIZES, Scenes, concatenated, locations
 
 RUNS = storage.RUNS / "local_features"
@@ -281,7 +281,7 @@ class Judge(NamedTuple):
 
 def judge(samples: int = 240) -> tuple[Judge, list[int]]:
     """The judge, and how its rule of colours does on as many new real objects: 0 or 1 each."""
-    finder = detector.trained()
+    finder = detector.load()
     rule, right = None, []
     for k in range(2):
         scenes = sampled_scenes(samples, 1, 1, train.stream(SEED, 90, k))
@@ -454,10 +454,10 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS, *, until: int = 0) 
         What is in seedN.json.
 
     Raises:
-        ValueError, FloatingPointError: As `lib.experiments._training.watched`.
+        ValueError, FloatingPointError: As `lib.experiments._training.train_watched`.
     """
     path = folder / f"seed{setting.seed}.json"
-    result = watched(
+    result = train_watched(
         path.with_suffix(""), setting, scale, prepared(setting, scale), until=until or None
     )
     if "seconds" not in result:

@@ -52,8 +52,7 @@ from lib.exact import PatchMachine
 from lib.experiments import length_asking, length_results
 from lib.experiments import length_generalization as length
 from lib.experiments.length_asking import Setting
-from lib.scenes import conditions as labels
-from lib.scenes import detector, measure, render, sample_scenes
+from lib.scenes import detector, labelling, measure, render, sample_scenes
 from lib.scenes.scene import SIZES, Scenes
 
 RUNS = storage.RUNS / "local_scores"
@@ -69,14 +68,14 @@ PICTURES = 1024  # that the machine keeps
 
 def apart(scenes: Scenes, seed: int) -> Scenes:
     """As many other requests, each at least `GAP` from the places of its scene."""
-    count, own = scenes.mask.shape[1], labels.label_all(scenes)[0]
-    others = labels.asked(4 * len(scenes), count, train.stream(seed, count, 1))
-    far = torch.cdist(own[:, None], labels.label_all(others)[0][None]).amin((2, 3)) > GAP
+    count, own = scenes.mask.shape[1], labelling.label_all(scenes)[0]
+    others = labelling.request_scenes(4 * len(scenes), count, train.stream(seed, count, 1))
+    far = torch.cdist(own[:, None], labelling.label_all(others)[0][None]).amin((2, 3)) > GAP
     chosen = linear_sum_assignment(far.int().numpy(), maximize=True)[1]  # none is taken twice
     return others[torch.from_numpy(chosen)]
 
 
-def exchanged(
+def draw_exchanged(
     denoiser: edm.Denoiser, noise: Tensor, first: tuple, second: tuple, level: float
 ) -> Tensor:
     """Pictures asked for `first` above a noise level and for `second` from there on."""
@@ -92,19 +91,20 @@ def exchange(denoiser: edm.Denoiser, finder, setting: length.Setting, count: int
     """Which of two requests of `count` places is drawn when one follows the other.
 
     Returns:
-        By level of the exchange, for `first` and `second`, what `lib.scenes.measure.scored` gives.
+        By level of the exchange, for `first` and `second`, what `lib.scenes.measure.raw_scores`
+        gives.
     """
-    scenes = labels.asked(SAMPLES, count, train.stream(seed, count))
+    scenes = labelling.request_scenes(SAMPLES, count, train.stream(seed, count))
     pair = scenes, apart(scenes, seed)
     noise = torch.randn(SAMPLES, 3, 32, 32, generator=train.stream(seed, count, 2))
-    requests = [labels.label_all(one) for one in pair]
-    told = [length.told_as(setting, r, train.stream(seed, count, 3)) for r in requests]
+    requests = [labelling.label_all(one) for one in pair]
+    told = [length.add_hearing(setting, r, train.stream(seed, count, 3)) for r in requests]
     real = [detector.detect(finder, render(one, 32)) for one in pair]
     found = {}
     for level in EXCHANGES:
-        seen = detector.detect(finder, exchanged(denoiser, noise, *told, level))
+        seen = detector.detect(finder, draw_exchanged(denoiser, noise, *told, level))
         found[f"{level:g}"] = {
-            name: measure.scored(seen, request, truth)
+            name: measure.raw_scores(seen, request, truth)
             for name, request, truth in zip(("first", "second"), requests, real, strict=True)
         }
     return found
@@ -144,8 +144,8 @@ def changes(denoiser: edm.Denoiser, setting: length.Setting, shown: int, seed: i
         `far` pixels became another picture's, its `own` request went, five `others` were added to
         it alone (or taken off, so that it is alone). Root mean squares over 32 pictures, by level.
     """
-    scenes = labels.asked(SAMPLES // 2, 6, train.stream(seed, 6, 4))
-    place, mask = labels.label_all(scenes)
+    scenes = labelling.request_scenes(SAMPLES // 2, 6, train.stream(seed, 6, 4))
+    place, mask = labelling.label_all(scenes)
     own, near, here = torch.arange(6) == 0, around(place[:, 0], 2), around(place[:, 0], 1)
     pictures = render(replace(scenes, mask=scenes.mask & own) if shown == 1 else scenes, 32)
     noise, mean = torch.randn(pictures.shape, generator=train.stream(seed, 6, 5)), mean_picture()
@@ -156,7 +156,7 @@ def changes(denoiser: edm.Denoiser, setting: length.Setting, shown: int, seed: i
         x = pictures + sigma * noise
 
         def answer(x, mask, sigma=sigma):
-            told = length.told_as(setting, (place, mask), train.stream(seed, 6, 6))
+            told = length.add_hearing(setting, (place, mask), train.stream(seed, 6, 6))
             with torch.no_grad():
                 return denoiser(x, sigma, told)
 
@@ -181,9 +181,9 @@ def listens(denoiser: edm.Denoiser, setting: length.Setting, seed: int) -> dict:
     what asking moves about an object that is there; `moved.unfitting`: about a place that the
     picture shows empty. Root mean squares.
     """
-    scenes = labels.asked(SAMPLES, 1, train.stream(seed, 1, 7))
-    place, mask = labels.label_all(scenes)
-    elsewhere = labels.label_all(apart(scenes, seed))[0]
+    scenes = labelling.request_scenes(SAMPLES, 1, train.stream(seed, 1, 7))
+    place, mask = labelling.label_all(scenes)
+    elsewhere = labelling.label_all(apart(scenes, seed))[0]
     empty = render(replace(scenes, mask=scenes.mask & False), 32)
     pictures = render(scenes, 32)
     thing = pictures - empty
@@ -193,16 +193,16 @@ def listens(denoiser: edm.Denoiser, setting: length.Setting, seed: int) -> dict:
     told = {"kept": (place, mask), "unasked": (place, mask & False), "elsewhere": (elsewhere, mask)}
     found: dict = {name: {size: [] for size in sizes} for name in told}
     found |= {"moved.fitting": [], "moved.unfitting": []}
-    found["amplitude"] = {s: float(square[at].sqrt().mean()) for s, at in sizes.items()}
+    found["amplitude"] = {s: float(square[there].sqrt().mean()) for s, there in sizes.items()}
     for sigma in LEVELS:
         answers = {}
         for name, request in told.items():
-            request = length.told_as(setting, request, train.stream(seed, 1, 9))
+            request = length.add_hearing(setting, request, train.stream(seed, 1, 9))
             with torch.no_grad():
                 answers[name] = denoiser(pictures + sigma * noise, sigma, request)
             share = ((answers[name] - empty) * thing).sum((1, 2, 3)) / square
-            for size, at in sizes.items():
-                found[name][size].append(round(float(share[at].mean()), 5))
+            for size, there in sizes.items():
+                found[name][size].append(round(float(share[there].mean()), 5))
         for name, other, where in (
             ("moved.fitting", "kept", place),
             ("moved.unfitting", "elsewhere", elsewhere),
@@ -226,8 +226,8 @@ def machine(denoiser: edm.Denoiser, setting: length.Setting, seed: int, samples:
 
     def told(scenes: Scenes, stream: int) -> Locations:
         if setting.labels == "label_all":
-            return labels.label_all(scenes)
-        return labels.label_one(scenes, train.stream(seed, stream))
+            return labelling.label_all(scenes)
+        return labelling.label_one(scenes, train.stream(seed, stream))
 
     kept = sample_scenes(PICTURES, 1, 3, train.stream(seed, 20))
     album, known = render(kept, 32), told(kept, 21)
@@ -241,7 +241,7 @@ def machine(denoiser: edm.Denoiser, setting: length.Setting, seed: int, samples:
     }
     errors: dict = {name: [] for name in ("network", "linear", *WINDOWS)}
     explained: dict = {name: [] for name in WINDOWS}
-    heard = length.told_as(setting, request, train.stream(seed, 25))
+    heard = length.add_hearing(setting, request, train.stream(seed, 25))
     for sigma in LEVELS:
         x = clean + sigma * noise
         with torch.no_grad():
@@ -295,11 +295,11 @@ def run(
     """
     stem = f"{setting.name}.seed{setting.seed}"
     result = storage.read_json(weights / f"{stem}.json")
-    denoiser = length.denoiser(setting.name, weights, setting.seed)
+    denoiser = length.load_denoiser(setting.name, weights, setting.seed)
     own = {"setting": result["setting"], "scale": result["scale"], "levels": list(LEVELS)}
-    stored = storage.begun(folder / f"{stem}.json", own)
+    stored = storage.begin(folder / f"{stem}.json", own)
     asked = length.Setting(**result["setting"])
-    todo = parts(denoiser, asked, detector.trained(), 3000 + setting.seed)
+    todo = parts(denoiser, asked, detector.load(), 3000 + setting.seed)
     for part in runtime.progress([p for p in todo if p not in stored], f"looking at {stem}"):
         stored[part] = todo[part]()
         stored["provenance"] = storage.provenance()

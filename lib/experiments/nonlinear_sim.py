@@ -26,7 +26,7 @@ import torch
 
 from lib import storage
 from lib.book import runtime
-from lib.sim import curves, mlp, ood_loss, two_layer, untied
+from lib.sim import error_curves, mlp, ood_loss, two_layer, untied_layers
 
 EVERY = 10  # steps between evaluations
 SHOWN = 40  # evaluations kept in the bands
@@ -222,7 +222,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> None:
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     """Copies the studies that are done to what the book keeps; returns the files' names."""
     names = [f"{name}.json" for name, study in studies().items() if done(study, folder)]
-    return storage.copied(folder, kept, *names)
+    return storage.copy_files(folder, kept, *names)
 
 
 def done(study: Study, folder: Path) -> bool:
@@ -268,9 +268,9 @@ def evaluated(study: Study, folder: Path) -> Iterator[int]:
     start = time.perf_counter()
     rows, published = {}, {}
     for group in together(study):
-        rows |= yield from measured(group, range(study.seeds), study, mlp.draw)
+        rows |= yield from measure_ensemble(group, range(study.seeds), study, mlp.draw)
         if study.published:
-            published |= yield from measured(group, [PUBLISHED_SEED], study, published_draw)
+            published |= yield from measure_ensemble(group, [PUBLISHED_SEED], study, published_draw)
     data = {
         "name": study.name,
         "about": study.about,
@@ -285,7 +285,7 @@ def evaluated(study: Study, folder: Path) -> Iterator[int]:
     storage.write_json(folder / f"{study.name}.json", data)
 
 
-def measured(group: list[mlp.Setting], seeds, study: Study, draw) -> Iterator[int]:
+def measure_ensemble(group: list[mlp.Setting], seeds, study: Study, draw) -> Iterator[int]:
     """Train one ensemble, yielding after each evaluation; return {setting: measurements}."""
     history = []
     for progress in mlp.train(group, seeds, EVERY, draw=draw):
@@ -297,7 +297,7 @@ def measured(group: list[mlp.Setting], seeds, study: Study, draw) -> Iterator[in
         one = {k: v if k == "step" else v[index] for k, v in found.items()}
         rows[setting] = measure(setting, one, study.detail)
         if study.theory:
-            rows[setting]["theory"] = rounded(predicted(setting, seeds, found["step"]))
+            rows[setting]["theory"] = rounded(predicted_swing(setting, seeds, found["step"]))
     return rows
 
 
@@ -320,9 +320,14 @@ def measure(setting: mlp.Setting, found: dict[str, torch.Tensor], detail: int) -
     """
     E, outputs, step = found["ood_loss"], found["outputs"], found["step"]
     mu = torch.tensor(setting.mu, dtype=torch.float64)
-    row = {"start": E[:, 0], "end": E[:, -1], "swing": curves.swing(E), "jitter": curves.jitter(E)}
+    row = {
+        "start": E[:, 0],
+        "end": E[:, -1],
+        "swing": error_curves.swing(E),
+        "jitter": error_curves.jitter(E),
+    }
     row = {name: rounded(values) for name, values in row.items()}
-    row["rises"] = curves.rises(E).tolist()
+    row["rises"] = error_curves.rises(E).tolist()
     if detail >= 1:
         single = [2**p for p in reversed(range(len(mu)))]  # the corners with one concept each
         row["jacobian"] = rounded((outputs[:, 0, single] - outputs[:, 0, :1]).mT / mu)
@@ -330,7 +335,7 @@ def measure(setting: mlp.Setting, found: dict[str, torch.Tensor], detail: int) -
     if detail >= 1 and len(mu) > 2:
         corner = found["corner_loss"][:, 1:]
         size = (setting.task.corners()[1:] ** 2).sum(-1, keepdim=True) / 2
-        row["corner_swing"] = rounded(curves.swing(corner))
+        row["corner_swing"] = rounded(error_curves.swing(corner))
         row["corner_learnt"] = first((corner < 0.01 * size).mT, step)
     if detail >= 2:
         shown = torch.linspace(0, len(step) - 1, SHOWN).round().long().unique()
@@ -356,7 +361,9 @@ def rounded(values: torch.Tensor) -> list:
     return float(f"{values.item():.4g}")
 
 
-def predicted(setting: mlp.Setting, seeds, step: torch.Tensor, tied: bool = True) -> torch.Tensor:
+def predicted_swing(
+    setting: mlp.Setting, seeds, step: torch.Tensor, tied: bool = True
+) -> torch.Tensor:
     """Swing (K,) that a flow predicts from the start of each run, with the A of its data.
 
     Args:
@@ -373,11 +380,11 @@ def predicted(setting: mlp.Setting, seeds, step: torch.Tensor, tied: bool = True
     if tied:
         w = two_layer.flow(w2 @ w2.mT, a, t)
     else:
-        w = untied.flow(torch.stack([run.weights[0] @ run.basis for run in runs]), w2, a, t)
-    return curves.swing(ood_loss(w, replace(setting.task, d=len(setting.mu))))
+        w = untied_layers.flow(torch.stack([run.weights[0] @ run.basis for run in runs]), w2, a, t)
+    return error_curves.swing(ood_loss(w, replace(setting.task, d=len(setting.mu))))
 
 
-def read(name: str, folder: Path = KEPT) -> dict:
+def read_study(name: str, folder: Path = KEPT) -> dict:
     """A study's file, its settings as `lib.sim.mlp.Setting`.
 
     Args:
@@ -394,7 +401,7 @@ def read(name: str, folder: Path = KEPT) -> dict:
 def swings(row: dict, threshold: float = 0.01) -> np.ndarray:
     """Whether each run of a row of measurements swings by more than `threshold`: bool (K,).
 
-    As `lib.sim.curves.swings` with `noisy`.
+    As `lib.sim.error_curves.swings` with `noisy`.
 
     Raises:
         ValueError: a measurement is not finite: it would count as a run that does not swing.
@@ -407,12 +414,12 @@ def swings(row: dict, threshold: float = 0.01) -> np.ndarray:
 
 
 def results(folder: Path = KEPT) -> dict[str, dict]:
-    """All studies, see `read`, by name.
+    """All studies, see `read_study`, by name.
 
     Raises:
         FileNotFoundError: a study is not in the folder.
     """
-    return {name: read(name, folder) for name in studies()}
+    return {name: read_study(name, folder) for name in studies()}
 
 
 def claims(measured: dict[str, dict]) -> dict[str, np.ndarray]:

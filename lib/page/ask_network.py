@@ -85,7 +85,7 @@ def parts(
     offered = {name: _offered(name, label) for name, label in networks.items()}
     if network not in offered or way not in offered[network]["ways"]:
         raise ValueError(f"{network!r}, asked by {way!r}, is none of {offered}")
-    places, there = detector.detect(detector.trained(), picture[None])
+    places, there = detector.detect(detector.load(), picture[None])
     found = places[0][there[0]]
     hits = measure.pairs(found, asked)[1].sort().values
     settings = {

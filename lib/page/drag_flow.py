@@ -15,7 +15,7 @@ from lib.book import figures
 from lib.page import surface
 from lib.page.surface import Panel
 from lib.sim import SIMTask, linear, ood_loss, phase, two_layer
-from lib.sim.curves import swing
+from lib.sim.error_curves import swing
 
 SIZE = (3.4, 2.9)  # inches: two side by side on a page, one on a phone
 TIMES = np.concatenate([[0], np.geomspace(0.05, 200, 240)])
@@ -72,7 +72,7 @@ def parts(
     normal = torch.randn(starts, 2, 2, generator=generator, dtype=torch.float64)
     normal = (1e4 * normal).round() / 1e4  # as they are stored
     if layers == 2:
-        w = two_layer.flow(two_layer.correlated(omega, c), task.a, TIMES)
+        w = two_layer.flow(two_layer.correlated_start(omega, c), task.a, TIMES)
     else:
         first = scale * normal[0] if starts else torch.zeros(2, 2, dtype=torch.float64)
         w = linear.jacobian(task, first, torch.as_tensor(TIMES))

@@ -101,7 +101,7 @@ export function answer({ w11, w12, w22 }, mu) {
   return { x, y, loss };
 }
 
-/** Largest rise above an earlier minimum, over the start: see `lib.sim.curves.swing`. */
+/** Largest rise above an earlier minimum, over the start: see `lib.sim.error_curves.swing`. */
 export function swing(loss) {
   let low = Infinity, rise = 0;
   for (const value of loss) {

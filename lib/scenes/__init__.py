@@ -1,6 +1,6 @@
-"""CLEVR-like scenes: the world, its pictures, its labels, and what a picture shows."""
+"""CLEVR-like scenes: the world, its pictures, what a network is told, and what a picture shows."""
 
-from lib.scenes.render import Labels, labels, render, render_frame
+from lib.scenes.render import Annotations, annotate, render, render_frame
 from lib.scenes.scene import (
     COLORS,
     MATERIALS,
@@ -18,10 +18,10 @@ __all__ = [
     "MATERIALS",
     "SHAPES",
     "SIZES",
+    "Annotations",
     "Camera",
-    "Labels",
     "Scenes",
-    "labels",
+    "annotate",
     "locations",
     "project",
     "render",

@@ -52,7 +52,7 @@ NAMES = {
 }
 NUMBERS = {"rotation": 1, "3d_coords": 3, "pixel_coords": 3}  # and how many they are
 LARGEST = 1e6  # far above the size of any of these
-DEPTH_WEIGHT = 100.0  # pixels that a unit of depth counts as: labels hold it unrounded
+DEPTH_WEIGHT = 100.0  # pixels that a unit of depth counts as: the files hold it unrounded
 WORST = 3.0  # pixels that a label may be off, rounding and depth included
 EYE_REACH = EYE_JITTER + 0.01  # of a camera from EYE, along each axis
 FOCAL = 35 / 32  # of the lens, in widths of the sensor
@@ -93,7 +93,8 @@ def load_scenes(
     Raises:
         FileNotFoundError: The folder, the JSON file or a picture is not there.
         ValueError: The JSON is broken or lacks a key, a name or number in it is none of CLEVR's,
-            labels do not fit together, or a picture is cut short or of another size: the message
+            coordinates do not fit together, or a picture is cut short or of another size: the
+            message
             names the file and the fault. Or `size` or `limit` is less than 1.
     """
     if size < 1:
@@ -131,13 +132,13 @@ def recover_camera(scene: dict[str, Any], width: int = 480, height: int = 320) -
 
     Raises:
         ValueError: A label is missing or none of CLEVR's, there is no object, or no camera sees
-            the objects where the labels say.
+            the objects where the `pixel_coords` say.
     """
     where = f"scene {scene.get('image_index', '?')}" if isinstance(scene, dict) else "the scene"
     objects = _get(scene, "objects", list, where)
     if not objects:
         raise ValueError(f"{where} has no objects, so its camera cannot be recovered")
-    points, labels = (
+    points, pixel_coords = (
         torch.tensor(
             [_numbers(o, name, f"{where}, object {k}") for k, o in enumerate(objects)],
             dtype=torch.float64,
@@ -150,7 +151,7 @@ def recover_camera(scene: dict[str, Any], width: int = 480, height: int = 320) -
         return project(points, _camera(torch.from_numpy(eye), width, height))
 
     def residuals(eye: np.ndarray) -> np.ndarray:
-        return ((seen(eye) - labels) * weights).flatten().numpy()
+        return ((seen(eye) - pixel_coords) * weights).flatten().numpy()
 
     usual = np.array(EYE)
     depth = seen(usual)[:, 2]
@@ -175,7 +176,7 @@ def _camera(eye: Tensor, width: int, height: int) -> Camera:
     return Camera(eye, width, height, FOCAL * max(width, height))
 
 
-def _eyes(points: Tensor, labels: Tensor, mask: Tensor, width: int, height: int) -> Tensor:
+def _eyes(points: Tensor, pixel_coords: Tensor, mask: Tensor, width: int, height: int) -> Tensor:
     """What `recover_camera` finds, for many scenes at once: (B, 3) float64, NaN where unsure.
 
     Gauss-Newton steps. Unsure is where they do not settle, leave the jitter's range, or a label is
@@ -183,7 +184,7 @@ def _eyes(points: Tensor, labels: Tensor, mask: Tensor, width: int, height: int)
 
     Args:
         points: `3d_coords` (B, K, 3) float64.
-        labels: `pixel_coords` (B, K, 3) float64.
+        pixel_coords: As in the file, (B, K, 3) float64.
         mask: Which objects are there (B, K).
         width, height: Of the pictures, pixels.
     """
@@ -193,7 +194,7 @@ def _eyes(points: Tensor, labels: Tensor, mask: Tensor, width: int, height: int)
     points = torch.where(mask[..., None], points, 0.0)
 
     def residuals(eye: Tensor) -> Tensor:
-        return ((project(points, _camera(eye, width, height)) - labels) * weights).flatten(1)
+        return ((project(points, _camera(eye, width, height)) - pixel_coords) * weights).flatten(1)
 
     low, high = usual - EYE_REACH, usual + EYE_REACH
     ways = torch.eye(3, dtype=torch.float64)
@@ -384,7 +385,7 @@ def _scenes(entries: Sequence[dict], file: Path, width: int, height: int) -> Sce
     for name, known in NAMES.items():
         number = {value: k for k, value in enumerate(known)}
         indices[name][mask] = torch.tensor([number[o[name]] for o in items], dtype=torch.int64)
-    exact = torch.zeros(2, batch, most, 3, dtype=torch.float64)  # places and labels
+    exact = torch.zeros(2, batch, most, 3, dtype=torch.float64)  # in the world, and in the picture
     if items:
         turns = [item["rotation"] % (2 * np.pi) for item in items]
         rotation[mask] = torch.tensor(turns)

@@ -105,7 +105,7 @@ def seams(pictures: Tensor, owners: Tensor) -> Tensor:
     return total / count
 
 
-def trained(path: str | Path = WEIGHTS) -> Judge:
+def load(path: str | Path = WEIGHTS) -> Judge:
     """The judge that `python -m lib.experiments coherence` trained.
 
     Raises:

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from lib.scenes.measure import MEASURE, Places
-from lib.scenes.render import Labels
+from lib.scenes.render import Annotations
 from lib.storage import checkpoint
 
 SIZE = 32  # pictures are looked at in this size
@@ -65,7 +65,7 @@ def _toward(places: Tensor) -> Tensor:
     return torch.stack([x - columns, y - rows], 2)
 
 
-def loss(output: Tensor, truth: Labels) -> Tensor:
+def loss(output: Tensor, truth: Annotations) -> Tensor:
     """Cross-entropy of the heat, and how far off the way is near objects.
 
     Around a heavily hidden object (`MEASURE.visible`) nothing is learned: to find it is neither
@@ -98,7 +98,7 @@ def detect(network: Detector, pictures: Tensor, threshold: float = MEASURE.thres
     """Says where pictures show objects.
 
     Args:
-        network: Trained, see `trained`.
+        network: Trained, see `load`.
         pictures: (B, 3, S, S) in [-1, 1], S a multiple of 32; larger ones are averaged down.
         threshold: Least score of an object.
 
@@ -144,7 +144,7 @@ def _peaks(logits: Tensor) -> Tensor:
     return rank == F.max_pool2d(rank[:, None], 3, 1, 1)[:, 0]
 
 
-def trained(path: str | Path = WEIGHTS) -> Detector:
+def load(path: str | Path = WEIGHTS) -> Detector:
     """The detector that `python -m lib.experiments detector` trained.
 
     Raises:

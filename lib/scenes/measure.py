@@ -115,7 +115,7 @@ def tally(
     }
 
 
-def scored(
+def raw_scores(
     found: Places, asked: Places, real: Places, radius: float = MEASURE.radius
 ) -> dict[str, list]:
     """Raw numbers of pictures that were asked for K objects each, to be stored and summed up.
@@ -160,7 +160,7 @@ def summary(seeds: Sequence[dict], generator: torch.Generator) -> dict:
     """What the pictures of all training seeds say for one number of objects: :eq:`eq-skill`.
 
     Args:
-        seeds: What `scored` returned, one a training seed, all with equal K and equally many
+        seeds: What `raw_scores` returned, one a training seed, all with equal K and equally many
             pictures.
         generator: Draws the bootstrap.
 

@@ -1,4 +1,5 @@
-"""Pictures of scenes, ray traced in plain tensor operations on any device, and their labels.
+"""Pictures of scenes, ray traced in plain tensor operations on any device, and what they
+show.
 
 Lamps are spheres, so a shadow's edge is as soft as its lamp is large and its occluder far. Rubber
 is matt with a broad gloss; metal mirrors the lamps and a ground without objects. Light is linear
@@ -12,22 +13,22 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lib.scenes.scene import Camera, Scenes, locations, project
-from lib.scenes.trace import (
+from lib.scenes.ray_tracing import (
     Grid,
     Hits,
     Objects,
-    at,
     by_shape,
     expand,
-    hidden,
+    hidden_share,
     length,
     neighbours,
     objects_of,
+    rotate,
     shadows,
+    take,
     trace,
-    turned,
 )
+from lib.scenes.scene import Camera, Scenes, locations, project
 
 GROUND = 0.8  # reflectance
 SKY = 0.07  # radiance from above that fills the shadows
@@ -46,7 +47,7 @@ CHUNK = 2**19  # rays traced at once: a cache's worth; a GPU takes 32 times that
 
 
 @dataclass(frozen=True)
-class Labels:
+class Annotations:
     """What a picture shows of its scene.
 
     Attributes:
@@ -86,7 +87,7 @@ def render_frame(scenes: Scenes) -> Tensor:
     return _pictures(scenes, Grid.frame(scenes.camera), 2)
 
 
-def labels(scenes: Scenes, size: int = 64) -> Labels:
+def annotate(scenes: Scenes, size: int = 64) -> Annotations:
     """Location, depth and visibility of every object.
 
     Args:
@@ -98,7 +99,7 @@ def labels(scenes: Scenes, size: int = 64) -> Labels:
     slot, seen = objects.slot[hits.object], hits.seen.to(hits.depth.dtype)
     none = hits.depth.new_zeros(scenes.mask.numel())
     total = none.index_add(0, slot, torch.ones_like(seen)).clamp(min=1)
-    return Labels(
+    return Annotations(
         location=locations(scenes),
         depth=project(scenes.coords, scenes.camera)[..., 2],
         visibility=(none.index_add(0, slot, seen) / total).view_as(scenes.mask),
@@ -153,20 +154,20 @@ class _Lamps(NamedTuple):
         radius = place.new_tensor([SUN_RADIUS * SUN_DISTANCE, *[LAMP_RADIUS] * 3])
         return cls(place, radius, place.new_tensor([SUN_POWER * SUN_DISTANCE**2, *LAMP_POWER]))
 
-    def at(self, scene: Tensor, lamp: Tensor) -> tuple[Tensor, Tensor]:
+    def of_pairs(self, scene: Tensor, lamp: Tensor) -> tuple[Tensor, Tensor]:
         """Places (3, M) and radii (M,) of lamps (M,) of scenes (M,)."""
         places = self.place.flatten(0, 1).T.contiguous()
-        return at(places, scene * len(self.radius) + lamp), at(self.radius, lamp)
+        return take(places, scene * len(self.radius) + lamp), take(self.radius, lamp)
 
 
 def _ground_light(objects: Objects, scenes: Scenes, lamps: _Lamps, grid: Grid) -> Tensor:
     """(B, rays): radiance of the ground, with soft shadows."""
     spots = _ground(scenes.camera, grid)  # (2, B, rays)
     owner, lamp, row, column = shadows(objects, scenes.camera, lamps.place, lamps.radius, grid)
-    scene, pixel = at(objects.scene, owner), row * grid.columns + column
-    point = at(spots.flatten(1), scene * grid.rays + pixel)
+    scene, pixel = take(objects.scene, owner), row * grid.columns + column
+    point = take(spots.flatten(1), scene * grid.rays + pixel)
     point = torch.nn.functional.pad(point, (0, 0, 0, 1))
-    share = hidden(objects, owner, point, *lamps.at(scene, lamp))
+    share = hidden_share(objects, owner, point, *lamps.of_pairs(scene, lamp))
     lit = spots.new_ones(len(lamps.power), *spots.shape[1:])
     index = (lamp * len(scenes) + scene) * grid.rays + pixel
     lit.view(-1).scatter_reduce_(0, index, 1 - share, "amin")
@@ -195,26 +196,26 @@ def _ground(camera: Camera, grid: Grid) -> Tensor:
 def _object_light(objects: Objects, hits: Hits, scenes: Scenes, lamps: _Lamps) -> Tensor:
     """(3, M): radiance of the objects where rays meet them."""
     owner = hits.object
-    scene = at(objects.scene, owner)
-    turn = at(objects.turn * objects.turn.new_tensor([[1], [-1]]), owner)  # back to the world
-    normal = turned(by_shape(_NORMAL, objects, owner, hits.local), turn)
-    point = at(objects.center, owner) + at(objects.scale, owner) * turned(hits.local, turn)
-    view = point - at(scenes.camera.eye.T, scene)
+    scene = take(objects.scene, owner)
+    turn = take(objects.turn * objects.turn.new_tensor([[1], [-1]]), owner)  # back to the world
+    normal = rotate(by_shape(_NORMAL, objects, owner, hits.local), turn)
+    point = take(objects.center, owner) + take(objects.scale, owner) * rotate(hits.local, turn)
+    view = point - take(scenes.camera.eye.T, scene)
     view = view / length(view)
     mirrored = view - 2 * (view * normal).sum(0) * normal
     lit = _lit(objects, hits, point, lamps)
-    metal = at(objects.metal, owner)
+    metal = take(objects.metal, owner)
     matt, gloss = SKY * math.pi * (1 + normal[2]) / 2, 0.0
     sharp = torch.where(metal, GLOSS["metal"][0], GLOSS["rubber"][0])
     for i, power in enumerate(lamps.power):
-        way = at(lamps.place[:, i].T, scene) - point
+        way = take(lamps.place[:, i].T, scene) - point
         square = (way * way).sum(0)
         way = way / square.sqrt()
         strength = power / square * lit[i]
         matt = matt + strength * (way * normal).sum(0).clamp(min=0)
         gloss = gloss + strength * (way * mirrored).sum(0).clamp(min=0) ** sharp
     seen = _surroundings(point, mirrored, scene, lamps)
-    albedo = at(objects.albedo, owner)
+    albedo = take(objects.albedo, owner)
     rubber = albedo * matt / math.pi + GLOSS["rubber"][1] * gloss
     shiny = albedo * ((1 - MIRROR) * matt / math.pi + MIRROR * seen + GLOSS["metal"][1] * gloss)
     return torch.where(metal, shiny, rubber)
@@ -227,7 +228,7 @@ def _lit(objects: Objects, hits: Hits, point: Tensor, lamps: _Lamps) -> Tensor:
     pair, place = expand(count[shaded])
     hit = (count.cumsum(0) - count)[shaded[pair]] + place
     lamp, scene = lamp[pair], objects.scene[shaded[pair]]
-    share = hidden(objects, occluder[pair], at(point, hit), *lamps.at(scene, lamp))
+    share = hidden_share(objects, occluder[pair], take(point, hit), *lamps.of_pairs(scene, lamp))
     lit = point.new_ones(len(lamps.power), point.shape[1])
     lit.view(-1).scatter_reduce_(0, lamp * lit.shape[1] + hit, 1 - share, "amin")
     return lit

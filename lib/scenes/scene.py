@@ -186,7 +186,7 @@ def unproject(pixels: Tensor, z: Tensor, camera: Camera) -> Tensor:
     return eye + (z - eye[..., 2])[..., None] / ray[..., 2:] * ray
 
 
-def moved(scenes: Scenes, places: Tensor, camera: Camera | None = None) -> Scenes:
+def with_locations(scenes: Scenes, places: Tensor, camera: Camera | None = None) -> Scenes:
     """The same objects where they appear at other places of the picture.
 
     Args:
@@ -332,7 +332,7 @@ def _placed_once(
         stuck |= mask[:, k] & ~good.any(1)
         first = good.to(torch.uint8).argmax(1)
         xy[:, k] = tries[rows, first]
-        placed.append(candidates.at(rows, first))
+        placed.append(candidates.choose(rows, first))
     return xy, stuck
 
 
@@ -356,7 +356,7 @@ class _Candidates(NamedTuple):
         right, behind = (xy @ xy.new_tensor([RIGHT, BEHIND]).T).unbind(-1)
         return cls(right, behind, radius, scale, x, y, depth, camera.focal * radius / depth)
 
-    def at(self, rows: Tensor, columns: Tensor) -> "_Candidates":
+    def choose(self, rows: Tensor, columns: Tensor) -> "_Candidates":
         """One place (N, 1) of each row."""
         return _Candidates(*(field[rows, columns, None] for field in self))
 

@@ -9,7 +9,7 @@ fall silent. Derived in the book. Everything is float64, on the CPU.
 import torch
 from scipy import special, stats
 
-from lib.sim import _checks
+from lib.sim import _arguments
 
 
 def cosines(w) -> torch.Tensor:
@@ -18,7 +18,7 @@ def cosines(w) -> torch.Tensor:
     Raises:
         ValueError: w not square, or a diagonal entry that is not positive.
     """
-    w = _checks.as_float64(w, "w")
+    w = _arguments.as_float64(w, "w")
     if w.ndim < 2 or w.shape[-1] != w.shape[-2]:
         raise ValueError(f"w must have shape (..., d, d), not {tuple(w.shape)}")
     diagonal = w.diagonal(dim1=-2, dim2=-1)
@@ -41,8 +41,8 @@ def leaning_factor(
     """
     if min(runs, d, width) < 1:
         raise ValueError(f"runs, d and width must be at least 1, not {runs}, {d}, {width}")
-    omega = _checks.within(omega, "omega", 0, torch.inf)
-    lean = _checks.within(lean, "lean", 0, torch.inf)
+    omega = _arguments.within(omega, "omega", 0, torch.inf)
+    lean = _arguments.within(lean, "lean", 0, torch.inf)
     entries = torch.rand(runs, d, width, generator=generator, dtype=torch.float64) * 2 - 1 + lean
     return entries * (omega / width / (lean**2 + 1 / 3)).sqrt()
 
@@ -56,7 +56,7 @@ def wide_cosine(lean) -> torch.Tensor:
     Raises:
         ValueError: lean negative.
     """
-    square = _checks.within(lean, "lean", 0, torch.inf) ** 2
+    square = _arguments.within(lean, "lean", 0, torch.inf) ** 2
     return square / (square + 1 / 3)
 
 
@@ -72,8 +72,8 @@ def cosine_spread(lean, width) -> torch.Tensor:
     Raises:
         ValueError: lean negative, width below 1.
     """
-    m = _checks.within(lean, "lean", 0, torch.inf)
-    width = _checks.within(width, "width", 1, torch.inf)
+    m = _arguments.within(lean, "lean", 0, torch.inf)
+    width = _arguments.within(width, "width", 1, torch.inf)
     second = m**2 + 1 / 3  # moments of the uniform distribution on [m - 1, m + 1]
     third, fourth = m**3 + m, m**4 + 2 * m**2 + 1 / 5
     limit = m**2 / second
@@ -95,8 +95,8 @@ def zero_mean_tail(cosine, width) -> torch.Tensor:
     Raises:
         ValueError: cosine or width outside its range.
     """
-    cosine = _checks.within(cosine, "cosine", 0, 1)
-    width = _checks.within(width, "width", 1, torch.inf)
+    cosine = _arguments.within(cosine, "cosine", 0, 1)
+    width = _arguments.within(width, "width", 1, torch.inf)
     order, x = torch.broadcast_tensors((width - 1) / 2, 1 - cosine**2)
     tail = special.betainc(order.clamp(min=1e-12).numpy(), 0.5, x.numpy()) / 2  # width 1: 1/2
     return torch.as_tensor(tail)
@@ -115,8 +115,8 @@ def share_above(cosine, lean, width) -> torch.Tensor:
     Raises:
         ValueError: an argument outside its range.
     """
-    cosine = _checks.within(cosine, "cosine", 0, 1)
-    width = _checks.within(width, "width", 2, torch.inf)
+    cosine = _arguments.within(cosine, "cosine", 0, 1)
+    width = _arguments.within(width, "width", 2, torch.inf)
     score = (wide_cosine(lean) - cosine) / cosine_spread(lean, width)
     leaning = torch.as_tensor(stats.norm.cdf(score.numpy()))
     return torch.where(torch.as_tensor(lean) == 0, zero_mean_tail(cosine, width), leaning)
@@ -134,7 +134,7 @@ def common_factor(w1, w2) -> torch.Tensor:
     Raises:
         ValueError: shapes that do not belong together.
     """
-    w1, w2 = _checks.as_float64(w1, "w1"), _checks.as_float64(w2, "w2")
+    w1, w2 = _arguments.as_float64(w1, "w1"), _arguments.as_float64(w2, "w2")
     if min(w1.ndim, w2.ndim) < 2 or w1.mT.shape[-2:] != w2.shape[-2:]:
         shapes = f"{tuple(w1.shape)} and {tuple(w2.shape)}"
         raise ValueError(f"layers must be (..., width, d) and (..., d, width), not {shapes}")
@@ -154,7 +154,7 @@ def heard_cosine(u) -> torch.Tensor:
     Raises:
         ValueError: fewer than two rows.
     """
-    u = _checks.as_float64(u, "u")
+    u = _arguments.as_float64(u, "u")
     if u.ndim < 2 or u.shape[-2] < 2:
         raise ValueError(f"u must have shape (..., d, width) with d >= 2, not {tuple(u.shape)}")
     first, second = u[..., 0, :], u[..., 1, :]

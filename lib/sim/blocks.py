@@ -17,7 +17,7 @@ from numbers import Integral
 
 import torch
 
-from lib.sim import _checks
+from lib.sim import _arguments
 from lib.sim.task import SIMTask
 
 
@@ -78,7 +78,7 @@ class Blocks:
         return self.texture**2 + self.noise**2
 
     @property
-    def kept(self) -> float:
+    def kept_share(self) -> float:
         """Share of a pixel's departure from its mean that the best denoiser keeps, tau^2/nu^2."""
         return self.texture**2 / self.variance
 
@@ -118,11 +118,11 @@ class Blocks:
 
         Its mean given x and c is B c. Both (..., n).
         """
-        return (clean - self.kept * noisy) / (1 - self.kept)
+        return (clean - self.kept_share * noisy) / (1 - self.kept_share)
 
-    def denoiser(self, answer, x) -> torch.Tensor:
+    def denoise(self, answer, x) -> torch.Tensor:
         """The denoiser that a network's answer F (..., n) makes: k x + (1 - k) F."""
-        return self.kept * x + (1 - self.kept) * answer
+        return self.kept_share * x + (1 - self.kept_share) * answer
 
     def score(self, answer, x) -> torch.Tensor:
         """The score that a network's answer makes: (F - x) / nu^2. :eq:`eq-blocks-score`
@@ -148,7 +148,7 @@ def denoising_loss(blocks: Blocks, p, q) -> torch.Tensor:
     Raises:
         ValueError: other shapes, or not finite.
     """
-    p, q = _checks.as_float64(p, "p"), _checks.as_float64(q, "q")
+    p, q = _arguments.as_float64(p, "p"), _arguments.as_float64(q, "q")
     if p.shape[-2:] != (blocks.n, blocks.n) or q.shape[-2:] != (blocks.n, blocks.task.s):
         raise ValueError(
             f"p and q must be (..., {blocks.n}, {blocks.n}) and (..., {blocks.n}, "
@@ -178,7 +178,7 @@ def one_layer(blocks: Blocks, t) -> tuple[torch.Tensor, torch.Tensor]:
     """
     if blocks.correlation:
         raise ValueError("the closed form is for uncorrelated conditions")
-    t, a, scale = _checks.times(t), blocks.task.a, blocks.scale
+    t, a, scale = _arguments.times(t), blocks.task.a, blocks.scale
     seen, both = scale**2 * (a + blocks.variance), scale * a
     moments = torch.stack([torch.stack([seen, both], -1), torch.stack([both, a], -1)], -2)
     rates, axes = torch.linalg.eigh(moments)  # (s, 2), (s, 2, 2)

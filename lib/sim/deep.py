@@ -1,9 +1,9 @@
 """Deep linear networks f(x) = W_L ... W_1 x on the SIM task, under gradient flow.
 
-What `lib.sim.untied` is for two layers, for any number of them, with balanced starts, in which
-every layer carries the same share of the map. Time is gradient flow's: steps times learning rate.
-Derived in the book; the flow of balanced layers is known from Arora et al. (2018). Everything is
-float64, on the CPU.
+What `lib.sim.untied_layers` is for two layers, for any number of them, with balanced starts, in
+which every layer carries the same share of the map. Time is gradient flow's: steps times learning
+rate. Derived in the book; the flow of balanced layers is known from Arora et al. (2018). Everything
+is float64, on the CPU.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from scipy.integrate import solve_ivp
 
-from lib.sim import _checks
+from lib.sim import _arguments
 
 RTOL = 1e-8  # of the integrator
 
 
-def balanced(w0, layers: int) -> list[torch.Tensor]:
+def balanced_layers(w0, layers: int) -> list[torch.Tensor]:
     """Layers (..., d, d), first to last, whose product is w0: each its root of order `layers`.
 
     Args:
@@ -28,7 +28,7 @@ def balanced(w0, layers: int) -> list[torch.Tensor]:
     Raises:
         ValueError: w0 of another kind, fewer than one layer.
     """
-    w = _checks.as_float64(w0, "w0")
+    w = _arguments.as_float64(w0, "w0")
     if w.ndim < 2 or w.shape[-1] != w.shape[-2] or not torch.allclose(w, w.mT, rtol=1e-9, atol=0):
         raise ValueError("w0 must be symmetric (..., d, d): a root of it is one of all layers")
     if layers < 1:
@@ -57,10 +57,10 @@ def flow(layers: Sequence, a, t) -> torch.Tensor:
     Raises:
         ValueError: layers that do not follow each other, a or t of another kind.
     """
-    a, t = _checks.as_float64(a, "a"), _checks.times(t)
-    layers = [_checks.as_float64(w, f"layer {k}") for k, w in enumerate(layers, 1)]
+    a, t = _arguments.as_float64(a, "a"), _arguments.times(t)
+    layers = [_arguments.as_float64(w, f"layer {k}") for k, w in enumerate(layers, 1)]
     _check(layers, a, t)
-    lead = _checks.broadcast(**{f"layer {k}": w.shape[:-2] for k, w in enumerate(layers, 1)})
+    lead = _arguments.broadcast(**{f"layer {k}": w.shape[:-2] for k, w in enumerate(layers, 1)})
     flat = [w.expand(*lead, *w.shape[-2:]).reshape(-1, *w.shape[-2:]).numpy() for w in layers]
     maps = [_integrate([w[k] for w in flat], a.numpy(), t.numpy()) for k in range(len(flat[0]))]
     return torch.from_numpy(np.stack(maps)).reshape(*lead, len(t), len(a), len(a))

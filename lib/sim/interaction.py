@@ -2,7 +2,7 @@
 
 import torch
 
-from lib.sim import _checks
+from lib.sim import _arguments
 
 
 def interaction(both, first, second, neither) -> torch.Tensor:
@@ -24,11 +24,11 @@ def interaction(both, first, second, neither) -> torch.Tensor:
         ValueError: not finite, different m, or leading dimensions that do not broadcast.
     """
     named = {"both": both, "first": first, "second": second, "neither": neither}
-    f = {name: _checks.as_float64(value, name) for name, value in named.items()}
+    f = {name: _arguments.as_float64(value, name) for name, value in named.items()}
     if not all(x.ndim for x in f.values()) or len({x.shape[-1] for x in f.values()}) > 1:
         shapes = ", ".join(f"{name} {tuple(x.shape)}" for name, x in f.items())
         raise ValueError(f"answers must have shape (..., m) with one m, not {shapes}")
-    _checks.broadcast(**{name: x.shape[:-1] for name, x in f.items()})
+    _arguments.broadcast(**{name: x.shape[:-1] for name, x in f.items()})
     return f["both"] - f["first"] - f["second"] + f["neither"]
 
 

@@ -9,7 +9,7 @@ Source: Yang et al., arXiv 2410.08309, section on the one-layer model.
 
 import torch
 
-from lib.sim import _checks
+from lib.sim import _arguments
 from lib.sim.task import SIMTask
 
 
@@ -34,15 +34,15 @@ def output(task: SIMTask, w0, t, z) -> torch.Tensor:
 
 def growth(task: SIMTask, t, z) -> torch.Tensor:
     """The part of the output that learns the identity, (1 - e^{-a_k t}) z_k: shape (..., d)."""
-    t, z = _checks.times(t), _inputs(task, z)
-    _checks.broadcast(t=t.shape, z=z.shape[:-1])
+    t, z = _arguments.times(t), _inputs(task, z)
+    _arguments.broadcast(t=t.shape, z=z.shape[:-1])
     return -torch.expm1(-t.unsqueeze(-1) * task.a.to(z)) * z
 
 
 def noise(task: SIMTask, w0, t, z) -> torch.Tensor:
     """The part that forgets the initial map, sum_i e^{-a_i t} w_ki(0) z_i: shape (..., d)."""
-    w0, t, z = _checks.square(w0, "w0", task.d), _checks.times(t), _inputs(task, z)
-    _checks.broadcast(w0=w0.shape[:-2], t=t.shape, z=z.shape[:-1])
+    w0, t, z = _arguments.square(w0, "w0", task.d), _arguments.times(t), _inputs(task, z)
+    _arguments.broadcast(w0=w0.shape[:-2], t=t.shape, z=z.shape[:-1])
     decayed = torch.exp(-t.unsqueeze(-1) * task.a.to(z)) * z
     return (w0 @ decayed.unsqueeze(-1)).squeeze(-1)
 
@@ -53,14 +53,14 @@ def jacobian(task: SIMTask, w0, t) -> torch.Tensor:
     Raises:
         ValueError: as `output`.
     """
-    w0, t = _checks.square(w0, "w0", task.d), _checks.times(t)
-    _checks.broadcast(w0=w0.shape[:-2], t=t.shape)
+    w0, t = _arguments.square(w0, "w0", task.d), _arguments.times(t)
+    _arguments.broadcast(w0=w0.shape[:-2], t=t.shape)
     exponent = -t.unsqueeze(-1) * task.a.to(w0)
     return torch.diag_embed(-torch.expm1(exponent)) + w0 * torch.exp(exponent).unsqueeze(-2)
 
 
 def _inputs(task: SIMTask, z) -> torch.Tensor:
-    z = _checks.as_float64(z, "z")
+    z = _arguments.as_float64(z, "z")
     if z.shape[-1:] != (task.d,):
         raise ValueError(f"z must have shape (..., {task.d}), not {tuple(z.shape)}")
     return z

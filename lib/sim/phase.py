@@ -7,8 +7,8 @@ a_2 = r a_1, and starts from w0 = omega [[1, c], [c, 1]].
 import torch
 from scipy.optimize import brentq
 
-from lib.sim import _checks, two_layer
-from lib.sim.curves import swing
+from lib.sim import _arguments, two_layer
+from lib.sim.error_curves import swing
 from lib.sim.task import SIMTask, ood_loss
 
 SETTLED = 6.0  # a flow is followed until 1 - w_22 is about e^-6 where w_22 is logistic
@@ -33,7 +33,7 @@ def flows(omega, r, c, points: int = 400) -> torch.Tensor:
     end = (torch.log(1 / omega) + SETTLED) / r  # in units of 1 / (2 a_1)
     a = torch.stack((end / 2, r * end / 2), -1)
     u = torch.linspace(0, 1, points, dtype=torch.float64)
-    return two_layer.flow(two_layer.correlated(omega, c), a, u)
+    return two_layer.flow(two_layer.correlated_start(omega, c), a, u)
 
 
 def swing_sizes(omega, r, c, points: int = 400) -> torch.Tensor:
@@ -63,7 +63,7 @@ def swing_law(omega, r, c) -> torch.Tensor:
     Raises:
         ValueError: any of them outside its range.
     """
-    omega, r, c = _family(omega, r, _checks.within(c, "c", 0, 1))
+    omega, r, c = _family(omega, r, _arguments.within(c, "c", 0, 1))
     b, ratio = (1 - r) / 4, r.sqrt()
     k = c * omega ** (2 * b)
     return (1 - b / 2) * 2 * ratio / (1 + r) * k * (ratio * b * k) ** (b / (2 - b))
@@ -124,8 +124,8 @@ def _swing(omega, r, c, points: int) -> torch.Tensor:
 
 
 def _family(omega, r, c) -> tuple[torch.Tensor, ...]:
-    omega = _checks.within(omega, "omega", 0, 1)
-    r, c = _checks.within(r, "r", 0, 1), _checks.within(c, "c", -1, 1)
+    omega = _arguments.within(omega, "omega", 0, 1)
+    r, c = _arguments.within(r, "r", 0, 1), _arguments.within(c, "c", -1, 1)
     if (omega == 0).any() or (r == 0).any():
         raise ValueError("omega and r must be positive: from 0 nothing grows")
     return torch.broadcast_tensors(omega, r, c)

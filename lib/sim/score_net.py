@@ -189,7 +189,7 @@ def train(
     lead = net.weights[0].shape[:-2]
     weights = [w.clone().requires_grad_() for w in net.weights]
     moving = Net(tuple(weights), net.masks, net.relu)
-    found, at = [measure(blocks, net)], [0]
+    found, seen_after = [measure(blocks, net)], [0]
     for step in range(1, steps + 1):
         if batch is None:
             p, q = _linear(moving).split([blocks.n, blocks.task.s], -1)
@@ -202,11 +202,11 @@ def train(
             w.data.sub_(rate * grad * mask)
         if step % every == 0 or step == steps:
             found.append(measure(blocks, moving))
-            at.append(step)
+            seen_after.append(step)
             if not found[-1]["error"].isfinite().all():
                 raise ValueError(f"training diverged by step {step} at the rate {rate:g}: lower it")
     history = {name: torch.stack([f[name] for f in found], len(lead)) for name in found[0]}
-    history["time"] = rate * torch.tensor(at, dtype=torch.float64)
+    history["time"] = rate * torch.tensor(seen_after, dtype=torch.float64)
     return Net(tuple(w.detach() for w in weights), net.masks, net.relu), history
 
 
@@ -286,7 +286,7 @@ def parts(effect) -> tuple[torch.Tensor, torch.Tensor]:
     return own, effect.sum(-1) - own
 
 
-def settled(curve, bound: float, time) -> torch.Tensor:
+def last_above(curve, bound: float, time) -> torch.Tensor:
     """The last time (...) at which a curve (..., T) lies above `bound`; 0 if it never does.
 
     Raises:
@@ -298,7 +298,7 @@ def settled(curve, bound: float, time) -> torch.Tensor:
     return torch.where(curve > bound, torch.as_tensor(time), 0.0).amax(-1)
 
 
-def reached(curve, bound: float, time) -> torch.Tensor:
+def first_reaching(curve, bound: float, time) -> torch.Tensor:
     """The first time (...) at which a curve (..., T) is at least `bound`; infinite if never."""
     return torch.where(torch.as_tensor(curve) >= bound, torch.as_tensor(time), torch.inf).amin(-1)
 

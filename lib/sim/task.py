@@ -10,7 +10,7 @@ from numbers import Integral
 
 import torch
 
-from lib.sim import _checks
+from lib.sim import _arguments
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SIMTask:
     def __post_init__(self):
         """Check the arguments and store them as plain numbers, so that tasks can be compared."""
         for name in ("mu", "sigma"):
-            values = _checks.as_float64(getattr(self, name), name)
+            values = _arguments.as_float64(getattr(self, name), name)
             if values.ndim != 1 or not len(values):
                 raise ValueError(f"{name} must be a sequence with one number for each concept")
             object.__setattr__(self, name, tuple(values.tolist()))
@@ -120,7 +120,7 @@ def population_loss(w, task: SIMTask) -> torch.Tensor:
     Raises:
         ValueError: w of another shape or not finite.
     """
-    w = _checks.square(w, "w", task.d)
+    w = _arguments.square(w, "w", task.d)
     error = w - torch.eye(task.d, dtype=w.dtype, device=w.device)
     return (error**2 * task.a.to(w)).sum((-2, -1)) / 2
 
@@ -133,6 +133,6 @@ def ood_loss(w, task: SIMTask) -> torch.Tensor:
     Raises:
         ValueError: w of another shape or not finite.
     """
-    w = _checks.square(w, "w", task.d)
+    w = _arguments.square(w, "w", task.d)
     x = task.test_point.to(w)
     return ((w @ x - x) ** 2).sum(-1) / 2

@@ -11,7 +11,7 @@ derives itself is said to be so.
 import numpy as np
 import torch
 
-from lib.sim import _checks, _ode
+from lib.sim import _arguments, _ode
 
 RTOL = 1e-10  # of the integrator, in the mean over a chunk; tests hold every flow to 1e-6
 SMALL = 4  # largest dimension whose matrices are multiplied entry by entry
@@ -140,7 +140,7 @@ def descent(u0, a, rate: float, steps: int) -> torch.Tensor:
     Raises:
         ValueError: wrong shapes, a negative; divergence, naming step and rate.
     """
-    u = _checks.as_float64(u0, "u0")
+    u = _arguments.as_float64(u0, "u0")
     if u.ndim < 2:
         raise ValueError(f"u0 must have shape (..., d, width), not {tuple(u.shape)}")
     a = _rates(a, u.shape[-2])
@@ -198,7 +198,7 @@ def commuting(diagonal, a, t) -> torch.Tensor:
     Raises:
         ValueError: wrong shapes, a or the diagonal negative, bad times.
     """
-    w, t = _checks.as_float64(diagonal, "diagonal"), _grid(t)
+    w, t = _arguments.as_float64(diagonal, "diagonal"), _grid(t)
     if (w < 0).any():
         raise ValueError("diagonal must not be negative: W is positive semi-definite")
     a = _rates(a, w.shape[-1]).unsqueeze(-2)
@@ -249,14 +249,14 @@ def minor_peak(omega, r, c) -> torch.Tensor:
     Raises:
         ValueError: any of them outside its range.
     """
-    omega = _checks.within(omega, "omega", 0, torch.inf)
-    r, c = _checks.within(r, "r", 0, 1), _checks.within(c, "c", -1, 1)
+    omega = _arguments.within(omega, "omega", 0, torch.inf)
+    r, c = _arguments.within(r, "r", 0, 1), _arguments.within(c, "c", -1, 1)
     level = 2 * (1 + r) / (3 + r)
     shape = level ** ((1 + r) / 2) * (1 - level) ** ((1 - r) / 4)
     return c * shape * omega ** ((1 - r) / 2)
 
 
-def correlated(omega, c, d: int = 2) -> torch.Tensor:
+def correlated_start(omega, c, d: int = 2) -> torch.Tensor:
     """Initial maps omega [(1 - c) I + c 1 1^T], shape (..., d, d).
 
     Args:
@@ -268,8 +268,8 @@ def correlated(omega, c, d: int = 2) -> torch.Tensor:
     """
     if d < 2:
         raise ValueError(f"d must be at least 2 for entries to correlate, not {d}")
-    omega = _checks.within(omega, "omega", 0, torch.inf)[..., None, None]
-    c = _checks.within(c, "c", -1 / (d - 1), 1)[..., None, None]
+    omega = _arguments.within(omega, "omega", 0, torch.inf)[..., None, None]
+    c = _arguments.within(c, "c", -1 / (d - 1), 1)[..., None, None]
     identity = torch.eye(d, dtype=torch.float64)
     return omega * ((1 - c) * identity + c)
 
@@ -284,7 +284,7 @@ def gaussian_factor(
     """
     if min(runs, d, width) < 1:
         raise ValueError(f"runs, d and width must be at least 1, not {runs}, {d}, {width}")
-    scale = (_checks.within(omega, "omega", 0, torch.inf) / width).sqrt()
+    scale = (_arguments.within(omega, "omega", 0, torch.inf) / width).sqrt()
     return scale * torch.randn(runs, d, width, generator=generator, dtype=torch.float64)
 
 
@@ -299,14 +299,14 @@ def _finite(value: torch.Tensor, step: int, rate: float) -> torch.Tensor:
 
 
 def _grid(t) -> torch.Tensor:
-    t = _checks.times(t)
+    t = _arguments.times(t)
     if t.ndim != 1 or not len(t):
         raise ValueError(f"t must have shape (T,) with T >= 1, not {tuple(t.shape)}")
     return t
 
 
 def _rates(a, d: int | None) -> torch.Tensor:
-    a = _checks.as_float64(a, "a")
+    a = _arguments.as_float64(a, "a")
     if not a.ndim or (d is not None and a.shape[-1] != d):
         raise ValueError(f"a must have shape (..., {d or 'd'}), not {tuple(a.shape)}")
     if (a < 0).any():
@@ -316,13 +316,13 @@ def _rates(a, d: int | None) -> torch.Tensor:
 
 def _state(w, a) -> tuple[torch.Tensor, torch.Tensor]:
     """Symmetric `w` (..., d, d) and `a` (..., d), checked and with equal leading dimensions."""
-    w = _checks.as_float64(w, "w")
+    w = _arguments.as_float64(w, "w")
     if w.ndim < 2 or w.shape[-1] != w.shape[-2]:
         raise ValueError(f"W must have shape (..., d, d), not {tuple(w.shape)}")
     if ((w - w.mT).abs() > 1e-9 * w.abs().amax((-2, -1), keepdim=True)).any():
         raise ValueError("W must be symmetric, as U U^T is")
     a = _rates(a, w.shape[-1])
-    lead = _checks.broadcast(w=w.shape[:-2], a=a.shape[:-1])
+    lead = _arguments.broadcast(w=w.shape[:-2], a=a.shape[:-1])
     return w.expand(*lead, *w.shape[-2:]), a.expand(*lead, a.shape[-1])
 
 

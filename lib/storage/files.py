@@ -67,7 +67,7 @@ def write_numbers(path: str | Path, data: Any, digits: dict[str, int]) -> None:
     write_atomically(path, (text + "\n").encode())
 
 
-def copied(folder: Path, kept: Path, *names: str) -> list[str]:
+def copy_files(folder: Path, kept: Path, *names: str) -> list[str]:
     """Copies files from one folder to another, each whole or not at all; returns their names.
 
     Raises:
@@ -93,7 +93,7 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} is not JSON: {error}.") from None
 
 
-def begun(path: Path, own: dict, **nothing: Any) -> dict:
+def begin(path: Path, own: dict, **nothing: Any) -> dict:
     """The results so far of a run that can be taken up again.
 
     Args:

@@ -132,7 +132,7 @@ def read(path: Path, recorder: str) -> list[Row]:
 
 def _row(id: str, recorder: str, fields: dict[str, Any]) -> Row:
     """A row from its table."""
-    rules = {"above": above, "below": below, "within": lambda at, verdict: within(*at, verdict)}
+    rules = {"above": above, "below": below, "within": lambda ends, verdict: within(*ends, verdict)}
     stated = [name for name in rules if name in fields]
     if len(stated) > 1:
         raise ValueError(f"{id}: a row has one rule, not {' and '.join(stated)}.")

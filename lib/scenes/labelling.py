@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lib.scenes.measure import MEASURE
-from lib.scenes.render import labels
+from lib.scenes.render import annotate
 from lib.scenes.scene import Scenes, concatenated, locations, sample_scenes
 
 Conditions = tuple[Tensor, Tensor]
@@ -47,7 +47,7 @@ def label_one(scenes: Scenes, generator: torch.Generator) -> Conditions:
     return place.gather(1, chosen[..., None].expand(-1, 1, 2)), mask.gather(1, chosen)
 
 
-def asked(batch: int, count: int, generator: torch.Generator) -> Scenes:
+def request_scenes(batch: int, count: int, generator: torch.Generator) -> Scenes:
     """Scenes whose locations a network is asked for in a test.
 
     They are real scenes with that many objects, so their locations are possible together; none
@@ -68,12 +68,12 @@ def asked(batch: int, count: int, generator: torch.Generator) -> Scenes:
     kept, missing = [], batch
     while missing > 0 or not kept:
         scenes = sample_scenes(missing, count, count, generator)
-        kept.append(scenes[(labels(scenes).visibility >= MEASURE.visible).all(1)])
+        kept.append(scenes[(annotate(scenes).visibility >= MEASURE.visible).all(1)])
         missing -= len(kept[-1])
     return concatenated(kept)
 
 
-def at(places, batch: int = 1) -> Conditions:
+def request(places, batch: int = 1) -> Conditions:
     """Asks for places of one's own.
 
     Args:

@@ -9,7 +9,7 @@ Derived in the book. Everything is float64, on the CPU.
 import numpy as np
 import torch
 
-from lib.sim import _checks, _ode
+from lib.sim import _arguments, _ode
 
 RTOL = 1e-8  # of the integrator, in the mean over a chunk; a test holds every flow to 1e-6
 CHUNK = 8192  # numbers integrated as one system, which then fits the cache
@@ -29,7 +29,9 @@ def field(w, m1, m2, a) -> torch.Tensor:
         ValueError: wrong shapes, a negative.
     """
     a = _rates(a)
-    w, m1, m2 = (_checks.square(m, n, a.shape[-1]) for m, n in ((w, "w"), (m1, "m1"), (m2, "m2")))
+    w, m1, m2 = (
+        _arguments.square(m, n, a.shape[-1]) for m, n in ((w, "w"), (m1, "m1"), (m2, "m2"))
+    )
     missing = (torch.eye(a.shape[-1], dtype=w.dtype) - w) * a.unsqueeze(-2)
     return missing @ m1 + m2 @ missing
 
@@ -52,15 +54,15 @@ def flow(w1, w2, a, t) -> torch.Tensor:
     Raises:
         ValueError: wrong shapes, a negative, bad times, a stiff flow of more than 256 weights.
     """
-    a, t = _rates(a), _checks.times(t)
-    w1, w2 = _checks.as_float64(w1, "w1"), _checks.as_float64(w2, "w2")
+    a, t = _rates(a), _arguments.times(t)
+    w1, w2 = _arguments.as_float64(w1, "w1"), _arguments.as_float64(w2, "w2")
     d = a.shape[-1]
     if min(w1.ndim, w2.ndim) < 2 or w1.mT.shape[-2:] != w2.shape[-2:] or w1.shape[-1] != d:
         shapes = f"{tuple(w1.shape)} and {tuple(w2.shape)}"
         raise ValueError(f"layers must be (..., width, {d}) and (..., {d}, width), not {shapes}")
     if t.ndim != 1 or not len(t):
         raise ValueError(f"t must have shape (T,) with T >= 1, not {tuple(t.shape)}")
-    lead = _checks.broadcast(w1=w1.shape[:-2], w2=w2.shape[:-2], a=a.shape[:-1])
+    lead = _arguments.broadcast(w1=w1.shape[:-2], w2=w2.shape[:-2], a=a.shape[:-1])
     pairs = torch.stack([w1.mT.expand(*lead, *w2.shape[-2:]), w2.expand(*lead, *w2.shape[-2:])], -3)
     pairs, a = pairs.reshape(-1, *pairs.shape[-3:]), a.expand(*lead, d).reshape(-1, d)
     numbers = pairs[0].numel()
@@ -88,7 +90,7 @@ def _integrate(pairs: np.ndarray, a: np.ndarray, t: np.ndarray, stiff: bool) -> 
 
 
 def _rates(a) -> torch.Tensor:
-    a = _checks.as_float64(a, "a")
+    a = _arguments.as_float64(a, "a")
     if not a.ndim or (a < 0).any():
         raise ValueError("a holds second moments (..., d), none of them negative")
     return a

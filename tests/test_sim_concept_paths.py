@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from lib.sim import bridge
-from lib.sim.bridge import Fit
+from lib.sim import concept_paths
+from lib.sim.concept_paths import Fit
 
 SIGNALS = np.array([0.1, 0.3, 0.5, 0.8])
 MU = np.stack([np.sqrt(2) * SIGNALS, np.full(4, 0.4)], 1)
@@ -19,15 +19,17 @@ def test_second_moments_have_the_origin_cluster():
     generator = np.random.default_rng(0)
     cluster = generator.integers(3, size=400_000)
     x = (cluster[:, None] == [1, 2]) * mu + sigma * generator.normal(size=(400_000, 2))
-    assert bridge.second_moments(mu, sigma) == pytest.approx((x**2).mean(0), rel=0.01)
-    assert bridge.second_moments(mu, sigma, 2)[0] == pytest.approx(4 * (x[:, 0] ** 2).mean(), 0.01)
+    assert concept_paths.second_moments(mu, sigma) == pytest.approx((x**2).mean(0), rel=0.01)
+    assert concept_paths.second_moments(mu, sigma, 2)[0] == pytest.approx(
+        4 * (x[:, 0] ** 2).mean(), 0.01
+    )
 
 
 @pytest.mark.parametrize("v", [(1, 0), (0, 1), (1, 1)])
 def test_a_path_is_the_flow_of_the_theory(v):
-    found = bridge.path(TRUE, MU, SIGMA, STEPS, v)
+    found = concept_paths.path(TRUE, MU, SIGMA, STEPS, v)
     for i in range(4):
-        a = np.diag(bridge.second_moments(MU[i], SIGMA[i], TRUE.gain))
+        a = np.diag(concept_paths.second_moments(MU[i], SIGMA[i], TRUE.gain))
 
         def field(_, w, a=a):
             w = w.reshape(2, 2)
@@ -44,40 +46,42 @@ def test_a_path_is_the_flow_of_the_theory(v):
 
 def test_one_layer_from_zero_learns_each_concept_alone():
     fit = Fit(0.02, 0.8, None)
-    a = bridge.second_moments(MU, SIGMA, 0.8)[:, None, :]
+    a = concept_paths.second_moments(MU, SIGMA, 0.8)[:, None, :]
     expected = 1 - np.exp(-a * 0.02 * STEPS[:, None])
-    assert np.allclose(bridge.path(fit, MU, SIGMA, STEPS, (1, 1)), expected, atol=1e-12)
-    assert not bridge.path(fit, MU, SIGMA, STEPS, (1, 0))[..., 1].any()
+    assert np.allclose(concept_paths.path(fit, MU, SIGMA, STEPS, (1, 1)), expected, atol=1e-12)
+    assert not concept_paths.path(fit, MU, SIGMA, STEPS, (1, 0))[..., 1].any()
 
 
 def test_the_fit_finds_what_was_put_in_and_foretells_the_held_out_path():
-    measured = {v: bridge.path(TRUE, MU, SIGMA, STEPS, v) for v in bridge.SINGLE}
+    measured = {v: concept_paths.path(TRUE, MU, SIGMA, STEPS, v) for v in concept_paths.SINGLE}
     measured[1, 0][2, :3] = np.nan  # not yet readable
-    fit = bridge.fitted(STEPS, measured, MU, SIGMA)
+    fit = concept_paths.fit_paths(STEPS, measured, MU, SIGMA)
     assert fit.left < 1e-4
     assert fit.rate == pytest.approx(TRUE.rate, rel=0.01)
     assert fit.gain == pytest.approx(TRUE.gain, rel=0.01)
-    held_out = [bridge.path(f, MU, SIGMA, STEPS, bridge.HELD_OUT) for f in (fit, TRUE)]
-    assert bridge.distance(*held_out) < 1e-3
-    alone = bridge.fitted(STEPS, measured, MU, SIGMA, one_layer=True)
+    held_out = [
+        concept_paths.path(f, MU, SIGMA, STEPS, concept_paths.HELD_OUT) for f in (fit, TRUE)
+    ]
+    assert concept_paths.distance(*held_out) < 1e-3
+    alone = concept_paths.fit_paths(STEPS, measured, MU, SIGMA, one_layer=True)
     assert alone.w0 is None
     assert alone.left > 10 * fit.left
 
 
 def test_independent_exponentials_are_found_too():
     true = Fit(0.02, 1.3, None)
-    measured = {v: bridge.path(true, MU, SIGMA, STEPS, v) for v in bridge.SINGLE}
-    fit = bridge.fitted(STEPS, measured, MU, SIGMA, one_layer=True)
+    measured = {v: concept_paths.path(true, MU, SIGMA, STEPS, v) for v in concept_paths.SINGLE}
+    fit = concept_paths.fit_paths(STEPS, measured, MU, SIGMA, one_layer=True)
     assert (fit.rate, fit.gain) == pytest.approx((0.02, 1.3), rel=1e-4)
 
 
 def test_the_distance_leaves_out_what_was_not_measured():
     measured = np.array([[0.0, 0.0], [np.nan, np.nan], [3.0, 4.0]])
-    assert bridge.distance(np.zeros((3, 2)), measured) == pytest.approx(np.sqrt(12.5))
+    assert concept_paths.distance(np.zeros((3, 2)), measured) == pytest.approx(np.sqrt(12.5))
 
 
 def test_nothing_measured_is_refused():
-    nothing = {v: np.full((4, 12, 2), np.nan) for v in bridge.SINGLE}
+    nothing = {v: np.full((4, 12, 2), np.nan) for v in concept_paths.SINGLE}
     for measured in (nothing, {(1, 0): nothing[1, 0]}):
         with pytest.raises(ValueError, match="need measured places"):
-            bridge.fitted(STEPS, measured, MU, SIGMA)
+            concept_paths.fit_paths(STEPS, measured, MU, SIGMA)

@@ -5,7 +5,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from lib.book.runtime import generator
-from lib.sim import SIMTask, mlp, two_layer, untied
+from lib.sim import SIMTask, mlp, two_layer, untied_layers
 
 
 def layers(runs, d, width, scale, seed):
@@ -26,7 +26,7 @@ def test_field_is_minus_the_gradient(width):
     (w1,), (w2,) = layers(1, 3, width, 0.8, 1)
     g1, g2 = gradients(w1, w2, a)
     expected = -(w2 @ g1 + g2 @ w1)
-    found = untied.field(w2 @ w1, w1.mT @ w1, w2 @ w2.mT, a)
+    found = untied_layers.field(w2 @ w1, w1.mT @ w1, w2 @ w2.mT, a)
     assert (found - expected).norm() < 1e-13 * expected.norm()
 
 
@@ -34,7 +34,7 @@ def test_flow_against_a_solver_that_knows_only_the_loss():
     w1, w2 = layers(40, 2, 3, 0.1, 2)
     a = torch.tensor([2.0, 0.5], dtype=torch.float64)
     t = torch.tensor([0.0, 1.0, 4.0, 15.0], dtype=torch.float64)
-    found = untied.flow(w1, w2, a, t)
+    found = untied_layers.flow(w1, w2, a, t)
     for k in (0, 7, 39):
         start = torch.cat([w1[k].reshape(-1), w2[k].reshape(-1)]).numpy()
 
@@ -55,17 +55,19 @@ def test_a_commuting_tied_start_is_the_tied_flow():
     t = torch.linspace(0, 8, 20, dtype=torch.float64)
     u = torch.diag(torch.tensor([0.1, 0.2], dtype=torch.float64))
     expected = torch.diag_embed(two_layer.commuting(u.diagonal() ** 2, a, t))
-    assert (untied.flow(u.mT, u, a, t) - expected).norm() < 1e-6 * expected.norm()
+    assert (untied_layers.flow(u.mT, u, a, t) - expected).norm() < 1e-6 * expected.norm()
 
 
 def test_a_correlated_tied_start_is_not():
     task, t = SIMTask((2, 1), (0.05, 0.05)), torch.linspace(0, 8, 20, dtype=torch.float64)
-    u = torch.linalg.cholesky(two_layer.correlated(0.01, 0.9))
+    u = torch.linalg.cholesky(two_layer.correlated_start(0.01, 0.9))
     tied = two_layer.flow(u @ u.mT, task.a, t)
-    own = untied.flow(u.mT, u, task.a, t)
+    own = untied_layers.flow(u.mT, u, task.a, t)
     assert (tied[0] - own[0]).norm() < 1e-12
     assert (tied - own).norm(dim=(1, 2)).max() > 0.05
-    start = untied.field(u @ u.mT, u @ u.mT, u @ u.mT, task.a)  # symmetric part: the paper's V
+    start = untied_layers.field(
+        u @ u.mT, u @ u.mT, u @ u.mT, task.a
+    )  # symmetric part: the paper's V
     v = two_layer.field(u @ u.mT, task.a)
     assert ((start + start.mT) / 2 - v).norm() < 1e-12 * v.norm()
 
@@ -79,7 +81,7 @@ def test_layers_of_a_network_follow_it():
     second_moment = run.points @ run.points.T / run.points.shape[1]
     a = second_moment.diagonal()
     found = mlp.collect(mlp.train([setting], [3], 300, dtype=torch.float64))
-    maps = untied.flow(w1, w2, a, setting.rate * found["step"])
+    maps = untied_layers.flow(w1, w2, a, setting.rate * found["step"])
     outputs = maps @ torch.tensor(setting.mu, dtype=torch.float64)
     assert (found["outputs"][0, 0, :, -1] - outputs).norm() < 0.03 * outputs.norm()
 
@@ -87,30 +89,30 @@ def test_layers_of_a_network_follow_it():
 def test_leading_dimensions_and_bad_input():
     w1, w2 = layers(6, 2, 3, 0.1, 4)
     a = torch.tensor([[1.0, 0.5], [2.0, 0.1]], dtype=torch.float64)
-    many = untied.flow(w1[:, None], w2[:, None], a, [0.0, 2.0, 2.0])
+    many = untied_layers.flow(w1[:, None], w2[:, None], a, [0.0, 2.0, 2.0])
     assert many.shape == (6, 2, 3, 2, 2)
-    assert (many[4, 1] - untied.flow(w1[4], w2[4], a[1], [0.0, 2.0, 2.0])).norm() < 1e-6
+    assert (many[4, 1] - untied_layers.flow(w1[4], w2[4], a[1], [0.0, 2.0, 2.0])).norm() < 1e-6
     with pytest.raises(ValueError, match="layers must be"):
-        untied.flow(w1, w1, a[0], [1.0])
+        untied_layers.flow(w1, w1, a[0], [1.0])
     with pytest.raises(ValueError, match="negative"):
-        untied.flow(w1, w2, -a[0], [1.0])
+        untied_layers.flow(w1, w2, -a[0], [1.0])
     with pytest.raises(ValueError, match="times"):
-        untied.flow(w1, w2, a[0], [-1.0])
+        untied_layers.flow(w1, w2, a[0], [-1.0])
     with pytest.raises(ValueError, match="shape"):
-        untied.flow(w1, w2, a[0], 1.0)
+        untied_layers.flow(w1, w2, a[0], 1.0)
     with pytest.raises(ValueError, match="finite"):
-        untied.flow(w1 * math.nan, w2, a[0], [1.0])
+        untied_layers.flow(w1 * math.nan, w2, a[0], [1.0])
     with pytest.raises(ValueError, match="m1"):
-        untied.field(torch.eye(2), torch.eye(3), torch.eye(2), a[0])
+        untied_layers.field(torch.eye(2), torch.eye(3), torch.eye(2), a[0])
 
 
 def test_a_stiff_flow_ends_and_is_the_explicit_method_s(monkeypatch):
     w1, w2 = layers(1, 2, 3, 0.1, 0)
     a, t = torch.tensor([1e4, 1.0]).double(), torch.linspace(0, 0.2, 20, dtype=torch.float64)
-    stiff, late = untied.flow(w1, w2, a, t), untied.flow(w1, w2, a, [0.0, 20.0])
-    longest = untied.flow(w1, w2, a / 1e4, [0.0, 1e8])
-    monkeypatch.setattr(untied._ode, "STIFF", 1e9)
-    explicit = untied.flow(w1, w2, a, t)
+    stiff, late = untied_layers.flow(w1, w2, a, t), untied_layers.flow(w1, w2, a, [0.0, 20.0])
+    longest = untied_layers.flow(w1, w2, a / 1e4, [0.0, 1e8])
+    monkeypatch.setattr(untied_layers._ode, "STIFF", 1e9)
+    explicit = untied_layers.flow(w1, w2, a, t)
     assert not torch.equal(stiff, explicit)  # two methods
     assert torch.linalg.norm(stiff - explicit) < 1e-6 * torch.linalg.norm(explicit)
     for end in (late[0, -1], longest[0, -1]):
@@ -120,4 +122,4 @@ def test_a_stiff_flow_ends_and_is_the_explicit_method_s(monkeypatch):
 def test_what_is_too_stiff_is_refused_by_its_max_a_t():
     w1 = torch.full((100, 2), 0.01)
     with pytest.raises(ValueError, match=r"max\(a\) t is 1e\+08: .* at most 256 numbers, not 400"):
-        untied.flow(w1, w1.mT, [1.0, 0.5], [0.0, 1e8])
+        untied_layers.flow(w1, w1.mT, [1.0, 0.5], [0.0, 1e8])

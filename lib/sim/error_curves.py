@@ -2,7 +2,7 @@
 
 import torch
 
-from lib.sim import _checks
+from lib.sim import _arguments
 
 
 def swing(E) -> torch.Tensor:
@@ -65,7 +65,7 @@ def rises(E, threshold: float = 0.01) -> torch.Tensor:
 
 
 def _curves(E) -> torch.Tensor:
-    E = _checks.as_float64(E, "E")
+    E = _arguments.as_float64(E, "E")
     if not E.ndim or not E.shape[-1]:
         raise ValueError("E must have a time axis (..., T) with at least one time")
     if (E[..., 0] <= 0).any():

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lib.scenes import labels, locations, sample_scenes
-from lib.scenes.conditions import asked, at, label_all, label_one
+from lib.scenes import annotate, locations, sample_scenes
+from lib.scenes.labelling import label_all, label_one, request, request_scenes
 from lib.scenes.measure import MEASURE
 
 
@@ -47,24 +47,24 @@ def test_label_one_of_scenes_without_objects():
 
 @pytest.mark.parametrize("count", [0, 1, 8, 12])
 def test_requests_come_from_scenes_that_show_all_their_objects(count):
-    scenes = asked(20, count, generator())
+    scenes = request_scenes(20, count, generator())
     place, mask = label_all(scenes)
     assert mask.shape == (20, count)
     assert mask.all()
-    assert (labels(scenes).visibility >= MEASURE.visible).all()
+    assert (annotate(scenes).visibility >= MEASURE.visible).all()
     between = torch.cdist(place, place) + torch.eye(count)
     assert count < 2 or between.min() > MEASURE.radius / 2
 
 
 def test_places_of_ones_own():
-    place, mask = at([(0.2, 0.5), (1, 0)], batch=3)
+    place, mask = request([(0.2, 0.5), (1, 0)], batch=3)
     assert place.shape == (3, 2, 2)
     assert mask.shape == (3, 2)
     assert mask.all()
-    assert at([])[0].shape == (1, 0, 2)
+    assert request([])[0].shape == (1, 0, 2)
     with pytest.raises(ValueError, match=r"place 1, \[0.5, 1.2\S*\], is outside the picture"):
-        at([(0.5, 0.5), (0.5, 1.2)])
+        request([(0.5, 0.5), (0.5, 1.2)])
     with pytest.raises(ValueError, match="outside the picture"):
-        at([(float("nan"), 0.5)])
+        request([(float("nan"), 0.5)])
     with pytest.raises(ValueError, match="pairs"):
-        at([0.5, 0.5])
+        request([0.5, 0.5])

@@ -114,10 +114,10 @@ def expand(counts: Tensor) -> tuple[Tensor, Tensor]:
     """Lists laid end to end: of counts (N,), the owner (M,) of every item and its place (M,)."""
     owner = torch.repeat_interleave(counts)
     start = counts.cumsum(0) - counts
-    return owner, torch.arange(len(owner), device=counts.device) - at(start, owner)
+    return owner, torch.arange(len(owner), device=counts.device) - take(start, owner)
 
 
-def at(values: Tensor, index: Tensor) -> Tensor:
+def take(values: Tensor, index: Tensor) -> Tensor:
     """Columns (..., M) of values (..., N), in contiguous memory."""
     return values.index_select(-1, index)
 
@@ -152,21 +152,23 @@ def trace(objects: Objects, camera: Camera, grid: Grid) -> Hits:
     owner, row, column = _rays_in(*_silhouette(view, objects.bound), camera, grid)
     x, y = grid.slopes(camera)
     # Into each object's own frame: it is the unit cube, sphere or cylinder there.
-    origin = turned((eye - objects.center) / objects.scale, objects.turn)
-    right, down, forward = (at(turned(axis / objects.scale, objects.turn), owner) for axis in axes)
-    rays = right * at(x, column) + down * at(y, row) + forward
-    origin = at(origin, owner)
+    origin = rotate((eye - objects.center) / objects.scale, objects.turn)
+    right, down, forward = (
+        take(rotate(axis / objects.scale, objects.turn), owner) for axis in axes
+    )
+    rays = right * take(x, column) + down * take(y, row) + forward
+    origin = take(origin, owner)
     depth = by_shape(_MEET, objects, owner, origin, rays)
     hit = depth.isfinite().nonzero()[:, 0]
-    owner, depth, row, column = (at(values, hit) for values in (owner, depth, row, column))
-    ray = at(objects.scene, owner) * grid.rays + row * grid.columns + column
+    owner, depth, row, column = (take(values, hit) for values in (owner, depth, row, column))
+    ray = take(objects.scene, owner) * grid.rays + row * grid.columns + column
     nearest = depth.new_full((len(camera.eye) * grid.rays,), torch.inf)
     nearest.scatter_reduce_(0, ray, depth, "amin")
-    local = at(origin, hit) + depth * at(rays, hit)
-    return Hits(owner, ray, depth, local, depth == at(nearest, ray))
+    local = take(origin, hit) + depth * take(rays, hit)
+    return Hits(owner, ray, depth, local, depth == take(nearest, ray))
 
 
-def turned(vectors: Tensor, turn: Tensor) -> Tensor:
+def rotate(vectors: Tensor, turn: Tensor) -> Tensor:
     """World vectors (3, N) in frames that are rotated about the vertical."""
     (x, y, z), (cos, sin) = vectors, turn
     return torch.stack([cos * x + sin * y, cos * y - sin * x, z])
@@ -196,9 +198,9 @@ def _rays_in(
     row, bottom = (index(y, camera.height / 2, grid.top, grid.rows) for y in (y0, y1))
     width, height = right - column, bottom - row
     owner, place = expand(width * height)
-    width = at(width, owner)
+    width = take(width, owner)
     down = torch.div(place, width, rounding_mode="floor")
-    return owner, at(row, owner) + down, at(column, owner) + place - down * width
+    return owner, take(row, owner) + down, take(column, owner) + place - down * width
 
 
 def _meet_cube(origin: Tensor, ray: Tensor) -> Tensor:
@@ -234,7 +236,9 @@ def _quadratic(origin: Tensor, ray: Tensor) -> tuple[Tensor, Tensor]:
 _MEET = (_meet_cube, _meet_sphere, _meet_cylinder)
 
 
-def hidden(objects: Objects, owner: Tensor, point: Tensor, lamp: Tensor, radius: Tensor) -> Tensor:
+def hidden_share(
+    objects: Objects, owner: Tensor, point: Tensor, lamp: Tensor, radius: Tensor
+) -> Tensor:
     """How much of a lamp an object hides.
 
     Args:
@@ -247,9 +251,9 @@ def hidden(objects: Objects, owner: Tensor, point: Tensor, lamp: Tensor, radius:
     Returns:
         (M,) in [0, 1].
     """
-    center, scale = at(objects.center, owner), at(objects.scale, owner)
+    center, scale = take(objects.center, owner), take(objects.scale, owner)
     start, way = (point - center) / scale, (lamp - point) / scale
-    turn = at(objects.turn, owner)
+    turn = take(objects.turn, owner)
     gap, where = by_shape(_MISS, objects, owner, start, way, turn)
     blur = (radius * where).clamp(min=SOFTEST)
     share = (0.5 - gap * scale / (2 * blur)).clamp(0, 1)
@@ -262,7 +266,7 @@ def _miss_cube(start: Tensor, way: Tensor, turn: Tensor) -> Tensor:
     Negative: how deep it enters. Seen from above, a segment and a square are apart by the largest
     of their distances along the square's sides and across the segment.
     """
-    start, way = turned(start, turn), turned(way, turn)
+    start, way = rotate(start, turn), rotate(way, turn)
     top = _below_top(start, way)
     half = way[:2] * top / 2
     apart = (start[:2] + half).abs() - half.abs() - 1
@@ -357,8 +361,8 @@ def neighbours(objects: Objects, lamps: Tensor, radius: Tensor) -> tuple[Tensor,
     """
     same = objects.scene[:, None] == objects.scene
     occluder, shaded = same.fill_diagonal_(False).nonzero().T
-    start = at(objects.center, shaded) - at(objects.center, occluder)  # (3, M)
-    way = lamps[objects.scene[shaded]].permute(2, 1, 0) - at(objects.center, shaded)[:, None]
+    start = take(objects.center, shaded) - take(objects.center, occluder)  # (3, M)
+    way = lamps[objects.scene[shaded]].permute(2, 1, 0) - take(objects.center, shaded)[:, None]
     start = start[:, None].expand_as(way)
     where = _closest(start, way, 1.0)
     near = objects.bound[occluder] + objects.bound[shaded] + radius[:, None] * where

@@ -69,7 +69,7 @@ def path(fit: Fit, mu, sigma, steps, v) -> np.ndarray:
     return maps(fit, mu, sigma, steps) @ np.asarray(v, float)
 
 
-def fitted(steps, measured: dict, mu, sigma, one_layer: bool = False) -> Fit:
+def fit_paths(steps, measured: dict, mu, sigma, one_layer: bool = False) -> Fit:
     """Fits the shared numbers to the paths of the single concepts.
 
     Args:
