@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.integrate import quad
+from scipy.integrate import quad, simpson
+from scipy.stats import multivariate_normal, norm
 
 from lib.exact import GaussianMixture
 from lib.exact.divergence import (
@@ -14,6 +15,7 @@ from lib.exact.divergence import (
     fisher,
     kl,
     mutual_information,
+    textured,
 )
 
 APART = [[0], [1]]
@@ -120,6 +122,62 @@ def test_the_entanglement_knob(knob):
     assert (fisher(p, product.score, 0.6, n=61).value > 1e-6) == (knob != 0)
 
 
+@pytest.mark.parametrize("sigma", [0.05, 0.4, 2.0])
+def test_a_texture_only_gains_from_noise_in_closed_form(sigma):
+    """Without a choice the two coordinates are one Gaussian."""
+    p = textured(0.0, 0.6)
+    rho = 0.6 / (1 + sigma**2)
+    q = factorised(p, APART)
+    assert mutual_information(p, APART, sigma).value == pytest.approx(-math.log(1 - rho**2) / 2)
+    assert fisher(p, q.score, sigma, relative=True).value == pytest.approx(rho**2)
+
+
+def test_without_a_texture_it_is_two_points():
+    p, points = textured(math.inf), entangled(1.0)
+    assert torch.equal(p.means.sort(0).values, points.means.sort(0).values)
+    assert not p.covs.any()
+    assert torch.allclose(textured(1e6).means, p.means)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.35, 1.0])
+def test_between_texture_and_points_against_scipy(sigma):
+    """Information and LCS error of ratio 5: densities of scipy, derivatives by differences."""
+    ratio, rho = 5.0, 0.8
+    w = 1 / math.sqrt(1 + ratio**2)
+    cov = w**2 * np.array([[1, rho], [rho, 1]]) + sigma**2 * np.eye(2)
+    side = math.sqrt(w**2 + sigma**2)
+    axis = np.linspace(-1 - 9 * side, 1 + 9 * side, 401)
+    at = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1)
+    m = ratio * w
+
+    def log_joint(x):
+        both = [multivariate_normal([s * m, s * m], cov).logpdf(x) for s in (-1, 1)]
+        return np.logaddexp(*both) - math.log(2)
+
+    def log_apart(x):
+        both = [norm(s * m, side).logpdf(x) for s in (-1, 1)]
+        return (np.logaddexp(*both) - math.log(2)).sum(-1)
+
+    def mean(values):
+        return simpson(simpson(np.exp(log_joint(at)) * values, x=axis), x=axis)
+
+    def gap(x):
+        return log_joint(x) - log_apart(x)
+
+    steps = 1e-5 * np.eye(2)
+    slopes = [(gap(at + h) - gap(at - h)) / 2e-5 for h in steps]
+    p = textured(ratio, rho)
+    found = fisher(p, factorised(p, APART).score, sigma).value
+    assert mean(1.0) == pytest.approx(1, rel=1e-8)
+    assert found == pytest.approx(mean(np.square(slopes).sum(0)), rel=1e-5)
+    assert mutual_information(p, APART, sigma).value == pytest.approx(mean(gap(at)), rel=1e-7)
+
+
+def test_each_coordinate_of_the_textured_family_has_variance_one():
+    for ratio in (0.0, 0.5, 3.0, math.inf):
+        assert torch.allclose(textured(ratio).cov.diagonal(), torch.ones(2).double())
+
+
 def test_quadrature_in_one_dimension_against_scipy():
     p = GaussianMixture([0.3, 0.7], [[-1.0], [2.0]], [[[0.5]], [[0.1]]])
 
@@ -138,6 +196,9 @@ def test_bad_input():
     p = entangled(0.0)
     with pytest.raises(ValueError, match="knob"):
         entangled(1.5)
+    for ratio, correlation in ((-1.0, 0.8), (math.nan, 0.8), (1.0, 1.0)):
+        with pytest.raises(ValueError, match="ratio of at least 0"):
+            textured(ratio, correlation)
     with pytest.raises(ValueError, match="low < high"):
         de_bruijn(p, p, 1.0, 1.0)
     with pytest.raises(ValueError, match="each of"):

@@ -132,6 +132,29 @@ def entangled(knob, spread=0.0):
     return GaussianMixture(weights, means, covs)
 
 
+def textured(ratio, correlation=0.8):
+    r"""A family from a texture to two points: $x = \pm(m, m) + w u$ in the plane.
+
+    The sign is fair: a choice that both coordinates share. $u$ is a texture, Gaussian with unit
+    variances and a correlation. $m^2 + w^2 = 1$, so that each coordinate has variance 1 at every
+    ratio.
+
+    Args:
+        ratio: $m / w$, how far apart the two pictures lie beside the texture's deviation: 0 is the
+            texture alone, `math.inf` the two points (1, 1) and (-1, -1).
+        correlation: of the texture's two coordinates, in (-1, 1).
+    """
+    if not ratio >= 0 or not -1 < correlation < 1:
+        raise ValueError(
+            f"needs a ratio of at least 0 and a correlation in (-1, 1), got {ratio}, {correlation}"
+        )
+    w = 1 / math.hypot(1, ratio)
+    m = ratio * w if math.isfinite(ratio) else 1.0
+    means = torch.tensor([[m, m], [-m, -m]] if ratio else [[0.0, 0.0]], dtype=torch.float64)
+    cov = w**2 * torch.tensor([[1.0, correlation], [correlation, 1.0]], dtype=torch.float64)
+    return GaussianMixture([1 / len(means)] * len(means), means, cov.expand(len(means), 2, 2))
+
+
 def mixed_difference(log_prob, x, y, pixels):
     """How far a density is from separable between `pixels` and the rest, at two points, (...,).
 

@@ -117,10 +117,10 @@ class GaussianMixture:
         """`n` draws of the mixture with noise `sigma` added, (n, d), from `generator`."""
         component = torch.multinomial(self.weights, n, replacement=True, generator=generator)
         x = torch.randn(n, self.d, generator=generator, dtype=torch.float64)
-        roots = self.roots(sigma)
-        for k in component.unique():  # one matrix a component, rather than one a draw
+        scales = (self._variances + sigma**2).sqrt()
+        for k in component.unique():  # one matrix a component that was drawn, and none built
             drawn = component == k
-            x[drawn] = self.means[k] + x[drawn] @ roots[k].T
+            x[drawn] = self.means[k] + (x[drawn] * scales[k]) @ self._axes[k].T
         return x
 
     def _along_axes(self, x, sigma):
