@@ -20,9 +20,9 @@ import torch
 from lib import storage
 from lib.diffusion.train import Training
 from lib.experiments import length_generalization as length
+from lib.experiments._worlds import CLEVR
 from lib.experiments.length_generalization import Scale, Setting
 from lib.experiments.length_results import skill
-from lib.scenes import detector
 
 SEED = 100  # of no run that is reported
 SETTINGS = (Setting("label_all", seed=SEED), Setting("label_one", "window", "full", seed=SEED))
@@ -55,12 +55,12 @@ class Run:
             next(self.steps)
         self.seconds += time.process_time() - start
 
-    def look(self, finder: detector.Detector, samples: int) -> None:
+    def look(self, samples: int) -> None:
         """Notes the skill so far, and keeps the run."""
-        draw = length.painter(self.training.averaged, self.setting)
+        draw = length.painter(self.training.averaged, self.setting, CLEVR)
         seen = {"step": self.training.step, "minutes": self.seconds / 60}
         for count in sorted({count for count, _ in GOALS}):
-            scores = length.judge_draws(draw, finder, count, samples, self.setting.size, SEED)
+            scores = length.judge_draws(draw, CLEVR, count, samples, self.setting.size, SEED)
             seen[f"skill_{count}"] = skill(scores)
         self.looks.append(seen)
         storage.write_json(self.path, self.result | {"looks": self.looks})
@@ -79,14 +79,13 @@ class Run:
 
 def raced(setting: Setting, scale: Scale, every: int, samples: int, folder: Path) -> dict[str, Run]:
     """Both loops, in turns of `every` steps."""
-    finder = detector.load()
     runs = {name: Run(setting, replace(scale, **loop), folder) for name, loop in LOOPS.items()}
     while not all(run.done for run in runs.values()):
         for name, run in runs.items():
             # After an interruption the one that is behind catches up first.
             if run.training.step == min(r.training.step for r in runs.values()) and not run.done:
                 run.advance(every)
-                run.look(finder, samples)
+                run.look(samples)
                 seen = run.looks[-1]
                 skills = ", ".join(f"{n} {v:.2f}" for n, v in seen.items() if n[:5] == "skill")
                 print(

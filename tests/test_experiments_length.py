@@ -14,6 +14,7 @@ from lib.diffusion import networks, train
 from lib.experiments import __main__ as program
 from lib.experiments import _training
 from lib.experiments import length_generalization as length
+from lib.experiments._worlds import CLEVR
 from lib.experiments.length_generalization import Scale, Setting
 from lib.scenes import detector, measure
 from lib.storage import checkpoint
@@ -81,7 +82,7 @@ def test_all_settings_have_equal_parameters_and_the_same_head():
 @pytest.mark.parametrize("labels", ["label_all", "label_one"])
 def test_batches_say_what_the_setting_says(labels):
     scale = Scale(batch=40, unasked=0.0)
-    pictures, (locations, mask) = length.batch(Setting(labels), scale, generator())
+    pictures, (locations, mask) = length.batch(Setting(labels), scale, CLEVR, generator())
     assert pictures.shape == (40, 3, 32, 32)
     assert locations.shape == (40, mask.shape[1], 2)
     assert set(mask.sum(1).tolist()) == ({1, 2, 3} if labels == "label_all" else {1})
@@ -91,30 +92,30 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.fixture
-def unseen(monkeypatch):
-    """Batches whose pictures nobody looks at are not rendered; the scenes that they are of."""
-    seen = []
-    monkeypatch.setattr(length, "render", lambda scenes, size: seen.append(scenes))
-    return seen
+def unseen(setting, seen=None):
+    """The setting's world, whose pictures nobody looks at: they are not rendered, but noted."""
+    seen = [] if seen is None else seen
+    return replace(length.world_of(setting), render=lambda scenes, size: seen.append(scenes))
 
 
-def test_a_share_of_the_pictures_is_shown_without_any_label(unseen):
+def test_a_share_of_the_pictures_is_shown_without_any_label():
+    world = unseen(Setting(), seen := [])
     for labels, most in (("label_all", 3), ("label_one", 1)):
-        _, (_, mask) = length.batch(Setting(labels), Scale(batch=400, unasked=0.25), generator())
+        scale = Scale(batch=400, unasked=0.25)
+        _, (_, mask) = length.batch(Setting(labels), scale, world, generator())
         told = mask.sum(1)
         assert set(told.tolist()) == set(range(most + 1))
         share = float((told == 0).double().mean())
         assert abs(share - 0.25) < 4 * (0.25 * 0.75 / 400) ** 0.5
-        assert unseen[-1].mask.any(1).all()  # no scene is empty: the labels were withheld
-    _, (_, everyone) = length.batch(Setting(), Scale(batch=400, unasked=0.0), generator())
+        assert seen[-1].mask.any(1).all()  # no scene is empty: the labels were withheld
+    _, (_, everyone) = length.batch(Setting(), Scale(batch=400, unasked=0.0), world, generator())
     assert everyone.any(1).all()
 
 
 @pytest.mark.parametrize("setting", ONE_AT_A_CELL, ids=lambda s: s.conditions)
-def test_each_cell_is_told_one_request_or_none(setting, unseen):
-    scale = Scale(batch=60, unasked=0.3)
-    _, (places, mask, heard) = length.batch(setting, scale, generator())
+def test_each_cell_is_told_one_request_or_none(setting):
+    scale, world = Scale(batch=60, unasked=0.3), unseen(setting)
+    _, (places, mask, heard) = length.batch(setting, scale, world, generator())
     assert heard.shape == (*mask.shape, 16, 16)
     assert set(heard.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(heard.sum(1), mask.any(1)[:, None, None].float().expand(-1, 16, 16))
@@ -124,7 +125,7 @@ def test_each_cell_is_told_one_request_or_none(setting, unseen):
     several = heard[(mask.sum(1) == 3)].flatten(2)
     share = several.mean(2).mean()  # either way of hearing shares the cells out among three
     assert abs(share - 1 / 3) < 1e-6
-    again = length.batch(setting, scale, generator())[1][2]
+    again = length.batch(setting, scale, world, generator())[1][2]
     assert torch.equal(again, heard)
 
 
@@ -139,7 +140,7 @@ def test_a_painter_is_asked_as_it_was_trained(monkeypatch):
     scenes = length.labelling.request_scenes(2, 2, generator())
     settings = (Setting("label_all"), *ONE_AT_A_CELL)
     for setting in settings:
-        drawn = length.painter(torch.nn.Linear(1, 1), setting)(scenes, generator(5))
+        drawn = length.painter(torch.nn.Linear(1, 1), setting, CLEVR)(scenes, generator(5))
         assert drawn.shape == (2, 3, 32, 32)
         assert drawn.abs().max() <= 1
     (noise, plain), *others = seen
@@ -160,7 +161,7 @@ def test_hits_are_counted_at_both_radii(monkeypatch):
     away = places[0] + torch.where(places[0] < 0.5, 0.07, -0.07) * torch.tensor([1.0, 0.0])
     found = iter([(away, places[1]), places])
     monkeypatch.setattr(detector, "detect", lambda finder, pictures: next(found))
-    scores = length.judge_draws(lambda s, g: torch.zeros(len(s), 3, 32, 32), None, 1, 6, 32, 3)
+    scores = length.judge_draws(lambda s, g: torch.zeros(len(s), 3, 32, 32), CLEVR, 1, 6, 32, 3)
     assert scores["hits"] == [0] * 6
     assert scores["ceiling"] == scores["wide"]["ceiling"] == scores["wide"]["hits"] == [1] * 6
     far = (away - places[0].roll(-1, 0)).norm(dim=-1)[:, 0]
@@ -169,10 +170,11 @@ def test_hits_are_counted_at_both_radii(monkeypatch):
     assert set(scores["wide"]) == {"hits", "blind", "ceiling"}
 
 
-def test_other_data_differ_as_they_say(unseen):
-    seen = unseen
-    for data in length.DATA:
-        length.batch(Setting("label_all", data=data), Scale(batch=30), generator())
+def test_other_data_differ_as_they_say():
+    seen = []
+    for data in ("plain", "one_colour", "three"):
+        setting = Setting("label_all", data=data)
+        length.batch(setting, Scale(batch=30), unseen(setting, seen), generator())
     plain, one_colour, three = seen
     assert (plain.color != plain.color[:, :1]).any()
     assert (one_colour.color == one_colour.color[:, :1]).all()
@@ -198,7 +200,7 @@ def test_locality_is_what_the_windows_say(finder):
         for p in network.parameters():
             p.data += 0.2 * torch.randn(p.shape, generator=numbers)
         denoiser = train.edm.Preconditioned(network, 0.2)
-        shares[setting.pixels, setting.conditions] = length.localities(denoiser, 32, 0)
+        shares[setting.pixels, setting.conditions] = length.localities(denoiser, CLEVR, 32, 0)
     for (pixels, conditions), found in shares.items():
         assert (max(found["pixel"]) == 0) == (pixels == "local")
         assert (max(found["moved"]) == 0) == (conditions == "local")
@@ -255,12 +257,13 @@ def parted(finder, monkeypatch):
         p.data += 0.2 * torch.randn(p.shape, generator=numbers)
     seen = []
 
-    def judged(painter, finder, count, samples, size, seed):
+    def judged(painter, world, count, samples, size, seed):
+        assert world is CLEVR
         seen.append((flat(painter), count, samples, size, seed))
         return {"count": count}
 
     monkeypatch.setattr(length, "judge_draws", judged)
-    monkeypatch.setattr(length, "painter", lambda denoiser, setting: denoiser)
+    monkeypatch.setattr(length, "painter", lambda denoiser, setting, world: denoiser)
     return training, seen
 
 
@@ -296,14 +299,14 @@ def test_the_averaged_weights_are_stored_and_judged_as_they_are_stored(
 def test_the_averaged_network_is_watched_with_32_samples(parted, monkeypatch):
     training, seen = parted
     monkeypatch.setattr(length, "localities", lambda denoiser, *a: [flat(denoiser), *a])
-    found = OBSERVED(training, None, Setting(seed=3))
+    found = OBSERVED(training, CLEVR, Setting(seed=3))
     averaged = flat(training.averaged)
     assert [numbers[1:] for numbers in seen] == [(K, 32, 32, 3) for K in (1, 2)]
     assert all(torch.equal(weights, averaged) for weights, *_ in seen)
     assert found["counts"] == {"1": {"count": 1}, "2": {"count": 2}}
     weights, *rest = found["locality"]
     assert torch.equal(weights, averaged)
-    assert rest == [32, 3]
+    assert rest == [CLEVR, 32, 3]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The layer from measurement to claim: slips that no other test saw, each seen here."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import nbformat
@@ -10,6 +11,7 @@ from lib import storage
 from lib.book import chapter, claims, runtime
 from lib.experiments import concept_learning, length_generalization
 from lib.experiments import detector as detector_training
+from lib.experiments._worlds import CLEVR
 from lib.scenes import annotate, detector, render, sample_scenes, scene
 from tools import results
 
@@ -47,7 +49,7 @@ def test_noise_levels_of_training_are_those_of_the_reported_runs():
     assert (length.settings.p_mean, length.settings.p_std) == (-0.5, 1.4)
 
 
-def test_each_chunk_of_judged_pictures_has_noise_of_its_own(monkeypatch):
+def test_each_chunk_of_judged_pictures_has_noise_of_its_own():
     drawn = []
 
     def draw(scenes, generator):
@@ -55,9 +57,8 @@ def test_each_chunk_of_judged_pictures_has_noise_of_its_own(monkeypatch):
         return torch.zeros(len(scenes), 3, 32, 32)
 
     places = torch.zeros(130, 1, 2), torch.ones(130, 1, dtype=torch.bool)
-    monkeypatch.setattr(length_generalization, "render", lambda *a: torch.zeros(0))
-    monkeypatch.setattr(length_generalization.detector, "detect", lambda *a: places)
-    length_generalization.judge_draws(draw, None, 1, 130, 32, seed=4)
+    world = replace(CLEVR, render=lambda *a: torch.zeros(0), find=lambda pictures: places)
+    length_generalization.judge_draws(draw, world, 1, 130, 32, seed=4)
     assert len(drawn) == 3
     assert all((drawn[i] - drawn[j]).abs().min() > 1e-3 for i in range(3) for j in range(i))
 

@@ -186,8 +186,6 @@ class UNet(nn.Module):
             raise ValueError(f"the grid ({grid}) must be even and divide the size ({size})")
         self.name = f"unet.{pathway}.size{size}.grid{grid}.width{width}.embedding{embedding}"
         self.name += size_suffix(channels=channels, dimensions=dimensions)
-        if pathway in ("vector", "fourier", "things"):
-            self.name += f".told{told}.hidden{hidden}"
         self.pathway, self.cell, self.limit = pathway, size // grid, limit
         self.noise = NoiseEmbedding(embedding)
         self.condition = PATHWAYS[pathway](
@@ -202,6 +200,8 @@ class UNet(nn.Module):
                 limit=limit,
             )
         )
+        if hasattr(self.condition, "meeting"):  # which is made with these
+            self.name += f".told{told}.hidden{hidden}"
         self.enter = nn.Conv2d(channels * self.cell**2, width, 1)
         self.positions = nn.Parameter(fourier(centres(grid), width).movedim(-1, 0))
         self.trunk = FullTrunk(width, embedding)

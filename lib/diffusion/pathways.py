@@ -311,11 +311,14 @@ class Silent(nn.Module):
 
 
 # What each pathway is made of, out of a network's own settings; a new one is a class and a line.
-PATHWAYS: dict[str, Callable[..., nn.Module]] = {
+Made = dict[str, Callable[..., nn.Module]]
+OF_LOCATIONS: Made = {
     "vector": lambda n: Vector(n.grid, n.told, n.hidden, n.width, n.limit),
-    "fourier": lambda n: Fourier(n.grid, n.told, n.hidden, n.width, n.limit),
-    "things": lambda n: Things(n.grid, n.told, n.hidden, n.width, n.limit, n.dimensions),
     "map": lambda n: Map(n.size, n.grid, n.width, n.limit),
+    "fourier": lambda n: Fourier(n.grid, n.told, n.hidden, n.width, n.limit),
+}
+PATHWAYS: Made = OF_LOCATIONS | {
+    "things": lambda n: Things(n.grid, n.told, n.hidden, n.width, n.limit, n.dimensions),
     "continuous": lambda n: Continuous(n.dimensions, n.embedding),
     "none": lambda n: Silent(),
 }

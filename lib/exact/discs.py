@@ -34,7 +34,16 @@ def sample_places(batch, counts, generator, gap=4, grid=16):
 
 def draw(locations, mask, generator, size=32):
     """Pictures of discs in random colours at the locations, (B, 3, size, size) in [-1, 1]."""
-    colours = COLOURS[torch.randint(len(COLOURS), mask.shape, generator=generator)]  # (B, K, 3)
+    return paint(locations, mask, sample_colours(mask.shape, generator), size)
+
+
+def sample_colours(shape, generator):
+    """Colours (..., 3) of discs, in [-1, 1]."""
+    return COLOURS[torch.randint(len(COLOURS), shape, generator=generator)]
+
+
+def paint(locations, mask, colours, size=32):
+    """Pictures (B, 3, size, size) in [-1, 1] of discs of these colours (B, K, 3)."""
     middles = (torch.arange(size) + 0.5) / size
     x, y = locations[..., 0, None, None], locations[..., 1, None, None]
     inside = (middles - x) ** 2 + (middles[:, None] - y) ** 2 <= (RADIUS / 32) ** 2  # (B, K, H, W)

@@ -44,6 +44,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,9 +55,10 @@ from lib.book import runtime
 from lib.diffusion import edm, hearing, networks, patch, pathways, train
 from lib.experiments import length_results
 from lib.experiments._training import train_watched
+from lib.experiments._worlds import CLEVR, WORLDS, World
 from lib.experiments.length_results import LEVELS
-from lib.scenes import detector, labelling, measure, render, sample_scenes
-from lib.scenes.scene import Scenes, locations, with_locations
+from lib.scenes import detector, labelling, measure, render
+from lib.scenes.scene import locations, with_locations
 
 RUNS = storage.RUNS / "length_generalization"
 KEPT = storage.RESULTS / "length_generalization"  # what the book keeps of finished runs
@@ -64,7 +66,6 @@ GRID = 16
 SIGMA_DATA = 0.2  # standard deviation of the pictures
 SAMPLER = {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
 TRACED = (1, 3, 6)  # numbers of objects asked for while it trains
-DATA = ("plain", "one_colour", "three")
 KINDS = "asked", "local"  # of what is asked of finished weights
 SEEDS = 3  # of each setting that is reported
 DIGITS = {"error": 4, "losses": 4, "locality": 5}  # that are kept
@@ -122,7 +123,8 @@ class Setting:
             request) or `random` (one request, drawn for each cell alone).
         k: Half the local windows, in cells.
         objects: Most objects in a training scene.
-        data: `plain`, `one_colour` (shared by the objects of a picture) or `three` (objects).
+        data: One of `lib.experiments._worlds.WORLDS`: `plain`, `one_colour` (shared by the objects
+            of a picture), `three` (objects), `official` (files) or `discs`.
         size: Of the pictures, in pixels: a multiple of the detector's 32.
         seed: Of weights, data and noise.
     """
@@ -141,10 +143,10 @@ class Setting:
         """Refuses what there is not."""
         known = {
             "labels": ("label_all", "label_one"),
-            "pathway": ("vector", "map", "fourier", "window"),
+            "pathway": (*pathways.OF_LOCATIONS, "window"),
             "pixels": ("local", "full"),
             "conditions": ("local", "all", "nearest", "random"),
-            "data": DATA,
+            "data": (*WORLDS,),
         }
         for name, values in known.items():
             if getattr(self, name) not in values:
@@ -220,22 +222,24 @@ def network(setting: Setting, scale: Scale) -> torch.nn.Module:
     return networks.initialise(made, runtime.generator(setting.seed))
 
 
+def world_of(setting: Setting, files: str = "") -> World:
+    """The world of a setting; `official` is read from a folder of files."""
+    return WORLDS[setting.data](files, setting.size)
+
+
 def batch(
-    setting: Setting, scale: Scale, generator: torch.Generator
+    setting: Setting, scale: Scale, world: World, generator: torch.Generator
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Fresh training pictures (batch, 3, size, size) and their conditions."""
-    least = 3 if setting.data == "three" else 1
-    scenes = sample_scenes(scale.batch, least, setting.objects, generator)
-    if setting.data == "one_colour":
-        scenes = replace(scenes, color=scenes.color[:, :1].expand_as(scenes.color))
-    if setting.labels == "label_all":
-        places, mask = labelling.label_all(scenes)
-    else:
-        places, mask = labelling.label_one(scenes, generator)
+    scenes = world.sample(scale.batch, 1, setting.objects, generator)
+    conditions = world.ask(scenes)
+    if setting.labels == "label_one":
+        conditions = labelling.one_of(conditions, generator)
+    places, mask, *more = conditions
     kwargs = {"generator": generator, "device": generator.device}
     told = torch.rand(len(scenes), 1, **kwargs) >= scale.unasked
-    conditions = add_hearing(setting, (places, mask & told.to(mask.device)), generator)
-    return render(scenes, setting.size), conditions
+    conditions = add_hearing(setting, (places, mask & told.to(mask.device), *more), generator)
+    return world.render(scenes, setting.size), conditions
 
 
 def add_hearing(setting: Setting, conditions: tuple, generator: torch.Generator) -> tuple:
@@ -248,7 +252,11 @@ def add_hearing(setting: Setting, conditions: tuple, generator: torch.Generator)
 
 
 def prepared(
-    setting: Setting, scale: Scale, shards: int = 1, device: torch.device | str = "cpu"
+    setting: Setting,
+    scale: Scale,
+    shards: int = 1,
+    device: torch.device | str = "cpu",
+    world: World | None = None,
 ) -> train.Training:
     """A training run at its start.
 
@@ -257,7 +265,9 @@ def prepared(
         scale: How large and how long.
         shards: See `lib.diffusion.train.Settings`.
         device: Where.
+        world: Of the pictures; left out, `world_of` the setting.
     """
+    world = world or world_of(setting)
     denoiser = edm.Preconditioned(network(setting, scale), SIGMA_DATA).to(device)
     settings = train.Settings(
         scale.steps,
@@ -271,28 +281,28 @@ def prepared(
         optimizer=scale.optimizer,
     )
     about = asdict(setting) | asdict(scale)
-    return train.Training(denoiser, partial(batch, setting, scale), settings, about)
+    return train.Training(denoiser, partial(batch, setting, scale, world), settings, about)
 
 
-def painter(denoiser, setting: Setting) -> Callable[[Scenes, torch.Generator], Tensor]:
+def painter(denoiser, setting: Setting, world: World) -> Callable[[Any, torch.Generator], Tensor]:
     """Draws pictures (B, 3, size, size) when asked for the locations of scenes, on the CPU."""
     place = next(iter(denoiser.parameters())).device
 
-    def draw(scenes: Scenes, generator: torch.Generator) -> Tensor:
+    def draw(scenes: Any, generator: torch.Generator) -> Tensor:
         noise = torch.randn(len(scenes), 3, setting.size, setting.size, generator=generator)
-        asked = add_hearing(setting, labelling.label_all(scenes), generator)
+        asked = add_hearing(setting, world.ask(scenes), generator)
         asked = tuple(part.to(place) for part in asked)
         return edm.sample(denoiser, noise.to(place), asked, **SAMPLER).clamp(-1, 1).cpu()
 
     return draw
 
 
-def judge_draws(draw, finder, count: int, samples: int, size: int, seed: int) -> dict:
+def judge_draws(draw, world: World, count: int, samples: int, size: int, seed: int) -> dict:
     """What `lib.scenes.measure` says of a painter asked for `count` locations, at two radii.
 
     Args:
         draw: `draw(scenes, generator)` gives pictures (B, 3, size, size), see `painter`.
-        finder: A trained detector.
+        world: Where requests come from, and who finds objects.
         count: Locations a picture, K.
         samples: Pictures.
         size: Of them, pixels.
@@ -302,17 +312,19 @@ def judge_draws(draw, finder, count: int, samples: int, size: int, seed: int) ->
         `lib.scenes.measure.raw_scores` at the verdict's radius; under `wide`, hits, blind hits and
         ceiling at twice that.
     """
-    scenes = labelling.request_scenes(samples, count, train.stream(seed, count))
+    scenes = world.sample(samples, count, count, train.stream(seed, count), clear=True)
     chunks = [scenes[i : i + 64] for i in range(0, samples, 64)]
     pictures = torch.cat([draw(c, train.stream(seed, count, i + 1)) for i, c in enumerate(chunks)])
-    found, real = (detector.detect(finder, p) for p in (pictures, render(scenes, size)))
-    asked = labelling.label_all(scenes)
+    found, real = map(world.find, (pictures, world.render(scenes, size)))
+    asked = world.ask(scenes)[:2]
     result = measure.raw_scores(found, asked, real)
     wide = measure.raw_scores(found, asked, real, 2 * measure.MEASURE.radius)
     return result | {"wide": {name: wide[name] for name in ("hits", "blind", "ceiling")}}
 
 
-def localities(denoiser, size: int, seed: int, count: int = 3, scenes: int = 16) -> dict:
+def localities(
+    denoiser, world: World, size: int, seed: int, count: int = 3, scenes: int = 16
+) -> dict:
     """How much of what a denoiser depends on lies outside windows of 5 x 5 cells, at `LEVELS`.
 
     Of the denoiser and not of the score, in which -x / sigma^2, a pixel's own noise, would hide
@@ -325,9 +337,9 @@ def localities(denoiser, size: int, seed: int, count: int = 3, scenes: int = 16)
     """
     cell = size // GRID
     place = next(iter(denoiser.parameters())).device
-    asked = labelling.request_scenes(scenes, count, train.stream(seed, 0))
-    pictures = render(asked, size).to(place)
-    where = labelling.label_all(asked)[0].to(place)
+    asked = world.sample(scenes, count, count, train.stream(seed, 0), clear=True)
+    pictures = world.render(asked, size).to(place)
+    where = world.ask(asked)[0].to(place)
     noise = torch.randn(pictures.shape, generator=train.stream(seed, 1)).to(place)
     mask = torch.ones(1, count, dtype=torch.bool, device=place)
     near = hearing.window((where, mask.expand(scenes, -1)), GRID, 2).bool()  # (scenes, count, G, G)
@@ -366,14 +378,14 @@ def milestones(steps: int) -> list[int]:
     return sorted(set(np.geomspace(max(steps / 16, 1), steps, 5).round().astype(int).tolist()))
 
 
-def observed(training: train.Training, finder, setting: Setting, samples: int = 32) -> dict:
+def observed(training: train.Training, world: World, setting: Setting, samples: int = 32) -> dict:
     """What is recorded of a run while it trains: skill's raw numbers and locality."""
     denoiser = training.averaged
-    draw = painter(denoiser, setting)
+    draw = painter(denoiser, setting, world)
     counts = {
-        str(K): judge_draws(draw, finder, K, samples, setting.size, setting.seed) for K in TRACED
+        str(K): judge_draws(draw, world, K, samples, setting.size, setting.seed) for K in TRACED
     }
-    return {"counts": counts, "locality": localities(denoiser, setting.size, setting.seed)}
+    return {"counts": counts, "locality": localities(denoiser, world, setting.size, setting.seed)}
 
 
 def run(
@@ -383,6 +395,7 @@ def run(
     *,
     samples: int = measure.MEASURE.samples,
     shards: int = 1,
+    files: str = "",
 ) -> dict | None:
     """Trains, watches and judges one setting, or what is still missing of it.
 
@@ -392,6 +405,7 @@ def run(
         folder: Where files go.
         samples: Pictures for each number of objects at the end.
         shards: See `lib.diffusion.train.Settings`.
+        files: The folder that data `official` are read from.
 
     Returns:
         What is in NAME.json; None in all but the first of several processes.
@@ -399,20 +413,21 @@ def run(
     Raises:
         ValueError: As `lib.experiments._training.train_watched`; or there are too few samples:
             pictures are scored against each other's requests.
-        FileNotFoundError: The detector has not been trained.
+        FileNotFoundError: The detector has not been trained, or a file of the data is missing.
     """
     if samples < 2:
         raise ValueError(f"need at least 2 samples for each number of objects, not {samples}")
     train.join_processes()
-    finder = detector.load()
-    training = prepared(setting, scale, shards, runtime.device())
+    world = world_of(setting, files)
+    world.find(torch.zeros(1, 3, setting.size, setting.size))  # what can't be judged isn't trained
+    training = prepared(setting, scale, shards, runtime.device(), world)
 
     def judge(denoiser) -> dict:
-        draw, seed = painter(denoiser, setting), 1000 + setting.seed
+        draw, seed = painter(denoiser, setting, world), 1000 + setting.seed
         counts = measure.MEASURE.counts
         return {
             "counts": {
-                str(K): judge_draws(draw, finder, K, samples, setting.size, seed) for K in counts
+                str(K): judge_draws(draw, world, K, samples, setting.size, seed) for K in counts
             }
         }
 
@@ -423,7 +438,7 @@ def run(
         training,
         seen="training",
         due=milestones(scale.steps),
-        look=lambda: observed(training, finder, setting),
+        look=lambda: observed(training, world, setting),
         judge=judge,
     )
 
@@ -561,11 +576,8 @@ def perfect_skill(count: int = 6, samples: int = measure.MEASURE.samples) -> flo
     scenes = labelling.request_scenes(samples, count, train.stream(0, count))
     middles = pathways.centres(GRID).flatten(0, 1)
     places = pathways.shares(locations(scenes), GRID) @ middles
-    finder = detector.load()
-    drawn, real = (
-        detector.detect(finder, render(s, detector.SIZE))
-        for s in (with_locations(scenes, places), scenes)
-    )
+    pair = with_locations(scenes, places), scenes
+    drawn, real = (CLEVR.find(render(s, detector.SIZE)) for s in pair)
     return length_results.skill(measure.raw_scores(drawn, labelling.label_all(scenes), real))
 
 

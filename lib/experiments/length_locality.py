@@ -53,9 +53,10 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     """
     stem = f"{setting.name}.seed{setting.seed}"
     result = storage.read_json(folder / f"{stem}.json")
-    denoiser, size = (
+    trained = length.Setting(**result["setting"])
+    denoiser, world = (
         length.load_denoiser(setting.name, folder, setting.seed),
-        result["setting"]["size"],
+        length.world_of(trained),
     )
     found = {
         "setting": result["setting"],
@@ -63,7 +64,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         "levels": list(LEVELS),
         "scenes": scale.scenes,
         "counts": {
-            str(K): length.localities(denoiser, size, setting.seed, K, scale.scenes)
+            str(K): length.localities(denoiser, world, trained.size, trained.seed, K, scale.scenes)
             for K in scale.counts
         },
         "provenance": storage.provenance(),

@@ -38,13 +38,27 @@ def label_one(scenes: Scenes, generator: torch.Generator) -> Conditions:
     Returns:
         Locations (B, 1, 2) and mask (B, 1), false in a scene without objects.
     """
-    place, mask = label_all(scenes)
+    return one_of(label_all(scenes), generator)
+
+
+def one_of(conditions: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
+    """One of each picture's conditions, all that is said of it.
+
+    Args:
+        conditions: Locations (B, K, 2), a mask (B, K), and what else there is, (B, K, ...).
+        generator: Chooses, uniformly.
+
+    Returns:
+        The same with K = 1, the mask false where there was none.
+    """
+    mask = conditions[1]
     chance = torch.rand(mask.shape, generator=generator, device=generator.device).to(mask.device)
     chance = torch.nn.functional.pad(chance * mask, (0, 1))  # a column of nothing for K = 0
-    chosen = chance.argmax(1, keepdim=True)
-    place = torch.nn.functional.pad(place, (0, 0, 0, 1))
-    mask = torch.nn.functional.pad(mask, (0, 1))
-    return place.gather(1, chosen[..., None].expand(-1, 1, 2)), mask.gather(1, chosen)
+    rows, chosen = torch.arange(len(mask), device=mask.device), chance.argmax(1)
+    padded = (
+        torch.cat([part, part.new_zeros(len(part), 1, *part.shape[2:])], 1) for part in conditions
+    )
+    return tuple(part[rows, chosen][:, None] for part in padded)
 
 
 def request_scenes(batch: int, count: int, generator: torch.Generator) -> Scenes:
