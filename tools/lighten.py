@@ -34,6 +34,8 @@ _WIDGETS = re.compile(
     r'<script type="application/vnd\.jupyter\.widget-state\+json">.*?</script>', re.S
 )
 _FIGURE = re.compile(r'<figure class="book-(?:figure|player)".*?</figure>', re.S)
+_CODE = re.compile(r'(<div class="highlight[^"]*"><pre>)(.*?)(</pre>)', re.S)
+_FITS = 72  # letters of a line of code that fit a page's column in any font
 _OPENING = re.compile(r"</h1>.*?<p>(?=[^<]*\w)(.*?)</p>", re.S)
 _ICON_FONT = re.compile(r"@font-face\{[^}]*Font ?Awesome[^}]*\}")
 _ICON_RULE = re.compile(r"(?<=\})(?:\.fa[srb]?(?:-[\w-]+)?(?:::?(?:before|after))?,?)+\{[^}]*\}")
@@ -75,7 +77,27 @@ def page(text: str, icons: str, search: bool = False) -> str:
         text = _SEARCH.sub("", text)
     if found := _MATHJAX_TAG.search(text):
         text = text.replace("<meta charset", _preloads(found[1]) + "<meta charset", 1)
-    return numbered(described(_WIDGETS.sub("", text)))
+    return wrapped(numbered(described(_WIDGETS.sub("", text))))
+
+
+def wrapped(text: str) -> str:
+    """A page whose long lines of code may go on in the next line, indented below where they began.
+
+    What is longer than a line of code should be are captions and alternative texts.
+    """
+
+    def line(source: str) -> str:
+        plain = html.unescape(re.sub(r"<[^>]+>", "", source))
+        whole = source.count("<span") == source.count("</span")  # no string over several lines
+        if len(plain) <= _FITS or not whole:
+            return source
+        indent = len(plain) - len(plain.lstrip()) + 4
+        return f'<span class="book-long" style="--indent:{indent}ch">{source}</span>'
+
+    def block(match: re.Match) -> str:
+        return match[1] + "\n".join(map(line, match[2].split("\n"))) + match[3]
+
+    return _CODE.sub(block, text)
 
 
 def described(text: str) -> str:
