@@ -160,3 +160,25 @@ def colab(tmp_path_factory):
     ]  # fmt: skip
     subprocess.run([str(python), "-m", "pip", "install", "-q", *pins], check=True)
     return python
+
+
+def test_what_the_site_folds_is_folded_in_jupyterlab():
+    def cell(make, source, **metadata):
+        return make(source, metadata=metadata)
+
+    text, code = nbformat.v4.new_markdown_cell, new_code_cell
+    book = new_notebook(
+        cells=[
+            cell(code, "1", tags=["hide-input"]),
+            cell(code, "2"),
+            cell(text, ":::{solution-start} ex-a\n:class: dropdown\n:::"),
+            cell(text, "Because."),
+            cell(code, "assert True"),
+            cell(text, ":::{solution-end}\n:::"),
+            cell(text, "On."),
+        ]
+    )
+    assert stamp.fold(book)
+    folded = [bool(c.metadata.get("jupyter", {}).get("source_hidden")) for c in book.cells]
+    assert folded == [True, False, False, True, True, False, False]
+    assert not stamp.fold(book)

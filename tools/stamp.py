@@ -1,7 +1,7 @@
 """Writes the repository's address, which stands in `_config.yml`, into notebooks and README.
 
 `python -m tools.stamp` (`make stamp`). The first cell of every notebook comes from here, so that it
-is the same everywhere.
+is the same everywhere. What the site folds is folded in JupyterLab too.
 """
 
 import json
@@ -38,6 +38,8 @@ if not (root / "lib/book/runtime.py").is_file():
     subprocess.run([*git, REPOSITORY, str(root)], check=True)
 sys.path.insert(0, str(root))"""
 
+FOLDED = {"hide-input", "hide-cell", "remove-input", "remove-cell"}  # tags of the site
+
 README_MARKS = ("<!-- colab -->", "<!-- /colab -->")
 UNSET = """\
 The book's address isn't set yet. Set `repository.url` (and `branch`) in `_config.yml` and run
@@ -70,15 +72,32 @@ def first_cell(url: str, branch: str) -> str:
 
 
 def stamp_notebook(path: Path, url: str, branch: str) -> None:
-    """Gives the notebook its first cell, where it is missing too; nothing else changes."""
+    """Gives the notebook its first cell, where it is missing too, and folds what the site folds."""
     notebook = nbformat.read(path, as_version=4)
     code = first_cell(url, branch)
     if not notebook.cells or not is_first_cell(notebook.cells[0]):
         new = nbformat.v4.new_code_cell(metadata={"tags": ["remove-cell"]}, id="first")
         notebook.cells.insert(0, new)
-    if notebook.cells[0].source != code:
-        notebook.cells[0].source = code
+    changed = notebook.cells[0].source != code
+    notebook.cells[0].source = code
+    if fold(notebook) or changed:
         nbformat.write(notebook, path)
+
+
+def fold(notebook) -> bool:
+    """Folds in JupyterLab what the site folds, code by its tags and solutions; whether it changed.
+
+    A cell without such a tag is left as it is: whoever folds one by hand means it.
+    """
+    changed, solution = False, False
+    for cell in notebook.cells:
+        solution = solution and not cell.source.startswith(":::{solution-end}")
+        if solution or FOLDED & set(cell.metadata.get("tags", [])):
+            lab = cell.metadata.get("jupyter", {})
+            changed |= not lab.get("source_hidden")
+            cell.metadata["jupyter"] = {**lab, "source_hidden": True}
+        solution = solution or cell.source.startswith(":::{solution-start}")
+    return changed
 
 
 def is_first_cell(cell) -> bool:
