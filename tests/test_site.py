@@ -13,6 +13,14 @@ from tools import checks, stamp
 pytestmark = pytest.mark.site
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+# Screens of 1280 x 800 up to **Where next.**, and chapters that are still longer.
+SCREENS = 17
+LENGTHS = {
+    "06_cpc_lcs_lemma": 35,
+    "07_noise_and_locality": 31,
+    "08_feature_space": 31,
+    "10_clevr_local_scores": 24,
+}
 # A word that a reader would look for, and the chapter that must come up.
 TERMS = {
     "Tweedie": "diffusion_models",
@@ -64,6 +72,9 @@ def check(browser, site: str, name: str, viewport: dict, scheme: str) -> None:
         .map(e => e.getAttribute('aria-label') ?? e.textContent)"""
     )
     assert not cut, "a part of a figure or of a verdict is hidden"
+    if viewport == WIDE:
+        check_width(page)
+        check_length(page, name.removeprefix("chapters/"))
     raw = page.locator(".math:not(:has(mjx-container))")
     assert raw.count() == 0, f"not typeset: {raw.first.text_content()}"
     assert page.locator("mjx-merror").count() == 0
@@ -91,6 +102,36 @@ def check(browser, site: str, name: str, viewport: dict, scheme: str) -> None:
     ]
     assert not serious
     context.close()
+
+
+def check_width(page) -> None:
+    """Of its code, outputs and tables, folded ones too, at most a tenth scroll sideways."""
+    page.evaluate("document.querySelectorAll('details.hide').forEach((e) => { e.open = true; })")
+    blocks, wide = page.evaluate(
+        """() => {
+            const parts = "div.highlight pre, .cell_output pre, .cell_output table, " +
+                "table.table, .pst-scrollable-table-container, .book-ledger, .cell_output > .output";
+            const seen = [...document.querySelectorAll(parts)].filter((e) => e.clientWidth);
+            const wide = seen.filter((e) => e.scrollWidth > e.clientWidth + 1);
+            return [seen.length, wide.map((e) => e.textContent.trim().slice(0, 80))];
+        }"""
+    )
+    page.evaluate("document.querySelectorAll('details.hide').forEach((e) => { e.open = false; })")
+    assert len(wide) <= blocks / 10, wide
+
+
+def check_length(page, name: str) -> None:
+    """A chapter's main line, up to where it says where next, is about fifteen screens long."""
+    height = page.evaluate(
+        """() => {
+            const next = [...document.querySelectorAll(".bd-article p > strong")]
+                .find((e) => e.textContent.startsWith("Where next"));
+            const top = document.querySelector(".bd-article").getBoundingClientRect().top;
+            return next ? next.parentElement.getBoundingClientRect().bottom - top : 0;
+        }"""
+    )
+    print(f"{name}: {height / 800:.1f} screens to where next")
+    assert height / 800 <= LENGTHS.get(name, SCREENS), "fold, or move behind **Where next.**"
 
 
 def check_player(player) -> None:
@@ -173,6 +214,13 @@ def test_three_pages_dark_and_narrow(browser, site, name):
     check(browser, site, name, NARROW, "dark")
 
 
+@pytest.mark.parametrize("name", ["chapters/api", "genindex"])
+def test_long_names_break_on_a_phone(browser, site, name):
+    context, page, _ = visit(browser, f"{site}/{name}.html", NARROW, "light")
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    context.close()
+
+
 @pytest.mark.weekly
 @pytest.mark.parametrize("name", pages())
 @pytest.mark.parametrize(
@@ -213,6 +261,22 @@ def test_on_paper_ink_is_dark_and_no_line_is_cut(browser, site, name):
     )
     for ink in set(inks):
         assert sum(map(int, re.findall(r"\d+", ink)[:3])) < 3 * 110, ink
+    pressed = ".book-controls, .copybtn, .toggle-button, .bd-article button, details.hide > summary"
+    shown = page.evaluate(
+        "(parts) => [...document.querySelectorAll(parts)].filter((e) => e.getClientRects().length)"
+        ".map((e) => e.className)",
+        pressed,
+    )
+    assert not shown, "there is nothing to press on paper"
+    title = page.locator(".bd-article h1")
+    assert title.is_visible(), "the title with its number"
+    torn = page.evaluate(
+        """() => [...document.querySelectorAll(
+              ".bd-article :is(pre, .cell, .cell_input, .cell_output)")]
+            .filter((e) => e.getClientRects().length)
+            .filter((e) => getComputedStyle(e).overflowY !== "visible").length"""
+    )
+    assert torn == 0, "what can scroll is not broken over pages and leaves them half empty"
     page.wait_for_function(  # the page is laid out anew for paper, which takes a moment
         """[...document.querySelectorAll(".bd-article pre")]
           .every((e) => e.scrollWidth <= e.clientWidth + 1)""",

@@ -94,3 +94,13 @@ def test_a_share_on_the_page_is_that_of_its_row():
     )
     with pytest.raises(ValueError, match=r"no\.such, which no tested row"):
         five_minutes.filled("<!-- share: no.such -->", rows)
+
+
+def test_a_long_line_of_code_goes_on_below_and_nothing_else_does():
+    long = "    " + "caption=" + '<span class="s2">&quot;' + "w " * 40 + "&quot;</span>,"
+    torn = '<span class="sd">' + "x" * 90  # its string ends in another line
+    text = f'<div class="highlight"><pre>short = 1\n{long}\n{torn}\n</pre></div><p>{long}</p>'
+    found = lighten.wrapped(text)
+    assert found.count("book-long") == 1
+    assert f'<span class="book-long" style="--indent:8ch">{long}</span>\n' in found
+    assert re.sub(r'<span class="book-long"[^>]*>(.*)</span>', r"\1", found) == text
