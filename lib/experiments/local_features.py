@@ -23,7 +23,7 @@ noise (`HIGH`). What is foretold is how much of the joint request's success is k
 before any run, the accounts and what each predicts of many pairs *of one kind*:
 
 ============  =======================================  ==========================================
-account       |cosine| against what is kept            the same, at equal distance and norms
+account       the cosine's size against what is kept   the same, at equal distance and norms
 ============  =======================================  ==========================================
 *angle*       the smaller, the more is kept            still so
 *distance*    the same: what is far is orthogonal      nothing is left
