@@ -7,20 +7,25 @@ cell. Times are of the processor on a CPU and of the clock on a GPU.
 
     python -m benchmarks.diffusion [--steps 5] [--seconds 60] [--batch 64]
 
-needs smalldiffusion, denoising-diffusion-pytorch and diffusers; what is not installed is skipped.
+needs smalldiffusion, denoising-diffusion-pytorch and diffusers (`make bench` brings them); what is
+not installed is skipped, and so is what fails to be imported.
 """
 
 import argparse
 import contextlib
 import copy
+import functools
+import importlib
 import importlib.util
 import io
 import itertools
 import math
+import re
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -268,14 +273,37 @@ def validation_loss(denoise: Callable[[Tensor, float], Tensor], pictures: Tensor
     return sum(errors) / len(errors)
 
 
-def installed() -> list[type]:
+@functools.cache
+def installed() -> tuple[type, ...]:
+    """The libraries that can be imported here."""
+    without_compiled_operators()
     found = []
     for library in LIBRARIES:
-        if importlib.util.find_spec(library.needs):
-            found.append(library)
-        else:
+        if not importlib.util.find_spec(library.needs):
             print(f"{library.needs} is not installed: skipped")
-    return found
+            continue
+        try:
+            importlib.import_module(library.needs)
+            found.append(library)
+        except (ImportError, RuntimeError) as error:
+            print(f"{library.needs} can't be imported: skipped ({error})")
+    return tuple(found)
+
+
+def without_compiled_operators() -> None:
+    """Lets torchvision be imported beside a torch that its wheel was not built for.
+
+    Two of the libraries import torchvision for its transforms. Its wheels on PyPI are built against
+    CUDA's torch; beside a CPU build their operators can't be loaded, and the import ends in an
+    error where it describes them. Declared here they are there to be described; nothing calls them.
+    """
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return
+    described = Path(spec.origin).with_name("_meta_registrations.py").read_text(encoding="utf-8")
+    for name in re.findall(r'register_fake\("(torchvision::\w+)"\)', described):
+        with contextlib.suppress(RuntimeError):  # it is there
+            torch.library.define(name, "(Tensor x) -> Tensor")
 
 
 def same_network(pictures: Tensor, held_out: Tensor, batch: int, steps: int) -> dict[str, float]:

@@ -110,7 +110,7 @@ def check_width(page) -> None:
     blocks, wide = page.evaluate(
         """() => {
             const parts = "div.highlight pre, .cell_output pre, .cell_output table, " +
-                "table.table, .pst-scrollable-table-container, .book-ledger, .cell_output > .output";
+                "table.table, .pst-scrollable-table-container, .book-ledger, .cell_output .output";
             const seen = [...document.querySelectorAll(parts)].filter((e) => e.clientWidth);
             const wide = seen.filter((e) => e.scrollWidth > e.clientWidth + 1);
             return [seen.length, wide.map((e) => e.textContent.trim().slice(0, 80))];

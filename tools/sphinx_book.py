@@ -7,7 +7,7 @@ from pathlib import Path
 from lib import storage
 from lib.book import claims
 from lib.page import ask_network
-from tools import cover, data, five_minutes, ledger_page, lighten
+from tools import bench, cover, data, five_minutes, ledger_page, lighten
 
 # The theme sets sphinx-thebe up on every page though no kernel serves this book: an error on each.
 THEBE = re.compile(r"<script[^>]*>[^<]*thebe[^<]*</script>|<script[^>]*thebe[^>]*></script>")
@@ -20,6 +20,9 @@ def fill_page(app, name, text) -> None:
         text[0] = text[0].replace("```{claims-ledger}\n```", rows)
     if name in ("chapters/five_minutes", "chapters/index"):
         text[0] = five_minutes.filled(text[0], claims.rows())
+    if name == "chapters/benchmarks":
+        table = bench.page(storage.read_json(bench.TABLE))
+        text[0] = text[0].replace("```{benchmarks-table}\n```", table)
 
 
 def finish(app, exception) -> None:
