@@ -138,6 +138,13 @@ def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
     assert [s.seed for s, _ in features.missing(tmp_path / "runs")] == [0, 1]
     assert features.store(tmp_path / "runs", tmp_path / "kept") == ["seed4.json"]
     (kept,) = features.results(tmp_path / "kept")
+    tiles = features.pictures(tmp_path / "kept")
+    assert tiles.shape == (3, 3, 6, 16, 16, 3)
+    what, trained = features.asked(KINDS[1], 3), features.denoiser(4, tmp_path / "runs")
+    drawn = features.sampled(features.ways(trained, what, 1)["pixels"], 3, 1)
+    for place, pair in enumerate(features.shown(3)):
+        wanted = (drawn[pair].permute(1, 2, 0) + 1) / 2
+        assert np.abs(tiles[1, 1, place] - wanted.numpy()).max() < 0.01
     samples = features.claims([kept])
     assert {len(v) for k, v in samples.items() if "place_place" in k} == {3}
     assert len(samples["local.heuristic"]) == len(samples["local.spread"]) == 9
@@ -147,9 +154,8 @@ def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
         assert set(measured["drawn"]) >= {"joint", "pixels", "middle", "blind", "real"}
         assert all(len(v) == len(measured["pairs"]) for v in measured["drawn"].values())
         assert set(measured["angles"]) == {"1", "10"}
-    denoiser = features.denoiser(4, tmp_path / "runs")
     x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    assert denoiser(x, 1.0, features.told([(Thing((0.5, 0.5), 2),)])).isfinite().all()
+    assert trained(x, 1.0, features.told([(Thing((0.5, 0.5), 2),)])).isfinite().all()
 
 
 def test_kept_is_composed_less_joint_over_all_networks():

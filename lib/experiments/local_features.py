@@ -46,6 +46,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib.image
 import numpy as np
 import torch
 from scipy import stats
@@ -76,6 +77,7 @@ ASKED_AT = (0.6, 1.5, 4.0)  # for errors
 HIGH = 10.0  # where the answer is the mean under the request
 REPORTED = (0, 1)  # seeds
 DIGITS = {"angles": 4, "errors": 4, "losses": 4, "pairs": 4}  # that are kept
+SHOWN = 6  # pairs of each kind, in the book
 CHUNK = 32  # pictures drawn at once
 SEED = 5000  # of requests and noise: the same for all networks
 
@@ -313,18 +315,35 @@ def drawn(seen: tuple[Tensor, Tensor], request: Request) -> bool:
     return len(columns) == len(request) and bool(fits[rows, columns].all())
 
 
-def sampled(ask: Callable, size: int, stream: int) -> Tensor:
+def sampled(ask: Callable, size: int, stream: int, only: Tensor | None = None) -> Tensor:
     """Pictures (size, 3, 16, 16) of noises of their own.
 
     Args:
-        ask: Of a slice of them the denoiser and its conditions.
+        ask: Of indices of them the denoiser and its conditions.
         size: How many.
         stream: Of the noise: the same for all ways of asking.
+        only: The indices of those that are drawn, if not all are.
     """
     noise = torch.randn(size, 3, SIZE, SIZE, generator=train.stream(SEED, 91, stream))
-    chunks = [slice(i, i + CHUNK) for i in range(0, size, CHUNK)]
+    chunks = (torch.arange(size) if only is None else only).split(CHUNK)
     made = [edm.sample(ask(c)[0], noise[c], ask(c)[1], **SAMPLER) for c in chunks]
     return torch.cat(made).clamp(-1, 1)
+
+
+def _cut(conditions: Described, index: Tensor) -> Described:
+    return tuple(part[index] for part in conditions)
+
+
+def ways(denoiser: edm.Preconditioned, what: Asked, n: int) -> dict[str, Callable]:
+    """How pairs are asked for in each way of `DRAWN`, n pictures a pair: see `sampled`."""
+    *parts, joint = (what.told(k, n) for k in range(3))
+    found: dict[str, Callable] = {"joint": lambda c: (denoiser, _cut(joint, c))}
+    for space in DRAWN[1:]:
+        found[space] = lambda c, space=space: (
+            composed(denoiser, [_cut(part, c) for part in parts], space),
+            None,
+        )
+    return found
 
 
 def successes(
@@ -340,11 +359,7 @@ def successes(
         one and the other, by one object or by two.
     """
     pairs, size, stream = what.pairs, n * len(what.pairs), KINDS.index(kind)
-    *parts, joint = (what.told(k, n) for k in range(3))
     wanted = [[pair[k] for pair in pairs for _ in range(n)] for k in range(3)]
-
-    def cut(conditions: Described, c: slice) -> Described:
-        return tuple(part[c] for part in conditions)
 
     def shown(pictures: Tensor, requests: Sequence[Request]) -> list[int]:
         hits = [drawn(s, r) for s, r in zip(judged.seen(pictures), requests, strict=True)]
@@ -354,21 +369,39 @@ def successes(
         each = [shown(p, w[turn:] + w[:turn]) for p, w in zip(pictures, wanted[:2], strict=True)]
         return [list(two) for two in zip(*each, strict=True)]
 
-    ways = {"joint": lambda c: (denoiser, cut(joint, c))}
-    for space in DRAWN[1:]:
-        ways[space] = lambda c, space=space: (
-            composed(denoiser, [cut(p, c) for p in parts], space),
-            None,
-        )
-    pictures = {way: sampled(ask, size, stream) for way, ask in ways.items()}
+    asking = ways(denoiser, what, n)
+    pictures = {way: sampled(ask, size, stream) for way, ask in asking.items()}
     found: dict[str, list] = {way: shown(p, wanted[2]) for way, p in pictures.items()}
     found["blind"] = shown(pictures["joint"], wanted[2][n:] + wanted[2][:n])
     found["real"] = shown(render(what.scenes, SIZE), [pair.joint for pair in pairs])
     if kind == "place, colour":
         found["apart"] = both([pictures["pixels"]] * 2)
-        alone = [sampled(lambda c, p=p: (denoiser, cut(p, c)), size, stream) for p in parts]
+        parts = [what.told(k, n) for k in range(2)]
+        alone = [sampled(lambda c, p=p: (denoiser, _cut(p, c)), size, stream) for p in parts]
         found |= {"single": both(alone), "single_blind": both(alone, n)}
     return found
+
+
+def shown(pairs: int) -> Tensor:
+    """Which of so many pairs are shown in the book: `SHOWN` of them, evenly, from first to last."""
+    return torch.linspace(0, pairs - 1, SHOWN).round().long()
+
+
+def sheet(seed: int, folder: Path = RUNS) -> np.ndarray:
+    """Pictures of a trained network side by side, (rows, columns, 3) in [0, 1].
+
+    A row is a kind and a way of `DRAWN`, a column a pair; of each pair the first of the pictures
+    that were counted.
+    """
+    scale = Scale(**storage.read_json(folder / f"seed{seed}.json")["scale"])
+    trained, rows = denoiser(seed, folder), []
+    for stream, kind in enumerate(KINDS):
+        what, n = asked(kind, scale.pairs), scale.noises
+        first = n * shown(len(what.pairs))
+        for ask in ways(trained, what, n).values():
+            pictures = sampled(ask, n * len(what.pairs), stream, first)
+            rows.append(torch.cat(list(pictures), 2))
+    return ((torch.cat(rows, 1) + 1) / 2).permute(1, 2, 0).numpy()
 
 
 def shifts(
@@ -495,12 +528,28 @@ def missing(folder: Path = RUNS) -> list[tuple[Setting, dict]]:
 
 
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
-    """Takes over the measurements of finished runs; returns the files' names."""
+    """Takes over the measurements of finished runs, and pictures of the first; the files' names."""
     names = []
     for result in results(folder):
-        names.append(f"seed{result['setting']['seed']}.json")
-        storage.write_numbers(kept / names[-1], result, DIGITS)
+        seed = result["setting"]["seed"]
+        storage.write_numbers(kept / f"seed{seed}.json", result, DIGITS)
+        if not names:
+            matplotlib.image.imsave(kept / "drawn.png", sheet(seed, folder))
+        names.append(f"seed{seed}.json")
     return names
+
+
+def pictures(folder: Path = KEPT) -> np.ndarray:
+    """The stored pictures (kinds, ways, pairs, 16, 16, 3) of the first network: see `sheet`.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
+    if not (folder / "drawn.png").exists():
+        raise FileNotFoundError(f"no pictures in {folder}: `store` draws them")
+    whole = matplotlib.image.imread(folder / "drawn.png")[..., :3]
+    tiles = whole.reshape(len(KINDS), len(DRAWN), SIZE, -1, SIZE, 3)
+    return tiles.transpose(0, 1, 3, 2, 4, 5)
 
 
 def results(folder: Path = KEPT) -> list[dict]:
