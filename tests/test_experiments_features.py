@@ -12,7 +12,7 @@ from lib.experiments.local_features import KINDS, Scale, Setting, Thing
 from lib.scenes import COLORS, detector
 from lib.scenes.scene import locations
 
-TINY = Scale(width=8, steps=3, batch=2, pairs=3, noises=1)
+TINY = Scale(width=8, steps=3, batch=2)
 
 
 @pytest.fixture
@@ -21,6 +21,8 @@ def toy(monkeypatch):
     monkeypatch.setattr(features, "SAMPLER", sigmas)
     monkeypatch.setattr(features, "LEVELS", (1.0, 10.0))
     monkeypatch.setattr(features, "ASKED_AT", (1.0,))
+    monkeypatch.setattr(features, "PAIRS", 3)
+    monkeypatch.setattr(features, "NOISES", 1)
     finder = networks.initialise(detector.Detector(), torch.Generator().manual_seed(0)).eval()
     monkeypatch.setattr(detector, "load", lambda: finder)
     some = torch.tensor([[0, 1], [2, 3], [0, 3]])
@@ -160,8 +162,8 @@ def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
 
 def test_kept_is_composed_less_joint_over_all_networks():
     def network(joint, pixels):
-        kinds = {"place, place": {"drawn": {"joint": joint, "pixels": pixels}}}
-        return {"kinds": kinds, "scale": {"noises": 4}}
+        drawn = {"joint": joint, "pixels": pixels}
+        return {"kinds": {"place, place": {"noises": 4, "drawn": drawn}}}
 
     measured = [network([4, 2], [2, 2]), network([4, 4], [4, 0])]
     assert features.shares(measured, "place, place", "joint").tolist() == [1.0, 0.75]

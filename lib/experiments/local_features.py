@@ -77,6 +77,8 @@ ASKED_AT = (0.6, 1.5, 4.0)  # for errors
 HIGH = 10.0  # where the answer is the mean under the request
 REPORTED = (0, 1)  # seeds
 DIGITS = {"angles": 4, "errors": 4, "losses": 4, "pairs": 4}  # that are kept
+PAIRS = 32  # of places, and of a place and a colour; of colours there are 28
+NOISES = 4  # pictures a pair and way of asking
 SHOWN = 6  # pairs of each kind, in the book
 CHUNK = 32  # pictures drawn at once
 SEED = 5000  # of requests and noise: the same for all networks
@@ -105,27 +107,23 @@ class Setting:
 
 @dataclass(frozen=True)
 class Scale:
-    """How large, how long, and how much is asked.
+    """How large and how long.
 
     Attributes:
         width: Of the network.
         steps: Of training.
         batch: Pictures a step.
         learning_rate: Of Muon.
-        pairs: Of places, and of a place and a colour; of colours there are 28.
-        noises: Pictures a pair and way of asking.
     """
 
     width: int = 48
     steps: int = 1500
     batch: int = 32
     learning_rate: float = 5e-3
-    pairs: int = 48
-    noises: int = 6
 
     def __post_init__(self):
         """Refuses what cannot be run."""
-        for name in ("width", "steps", "batch", "learning_rate", "pairs", "noises"):
+        for name in ("width", "steps", "batch", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
 
@@ -393,13 +391,12 @@ def sheet(seed: int, folder: Path = RUNS) -> np.ndarray:
     A row is a kind and a way of `DRAWN`, a column a pair; of each pair the first of the pictures
     that were counted.
     """
-    scale = Scale(**storage.read_json(folder / f"seed{seed}.json")["scale"])
     trained, rows = denoiser(seed, folder), []
     for stream, kind in enumerate(KINDS):
-        what, n = asked(kind, scale.pairs), scale.noises
-        first = n * shown(len(what.pairs))
-        for ask in ways(trained, what, n).values():
-            pictures = sampled(ask, n * len(what.pairs), stream, first)
+        what = asked(kind, PAIRS)
+        first = NOISES * shown(len(what.pairs))
+        for ask in ways(trained, what, NOISES).values():
+            pictures = sampled(ask, NOISES * len(what.pairs), stream, first)
             rows.append(torch.cat(list(pictures), 2))
     return ((torch.cat(rows, 1) + 1) / 2).permute(1, 2, 0).numpy()
 
@@ -505,15 +502,16 @@ def look(seed: int, kind: str, folder: Path = RUNS) -> dict:
     """Measures pairs of one kind of a trained network, and adds them to its file."""
     path = folder / f"seed{seed}.json"
     trained, result = denoiser(seed, folder), storage.read_json(path)
-    scale, (judged, right) = Scale(**result["scale"]), judge()
-    what = asked(kind, scale.pairs)
+    judged, right = judge()
+    what = asked(kind, PAIRS)
     result["colour_rule"] = right
     result.setdefault("kinds", {})[kind] = {
         "pairs": [
             [[t.place and list(t.place), t.colour] for t in pair.first + pair.second]
             for pair in what.pairs
         ],
-        "drawn": successes(trained, judged, kind, what, scale.noises),
+        "noises": NOISES,
+        "drawn": successes(trained, judged, kind, what, NOISES),
         "angles": angles(trained, what.pairs),
         "errors": errors(trained, kind, what),
     }
@@ -562,7 +560,8 @@ def results(folder: Path = KEPT) -> list[dict]:
 def shares(measured: Sequence[dict], kind: str, way: str) -> np.ndarray:
     """Of each pair the share of pictures that show it, over all networks: (pairs,)."""
     each = [
-        np.array(r["kinds"][kind]["drawn"][way], float) / r["scale"]["noises"] for r in measured
+        np.array(r["kinds"][kind]["drawn"][way], float) / r["kinds"][kind]["noises"]
+        for r in measured
     ]
     return np.mean(each, 0)
 
