@@ -74,7 +74,7 @@ def test_the_spaces_differ(denoiser):
 
 
 def test_what_is_held_ends_in_the_answer(denoiser):
-    found = inside.held(denoiser, x, 1.0, PARTS[1])
+    found = inside.activations(denoiser, x, 1.0, PARTS[1])
     assert list(found) == list(inside.SPACES)
     assert torch.equal(found["pixels"], denoiser(x, 1.0, PARTS[1]).flatten(1))
     trunk, level = denoiser.network.trunk, denoiser.network.noise(torch.zeros(2).double())

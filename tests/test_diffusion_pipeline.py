@@ -60,19 +60,19 @@ X = 2 * torch.randn(4, *SHAPE, generator=torch.Generator().manual_seed(3)).doubl
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
 @pytest.mark.parametrize("sigma", [LEVELS[0].item(), LEVELS[17].item(), 0.77, 5.3])
 def test_the_denoiser_is_the_posterior_mean(kind, sigma):
-    denoise = pipeline.denoiser(gaussian(kind), scheduler(kind), embed)
+    denoise = pipeline.from_diffusers(gaussian(kind), scheduler(kind), embed)
     for names in ((), ("blue",), ("red", "round")):
         found = denoise(X, sigma, names).flatten(1)
         exact = posterior(X.flatten(1), sigma, embed(names)[0])
         assert torch.linalg.norm(found - exact) < 1e-9 * torch.linalg.norm(exact)
     assert torch.equal(denoise(X, sigma), denoise(X, sigma, ()))
-    bare = pipeline.denoiser(gaussian(kind, wrapped=False), scheduler(kind), embed)
+    bare = pipeline.from_diffusers(gaussian(kind, wrapped=False), scheduler(kind), embed)
     assert torch.equal(bare(X, torch.full((4,), sigma, dtype=torch.float64)), denoise(X, sigma))
 
 
 @pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
 def test_locality_looks_into_it(kind):
-    denoise, sigma = pipeline.denoiser(gaussian(kind), scheduler(kind), embed), 0.9
+    denoise, sigma = pipeline.from_diffusers(gaussian(kind), scheduler(kind), embed), 0.9
     seen = locality.pixel_locality(denoise, X, sigma, ("red",), (1, 2))
     gain = (COV @ torch.linalg.inv(COV + sigma**2 * EYE)).view(*SHAPE, *SHAPE)
     exact = gain[:, 1, 2].square().sum((0, 1)).sqrt()
@@ -89,7 +89,7 @@ def test_locality_looks_into_it(kind):
 
 
 def test_its_score_is_that_of_the_noised_data():
-    denoise = pipeline.denoiser(gaussian("v_prediction"), scheduler("v_prediction"), embed)
+    denoise = pipeline.from_diffusers(gaussian("v_prediction"), scheduler("v_prediction"), embed)
     found = edm.as_score(denoise)(X, 0.6, ("red",)).flatten(1)
     away = embed(("red",))[0] - X.flatten(1)
     exact = away @ torch.linalg.inv(COV + 0.36 * EYE)
@@ -98,10 +98,10 @@ def test_its_score_is_that_of_the_noised_data():
 
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="no alphas_cumprod"):
-        pipeline.denoiser(gaussian("epsilon"), SimpleNamespace(), embed)
+        pipeline.from_diffusers(gaussian("epsilon"), SimpleNamespace(), embed)
     with pytest.raises(ValueError, match="not 'flow'"):
-        pipeline.denoiser(gaussian("epsilon"), scheduler("flow"), embed)
-    denoise = pipeline.denoiser(gaussian("epsilon"), scheduler(), embed)
+        pipeline.from_diffusers(gaussian("epsilon"), scheduler("flow"), embed)
+    denoise = pipeline.from_diffusers(gaussian("epsilon"), scheduler(), embed)
     for sigma in (0.01, 100.0, float("nan")):
         with pytest.raises(ValueError, match=r"between the scheduler's 0\.04979 and 20\.09"):
             denoise(X, sigma)
@@ -110,7 +110,7 @@ def test_what_does_not_fit_is_refused():
 def test_a_last_step_without_signal_is_left_out():
     last = scheduler()
     last.alphas_cumprod = torch.cat([last.alphas_cumprod, torch.zeros(1).double()])
-    found = pipeline.denoiser(gaussian("epsilon"), last, embed)(X, LEVELS[-1].item())
+    found = pipeline.from_diffusers(gaussian("epsilon"), last, embed)(X, LEVELS[-1].item())
     exact = posterior(X.flatten(1), LEVELS[-1].item(), torch.zeros(D).double())
     assert torch.linalg.norm(found.flatten(1) - exact) < 1e-8
 
@@ -153,7 +153,7 @@ def test_on_a_network_of_diffusers_itself(kind):
     def told(conditions):
         return sum((tokens[WORDS.index(c)] for c in conditions), torch.zeros(5, 12).double())[None]
 
-    denoise = pipeline.denoiser(unet, steps, told)
+    denoise = pipeline.from_diffusers(unet, steps, told)
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(5)).double()
     for t in (0, 371, 999):
         a = steps.alphas_cumprod[t].double()

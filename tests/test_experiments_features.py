@@ -27,8 +27,8 @@ def toy(monkeypatch):
     monkeypatch.setattr(detector, "load", lambda: finder)
     some = torch.tensor([[0, 1], [2, 3], [0, 3]])
     monkeypatch.setattr(torch, "combinations", lambda _: some)  # of colours
-    whole = features.judge
-    monkeypatch.setattr(features, "judge", lambda: whole(64))
+    whole = features.load_judge
+    monkeypatch.setattr(features, "load_judge", lambda: whole(64))
 
 
 def test_half_of_the_objects_are_told_by_place_and_half_by_colour():
@@ -43,7 +43,9 @@ def test_half_of_the_objects_are_told_by_place_and_half_by_colour():
 
 
 def test_requests_are_told_as_they_are():
-    place, placed, kind = features.told([(), (Thing(colour=3),), (Thing((0.1, 0.2), 5), Thing())])
+    place, placed, kind = features.describe(
+        [(), (Thing(colour=3),), (Thing((0.1, 0.2), 5), Thing())]
+    )
     assert placed.tolist() == [[False, False], [False, False], [True, False]]
     assert kind.tolist() == [[-1, -1], [3, -1], [5, -1]]
     assert np.allclose(place[2, 0], (0.1, 0.2))
@@ -51,13 +53,13 @@ def test_requests_are_told_as_they_are():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_pairs_are_asked_of_scenes_that_show_them(kind):
-    what = features.asked(kind, 9)
+    what = features.request_pairs(kind, 9)
     assert len(what.pairs) == len(what.scenes) == (28 if kind == "colour, colour" else 9)
     places = locations(what.scenes)
     for b, (first, second, joint) in enumerate(what.pairs):
         shown = places[b], what.scenes.color[b]
         for request in (first, second, joint):
-            assert features.drawn(shown, request)
+            assert features.is_shown(shown, request)
         said = {(t.place, t.colour) for t in joint}
         if kind == "place, colour":
             assert said == {(first[0].place, second[0].colour)}
@@ -76,28 +78,28 @@ def test_pairs_are_asked_of_scenes_that_show_them(kind):
 def test_each_thing_needs_an_object_of_its_own():
     seen = torch.tensor([[0.2, 0.2], [0.8, 0.5]]), torch.tensor([1, 4])
     here, there = Thing((0.22, 0.2)), Thing((0.8, 0.5))
-    assert features.drawn(seen, (here, there))
-    assert features.drawn(seen, (there, Thing(colour=1)))
-    assert features.drawn(seen, (Thing((0.2, 0.2), 1),))
-    assert not features.drawn(seen, (Thing((0.2, 0.2), 4),))  # of the other object
-    assert not features.drawn(seen, (here, Thing(colour=1)))  # one object for both
-    assert not features.drawn(seen, (Thing((0.31, 0.2)),))  # too far
-    assert not features.drawn(seen, (Thing(colour=1), Thing(colour=1)))
-    assert not features.drawn((seen[0][:0], seen[1][:0]), (here,))
-    assert features.drawn(seen, ())
+    assert features.is_shown(seen, (here, there))
+    assert features.is_shown(seen, (there, Thing(colour=1)))
+    assert features.is_shown(seen, (Thing((0.2, 0.2), 1),))
+    assert not features.is_shown(seen, (Thing((0.2, 0.2), 4),))  # of the other object
+    assert not features.is_shown(seen, (here, Thing(colour=1)))  # one object for both
+    assert not features.is_shown(seen, (Thing((0.31, 0.2)),))  # too far
+    assert not features.is_shown(seen, (Thing(colour=1), Thing(colour=1)))
+    assert not features.is_shown((seen[0][:0], seen[1][:0]), (here,))
+    assert features.is_shown(seen, ())
 
 
 def test_what_foretells_is_the_rank_correlation_and_the_partial_one():
     g = np.random.default_rng(0)
     a, b, c = g.normal(size=(3, 50))
     outcome = np.round(a + b + 0.3 * c, 1)
-    found = features.foretold(a, outcome)
+    found = features.rank_parts(a, outcome)
     assert found.mean() == pytest.approx(stats.spearmanr(a, outcome).statistic, abs=1e-12)
     ranks = [stats.rankdata(x) for x in (a, outcome, b, c)]
     inverse = np.linalg.inv(np.corrcoef(ranks))
     partial = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
-    assert features.foretold(a, outcome, b, c).mean() == pytest.approx(partial, abs=1e-12)
-    assert (features.foretold(a, np.ones(50)) == 0).all()
+    assert features.rank_parts(a, outcome, b, c).mean() == pytest.approx(partial, abs=1e-12)
+    assert (features.rank_parts(a, np.ones(50)) == 0).all()
 
 
 def test_shifts_are_those_of_a_denoiser_that_is_known(monkeypatch):
@@ -108,9 +110,9 @@ def test_shifts_are_those_of_a_denoiser_that_is_known(monkeypatch):
         at = conditions[2][:, 0] + 1  # the colour, or none
         return dict.fromkeys(features.SPACES, base + moved[at] - moved[0])
 
-    monkeypatch.setattr(features.inside, "held", held)
-    what = features.asked("colour, colour", 0)
-    found = features.angles(None, what.pairs)
+    monkeypatch.setattr(features.inside, "activations", held)
+    what = features.request_pairs("colour, colour", 0)
+    found = features.measure_angles(None, what.pairs)
     d = (moved - moved[0])[1:].double()
     for row, pair in zip(found["1"]["middle"], what.pairs, strict=True):
         u, v = (d[pair[k][0].colour] for k in range(2))
@@ -127,7 +129,7 @@ def test_a_network_whose_answers_add_up_composes_without_error(monkeypatch):
 
     monkeypatch.setattr(features, "SPACES", ("pixels",))
     for kind in ("place, place", "colour, colour"):
-        found = features.errors(Adds(), kind, features.asked(kind, 3), draws=1)
+        found = features.measure_errors(Adds(), kind, features.request_pairs(kind, 3), draws=1)
         assert max(max(by["pixels"]) for by in found.values()) < 1e-4
 
 
@@ -140,11 +142,14 @@ def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
     assert [s.seed for s, _ in features.missing(tmp_path / "runs")] == [0, 1]
     assert features.store(tmp_path / "runs", tmp_path / "kept") == ["seed4.json"]
     (kept,) = features.results(tmp_path / "kept")
-    tiles = features.pictures(tmp_path / "kept")
+    tiles = features.load_pictures(tmp_path / "kept")
     assert tiles.shape == (3, 3, 6, 16, 16, 3)
-    what, trained = features.asked(KINDS[1], 3), features.denoiser(4, tmp_path / "runs")
-    drawn = features.sampled(features.ways(trained, what, 1)["pixels"], 3, 1)
-    for place, pair in enumerate(features.shown(3)):
+    what, trained = (
+        features.request_pairs(KINDS[1], 3),
+        features.load_denoiser(4, tmp_path / "runs"),
+    )
+    drawn = features.draw(features.list_ways(trained, what, 1)["pixels"], 3, 1)
+    for place, pair in enumerate(features.pick_shown(3)):
         wanted = (drawn[pair].permute(1, 2, 0) + 1) / 2
         assert np.abs(tiles[1, 1, place] - wanted.numpy()).max() < 0.01
     samples = features.claims([kept])
@@ -157,7 +162,7 @@ def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
         assert all(len(v) == len(measured["pairs"]) for v in measured["drawn"].values())
         assert set(measured["angles"]) == {"1", "10"}
     x = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    assert trained(x, 1.0, features.told([(Thing((0.5, 0.5), 2),)])).isfinite().all()
+    assert trained(x, 1.0, features.describe([(Thing((0.5, 0.5), 2),)])).isfinite().all()
 
 
 def test_kept_is_composed_less_joint_over_all_networks():
@@ -167,7 +172,7 @@ def test_kept_is_composed_less_joint_over_all_networks():
 
     measured = [network([4, 2], [2, 2]), network([4, 4], [4, 0])]
     assert features.shares(measured, "place, place", "joint").tolist() == [1.0, 0.75]
-    assert features.kept(measured, "place, place").tolist() == [-0.25, -0.5]
+    assert features.kept_shares(measured, "place, place").tolist() == [-0.25, -0.5]
 
 
 def test_every_row_has_its_samples():
@@ -180,4 +185,4 @@ def test_what_cannot_be_run_is_refused():
     with pytest.raises(ValueError, match="steps must be above 0"):
         Scale(steps=0)
     with pytest.raises(ValueError, match="the kind is one of"):
-        features.asked("taste", 3)
+        features.request_pairs("taste", 3)

@@ -2,7 +2,7 @@
 
 Composed are single requests, never told together::
 
-    h(none) + sum_j (h(c_j) - h(none))                                  (eq-composed-inside)
+    h(none) + sum_j (h(c_j) - h(none))
 
 with h the denoiser's answer (`pixels`: then scores are added) or what the U-Net holds at its
 trunk's entry, after its first block, or before its last, from where the rest of it goes on. The
@@ -39,7 +39,9 @@ def _hooks(denoiser: edm.Preconditioned) -> dict[str, Callable]:
 def composed(
     denoiser: edm.Preconditioned, parts: Sequence[Described], space: str = "pixels"
 ) -> edm.Denoiser:
-    """A denoiser that composes single requests in a space of its network, in one call.
+    """A denoiser that composes single requests in a space of its network, :eq:`eq-inside`.
+
+    In one call.
 
     Args:
         denoiser: D, a `lib.diffusion.networks.UNet` with the pathway `things`.
@@ -72,7 +74,7 @@ def composed(
 
 
 @torch.no_grad()
-def held(
+def activations(
     denoiser: edm.Preconditioned, x: Tensor, sigma: float, conditions: Described
 ) -> dict[str, Tensor]:
     """What each space holds, (B, d), when the batch x is asked for `conditions`."""

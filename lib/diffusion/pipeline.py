@@ -5,7 +5,7 @@ x_t = sqrt(a_t) x0 + sqrt(1 - a_t) n is asked in the book's variables, x = x_t /
 sigma = sqrt(1 / a_t - 1). With a pipeline and its weights at hand::
 
     pipe = diffusers.StableDiffusionPipeline.from_pretrained(...)
-    denoise = pipeline.denoiser(pipe.unet, pipe.scheduler, pipeline.prompts(pipe))
+    denoise = pipeline.from_diffusers(pipe.unet, pipe.scheduler, pipeline.prompts(pipe))
     x = latents + 3.0 * torch.randn_like(latents)              # (B, 4, 64, 64)
     names = ("a red cube", "a blue ball")
     seen = locality.pixel_locality(denoise, x, 3.0, names, (32, 32))
@@ -25,7 +25,7 @@ from lib.diffusion import edm
 Embed = Callable[[tuple[str, ...]], Tensor]  # conditions -> text embeddings (1, length, width)
 
 
-def denoiser(unet: Any, scheduler: Any, embed: Embed) -> edm.Denoiser:
+def from_diffusers(unet: Any, scheduler: Any, embed: Embed) -> edm.Denoiser:
     """The denoiser D(x, sigma, conditions) of a network of diffusers.
 
     Args:

@@ -143,7 +143,7 @@ def network(scale: Scale, seed: int) -> networks.UNet:
     return networks.initialise(made, runtime.generator(seed))
 
 
-def sampled_scenes(
+def large_scenes(
     count: int, least: int, most: int, generator: torch.Generator, clear: bool = False
 ) -> Scenes:
     """Scenes of large rubber objects; `clear`: none of them heavily hidden."""
@@ -164,7 +164,7 @@ def sampled_scenes(
 
 def batch(scale: Scale, generator: torch.Generator) -> tuple[Tensor, Described]:
     """Fresh training pictures (batch, 3, 16, 16), and what is said of each object."""
-    scenes = sampled_scenes(scale.batch, 1, 2, generator)
+    scenes = large_scenes(scale.batch, 1, 2, generator)
     says = torch.rand(2, *scenes.mask.shape, generator=generator) < 0.5
     placed, coloured = says & scenes.mask
     place = locations(scenes) * placed[..., None]
@@ -189,7 +189,7 @@ def prepared(setting: Setting, scale: Scale) -> train.Training:
     )
 
 
-def told(requests: Sequence[Request]) -> Described:
+def describe(requests: Sequence[Request]) -> Described:
     """Requests as the network takes them: B requests of up to K things."""
     most = max(1, *(len(r) for r in requests))
     place, kind = torch.zeros(len(requests), most, 2), torch.full((len(requests), most), -1)
@@ -217,12 +217,12 @@ class Asked(NamedTuple):
     pairs: list[Pair]
     scenes: Scenes
 
-    def told(self, which: int, times: int = 1) -> Described:
+    def describe(self, which: int, times: int = 1) -> Described:
         """Of each pair one of `Pair`'s three, so many times in a row, as the network takes them."""
-        return told([pair[which] for pair in self.pairs for _ in range(times)])
+        return describe([pair[which] for pair in self.pairs for _ in range(times)])
 
 
-def asked(kind: str, pairs: int) -> Asked:
+def request_pairs(kind: str, pairs: int) -> Asked:
     """Pairs of requests of a kind.
 
     Places come from real scenes of two, and are as often near as far. Colours come in turn.
@@ -235,12 +235,12 @@ def asked(kind: str, pairs: int) -> Asked:
     stream = train.stream(SEED, KINDS.index(kind))
     if kind == "place, colour":
         colour = torch.arange(pairs)[:, None] % len(COLORS)
-        scenes = _coloured(sampled_scenes(pairs, 1, 1, stream, clear=True), colour)
+        scenes = _coloured(large_scenes(pairs, 1, 1, stream, clear=True), colour)
     elif kind == "colour, colour":
         colour = torch.combinations(torch.arange(len(COLORS)))
-        scenes = _coloured(sampled_scenes(len(colour), 2, 2, stream, clear=True), colour)
+        scenes = _coloured(large_scenes(len(colour), 2, 2, stream, clear=True), colour)
     else:
-        scenes = sampled_scenes(8 * pairs, 2, 2, stream, clear=True)
+        scenes = large_scenes(8 * pairs, 2, 2, stream, clear=True)
         apart = locations(scenes).diff(dim=1).norm(dim=-1)
         wanted = torch.linspace(float(apart.min()), float(apart.quantile(0.95)), pairs)
         scenes = scenes[torch.as_tensor(linear_sum_assignment((apart - wanted).abs().T)[1])]
@@ -279,12 +279,12 @@ class Judge(NamedTuple):
         return [(p[m], c[m]) for p, c, m in zip(places, read, there, strict=True)]
 
 
-def judge(samples: int = 240) -> tuple[Judge, list[int]]:
+def load_judge(samples: int = 240) -> tuple[Judge, list[int]]:
     """The judge, and how its rule of colours does on as many new real objects: 0 or 1 each."""
     finder = detector.load()
     rule, right = None, []
     for k in range(2):
-        scenes = sampled_scenes(samples, 1, 1, train.stream(SEED, 90, k))
+        scenes = large_scenes(samples, 1, 1, train.stream(SEED, 90, k))
         pictures = render(scenes, SIZE)
         places, there = detector.detect(finder, enlarged(pictures))
         nearest = torch.cdist(places, locations(scenes))[..., 0].masked_fill(~there, 9).argmin(1)
@@ -297,7 +297,7 @@ def judge(samples: int = 240) -> tuple[Judge, list[int]]:
     return Judge(finder, rule), right
 
 
-def drawn(seen: tuple[Tensor, Tensor], request: Request) -> bool:
+def is_shown(seen: tuple[Tensor, Tensor], request: Request) -> bool:
     """Whether a picture shows what was asked for, each thing by an object of its own."""
     places, read = seen
     if not len(places):
@@ -313,7 +313,7 @@ def drawn(seen: tuple[Tensor, Tensor], request: Request) -> bool:
     return len(columns) == len(request) and bool(fits[rows, columns].all())
 
 
-def sampled(ask: Callable, size: int, stream: int, only: Tensor | None = None) -> Tensor:
+def draw(ask: Callable, size: int, stream: int, only: Tensor | None = None) -> Tensor:
     """Pictures (size, 3, 16, 16) of noises of their own.
 
     Args:
@@ -332,9 +332,9 @@ def _cut(conditions: Described, index: Tensor) -> Described:
     return tuple(part[index] for part in conditions)
 
 
-def ways(denoiser: edm.Preconditioned, what: Asked, n: int) -> dict[str, Callable]:
+def list_ways(denoiser: edm.Preconditioned, what: Asked, n: int) -> dict[str, Callable]:
     """How pairs are asked for in each way of `DRAWN`, n pictures a pair: see `sampled`."""
-    *parts, joint = (what.told(k, n) for k in range(3))
+    *parts, joint = (what.describe(k, n) for k in range(3))
     found: dict[str, Callable] = {"joint": lambda c: (denoiser, _cut(joint, c))}
     for space in DRAWN[1:]:
         found[space] = lambda c, space=space: (
@@ -344,7 +344,7 @@ def ways(denoiser: edm.Preconditioned, what: Asked, n: int) -> dict[str, Callabl
     return found
 
 
-def successes(
+def count_shown(
     denoiser: edm.Preconditioned, judged: Judge, kind: str, what: Asked, n: int
 ) -> dict[str, list]:
     """How often each pair of a kind is drawn, by way of asking.
@@ -360,74 +360,77 @@ def successes(
     wanted = [[pair[k] for pair in pairs for _ in range(n)] for k in range(3)]
 
     def shown(pictures: Tensor, requests: Sequence[Request]) -> list[int]:
-        hits = [drawn(s, r) for s, r in zip(judged.seen(pictures), requests, strict=True)]
+        hits = [is_shown(s, r) for s, r in zip(judged.seen(pictures), requests, strict=True)]
         return torch.tensor(hits).view(len(pairs), -1).sum(1).tolist()
 
     def both(pictures: Sequence[Tensor], turn: int = 0) -> list[list[int]]:
         each = [shown(p, w[turn:] + w[:turn]) for p, w in zip(pictures, wanted[:2], strict=True)]
         return [list(two) for two in zip(*each, strict=True)]
 
-    asking = ways(denoiser, what, n)
-    pictures = {way: sampled(ask, size, stream) for way, ask in asking.items()}
+    asking = list_ways(denoiser, what, n)
+    pictures = {way: draw(ask, size, stream) for way, ask in asking.items()}
     found: dict[str, list] = {way: shown(p, wanted[2]) for way, p in pictures.items()}
     found["blind"] = shown(pictures["joint"], wanted[2][n:] + wanted[2][:n])
     found["real"] = shown(render(what.scenes, SIZE), [pair.joint for pair in pairs])
     if kind == "place, colour":
         found["apart"] = both([pictures["pixels"]] * 2)
-        parts = [what.told(k, n) for k in range(2)]
-        alone = [sampled(lambda c, p=p: (denoiser, _cut(p, c)), size, stream) for p in parts]
+        parts = [what.describe(k, n) for k in range(2)]
+        alone = [draw(lambda c, p=p: (denoiser, _cut(p, c)), size, stream) for p in parts]
         found |= {"single": both(alone), "single_blind": both(alone, n)}
     return found
 
 
-def shown(pairs: int) -> Tensor:
+def pick_shown(pairs: int) -> Tensor:
     """Which of so many pairs are shown in the book: `SHOWN` of them, evenly, from first to last."""
     return torch.linspace(0, pairs - 1, SHOWN).round().long()
 
 
-def sheet(seed: int, folder: Path = RUNS) -> np.ndarray:
+def draw_sheet(seed: int, folder: Path = RUNS) -> np.ndarray:
     """Pictures of a trained network side by side, (rows, columns, 3) in [0, 1].
 
     A row is a kind and a way of `DRAWN`, a column a pair; of each pair the first of the pictures
     that were counted.
     """
-    trained, rows = denoiser(seed, folder), []
+    trained, rows = load_denoiser(seed, folder), []
     for stream, kind in enumerate(KINDS):
-        what = asked(kind, PAIRS)
-        first = NOISES * shown(len(what.pairs))
-        for ask in ways(trained, what, NOISES).values():
-            pictures = sampled(ask, NOISES * len(what.pairs), stream, first)
+        what = request_pairs(kind, PAIRS)
+        first = NOISES * pick_shown(len(what.pairs))
+        for ask in list_ways(trained, what, NOISES).values():
+            pictures = draw(ask, NOISES * len(what.pairs), stream, first)
             rows.append(torch.cat(list(pictures), 2))
     return ((torch.cat(rows, 1) + 1) / 2).permute(1, 2, 0).numpy()
 
 
-def shifts(
+def mean_shifts(
     denoiser: edm.Preconditioned, requests: Sequence[Request], sigma: float, draws: int = 8
 ) -> dict[str, Tensor]:
     """By space, how far each request moves what it holds, on average over noisy pictures: (N, d).
 
     The pictures are real ones of one or two objects, the same for all requests.
     """
-    x = render(sampled_scenes(draws, 1, 2, train.stream(SEED, 92)), SIZE)
+    x = render(large_scenes(draws, 1, 2, train.stream(SEED, 92)), SIZE)
     x = x + sigma * torch.randn(x.shape, generator=train.stream(SEED, 93))
     none = {
-        space: h.mean(0) for space, h in inside.held(denoiser, x, sigma, told([()] * draws)).items()
+        space: h.mean(0)
+        for space, h in inside.activations(denoiser, x, sigma, describe([()] * draws)).items()
     }
     found: dict[str, list[Tensor]] = {space: [] for space in SPACES}
     for request in requests:
-        for space, h in inside.held(denoiser, x, sigma, told([request] * draws)).items():
+        for space, h in inside.activations(denoiser, x, sigma, describe([request] * draws)).items():
             found[space].append(h.mean(0) - none[space])
     return {space: torch.stack(each) for space, each in found.items()}
 
 
-def angles(denoiser: edm.Preconditioned, pairs: Sequence[Pair]) -> dict[str, dict[str, list]]:
+def measure_angles(
+    denoiser: edm.Preconditioned, pairs: Sequence[Pair]
+) -> dict[str, dict[str, list]]:
     """By noise level and space, of each pair the cosine and the two norms of its shifts."""
     names = list(dict.fromkeys(request for pair in pairs for request in pair[:2]))
     index = torch.tensor([[names.index(request) for request in pair[:2]] for pair in pairs])
     found = {}
     for sigma in LEVELS:
         by_space = {}
-        for space, d in shifts(denoiser, names, sigma).items():
+        for space, d in mean_shifts(denoiser, names, sigma).items():
             table = cosines(d.double(), torch.zeros(d.shape[1], dtype=torch.float64))
             norms = d.norm(dim=1)[index]
             by_space[space] = [
@@ -439,7 +442,7 @@ def angles(denoiser: edm.Preconditioned, pairs: Sequence[Pair]) -> dict[str, dic
 
 
 @torch.no_grad()
-def errors(
+def measure_errors(
     denoiser: edm.Preconditioned, kind: str, what: Asked, draws: int = 2
 ) -> dict[str, dict[str, list]]:
     """By noise level and space, how far composing is from the joint request, of each pair.
@@ -449,8 +452,8 @@ def errors(
     """
     clean = render(what.scenes, SIZE).repeat_interleave(draws, 0)
     noise = torch.randn(clean.shape, generator=train.stream(SEED, 94, KINDS.index(kind)))
-    *parts, joint = (what.told(k, draws) for k in range(3))
-    nothing = told([()] * len(clean))
+    *parts, joint = (what.describe(k, draws) for k in range(3))
+    nothing = describe([()] * len(clean))
 
     def norm(difference: Tensor) -> Tensor:
         return difference.view(len(what.pairs), -1).norm(dim=1)
@@ -501,9 +504,9 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS, *, until: int = 0) 
 def look(seed: int, kind: str, folder: Path = RUNS) -> dict:
     """Measures pairs of one kind of a trained network, and adds them to its file."""
     path = folder / f"seed{seed}.json"
-    trained, result = denoiser(seed, folder), storage.read_json(path)
-    judged, right = judge()
-    what = asked(kind, PAIRS)
+    trained, result = load_denoiser(seed, folder), storage.read_json(path)
+    judged, right = load_judge()
+    what = request_pairs(kind, PAIRS)
     result["colour_rule"] = right
     result.setdefault("kinds", {})[kind] = {
         "pairs": [
@@ -511,9 +514,9 @@ def look(seed: int, kind: str, folder: Path = RUNS) -> dict:
             for pair in what.pairs
         ],
         "noises": NOISES,
-        "drawn": successes(trained, judged, kind, what, NOISES),
-        "angles": angles(trained, what.pairs),
-        "errors": errors(trained, kind, what),
+        "drawn": count_shown(trained, judged, kind, what, NOISES),
+        "angles": measure_angles(trained, what.pairs),
+        "errors": measure_errors(trained, kind, what),
     }
     storage.write_json(path, result)
     return result
@@ -532,12 +535,12 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
         seed = result["setting"]["seed"]
         storage.write_numbers(kept / f"seed{seed}.json", result, DIGITS)
         if not names:
-            matplotlib.image.imsave(kept / "drawn.png", sheet(seed, folder))
+            matplotlib.image.imsave(kept / "drawn.png", draw_sheet(seed, folder))
         names.append(f"seed{seed}.json")
     return names
 
 
-def pictures(folder: Path = KEPT) -> np.ndarray:
+def load_pictures(folder: Path = KEPT) -> np.ndarray:
     """The stored pictures (kinds, ways, pairs, 16, 16, 3) of the first network: see `sheet`.
 
     Raises:
@@ -566,12 +569,12 @@ def shares(measured: Sequence[dict], kind: str, way: str) -> np.ndarray:
     return np.mean(each, 0)
 
 
-def kept(measured: Sequence[dict], kind: str, space: str = "pixels") -> np.ndarray:
+def kept_shares(measured: Sequence[dict], kind: str, space: str = "pixels") -> np.ndarray:
     """Composed less joint, of each pair: (pairs,)."""
     return shares(measured, kind, space) - shares(measured, kind, "joint")
 
 
-def measures(
+def pair_values(
     measured: Sequence[dict], kind: str, space: str = "pixels", sigma: float = HIGH
 ) -> dict[str, np.ndarray]:
     """Of each pair, over all networks: `cosine`, its size, and the rivals' `near` and norms.
@@ -600,7 +603,7 @@ def measures(
     return found
 
 
-def foretold(values: np.ndarray, outcome: np.ndarray, *rivals: np.ndarray) -> np.ndarray:
+def rank_parts(values: np.ndarray, outcome: np.ndarray, *rivals: np.ndarray) -> np.ndarray:
     """Of each pair its part in the rank correlation of values and outcome: the mean is Spearman's.
 
     With rivals the partial one: of what is left of both ranks after a linear fit of the rivals'.
@@ -633,7 +636,7 @@ def claims(measured: Sequence[dict]) -> dict[str, list[float]]:
         alone = shares(measured, "place, colour", "single")[:, k] if measured else np.zeros(0)
         found[f"local.single.{name}"] = alone.tolist()
     for kind in KINDS:
-        for name, values in of_kind(measured, kind).items():
+        for name, values in rows_of_kind(measured, kind).items():
             if name in BY_KIND + BOTH:
                 found[f"{name}.{kind.replace(', ', '_')}"] = values.tolist()
             if name in BOTH + OVER_ALL:
@@ -641,28 +644,28 @@ def claims(measured: Sequence[dict]) -> dict[str, list[float]]:
     return found
 
 
-def of_kind(measured: Sequence[dict], kind: str) -> dict[str, np.ndarray]:
+def rows_of_kind(measured: Sequence[dict], kind: str) -> dict[str, np.ndarray]:
     """Of each pair of a kind its number in each row that is of pairs; none of no networks."""
     names = BY_KIND + BOTH + OVER_ALL
     if not measured:
         return dict.fromkeys(names, np.zeros(0))
-    joint, left = shares(measured, kind, "joint"), kept(measured, kind)
-    values, inner = measures(measured, kind), measures(measured, kind, "middle")
+    joint, left = shares(measured, kind, "joint"), kept_shares(measured, kind)
+    values, inner = pair_values(measured, kind), pair_values(measured, kind, "middle")
     rivals = [v for name, v in values.items() if name != "cosine"]
-    by_layer = kept(measured, kind, "middle")
+    by_layer = kept_shares(measured, kind, "middle")
     each = (
         joint,
         left,
         by_layer,
         (-left > joint / 2).astype(float),
-        foretold(-values["cosine"], left),
-        foretold(-values["cosine"], left, *rivals),
-        foretold(-inner["cosine"], by_layer),
+        rank_parts(-values["cosine"], left),
+        rank_parts(-values["cosine"], left, *rivals),
+        rank_parts(-inner["cosine"], by_layer),
     )
     return dict(zip(names, each, strict=True))
 
 
-def denoiser(seed: int = 0, folder: Path = KEPT) -> edm.Preconditioned:
+def load_denoiser(seed: int = 0, folder: Path = KEPT) -> edm.Preconditioned:
     """A finished network, with the weights that were measured.
 
     Raises:
