@@ -17,23 +17,19 @@ def test_the_error_is_the_squared_distance_from_blue_and_small():
     assert trajectory.error(path).tolist() == [2, 1, 0.25, 0]
 
 
-def test_the_faster_concept_comes_first_and_when_it_should():
+def test_a_concept_comes_when_it_should():
     fine = np.linspace(0.1, 55, 4000) ** 2
     path = 1 - np.exp(-np.outer(fine, [0.01, 0.002]))
     passing = trajectory.first_passing(path, fine)
     assert passing == pytest.approx(np.log(4) / np.array([0.01, 0.002]), rel=1e-3)
-    both = np.stack([exponentials(0.01, 0.002), exponentials(0.002, 0.01)])
-    assert trajectory.order(both, STEPS).tolist() == [1, -1]
-    assert trajectory.order(exponentials(0.01, 0.01), STEPS) == 0
 
 
-def test_a_concept_that_never_comes_is_last_and_none_is_a_tie():
+def test_a_concept_that_never_comes_is_last():
     path = np.stack([np.linspace(0, 0.5, 40), np.linspace(0, 1, 40)], 1)
     color, size = trajectory.first_passing(path, STEPS)
     assert np.isinf(color)
     assert np.isfinite(size)
-    assert trajectory.order(path, STEPS) == -1
-    assert trajectory.order(path / 2, STEPS) == 0
+    assert np.isinf(trajectory.first_passing(path / 2, STEPS)).all()
     assert trajectory.first_passing(path + 1, STEPS).tolist() == [1, 1]
 
 
@@ -63,12 +59,6 @@ def test_the_bend_is_one_through_a_corner_and_none_on_the_diagonal():
     assert peak == pytest.approx((np.exp(-0.005 * fine) - np.exp(-0.02 * fine)).max(), abs=0.01)
 
 
-def test_a_retreat_is_the_way_of_the_largest_rise():
-    path = [[0, 0], [0.8, 0.5], [0.7, 0.5], [1, 0.6], [0.5, 0.9], [1, 1]]
-    assert trajectory.retreat(path) == pytest.approx([-0.5, 0.3])
-    assert trajectory.retreat([[0, 0], [0.5, 0.6], [1, 1]]).tolist() == [0, 0]
-
-
 def test_speed_is_way_over_steps():
     middle, speeds = trajectory.speed([[0, 0], [0.3, 0.4], [0.3, 0.4]], [10, 20, 40])
     assert middle.tolist() == [15, 30]
@@ -93,7 +83,7 @@ def test_what_is_no_path_is_refused():
     with pytest.raises(ValueError, match=r"a path has shape \(..., T, 2\), not \(3,\)"):
         trajectory.bend([0, 1, 2])
     with pytest.raises(ValueError, match="as many steps"):
-        trajectory.order(np.zeros((4, 2)), [1, 2, 3])
+        trajectory.first_passing(np.zeros((4, 2)), [1, 2, 3])
     with pytest.raises(ValueError, match="4 speeds or more"):
         trajectory.decay([1, 2, 3, 4], [1, 2, 3, 1])
 
@@ -110,4 +100,7 @@ def test_a_concept_is_heard_where_asking_for_it_alone_changes_the_answer():
 def test_the_largest_rise_begins_at_its_minimum():
     path = np.stack([np.array([0.2, 0.9, 0.4, 0.3, 0.8]), np.ones(5)], 1)
     assert trajectory.largest_rise(path) == (1, 3)
-    assert trajectory.retreat(path).tolist() == pytest.approx([-0.6, 0])
+    path = [[0, 0], [0.8, 0.5], [0.7, 0.5], [1, 0.6], [0.5, 0.9], [1, 1]]
+    assert trajectory.largest_rise(path) == (3, 4)
+    low, top = trajectory.largest_rise([[0, 0], [0.5, 0.6], [1, 1]])
+    assert low == top

@@ -20,10 +20,14 @@ def reader(seed: int = 0) -> words.Reader:
     return networks.initialise(words.Reader(16), generator(seed))
 
 
+def sentences_of(tokens: torch.Tensor) -> list[str]:
+    return [" ".join(words.VOCABULARY[t] for t in row if t) for row in tokens.tolist()]
+
+
 def test_a_sentence_names_its_class_and_no_other():
     asked = places(200)
     for text, (color, size) in zip(
-        words.sentences_of(words.sentences(asked, generator())), asked.long().tolist(), strict=True
+        sentences_of(words.sentences(asked, generator())), asked.long().tolist(), strict=True
     ):
         said = set(text.split())
         for concept, value in ((words.COLORS, color), (words.SIZES, size)):
@@ -34,7 +38,7 @@ def test_a_sentence_names_its_class_and_no_other():
 
 def test_all_words_and_orders_come_up_alike_often():
     tokens = words.sentences(places(3000), generator(1))
-    texts = words.sentences_of(tokens)
+    texts = sentences_of(tokens)
     used = {word for text in texts for word in text.split()}
     assert used == set(words.VOCABULARY) - {words.PADDING}
     named = [sum(word in text.split() for text in texts) for word in words.COLORS[1]]

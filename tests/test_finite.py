@@ -149,11 +149,11 @@ def test_rows_in_which_objects_are_counted():
 def test_paths_through_concept_space():
     path = np.zeros((5, 2))
     path[3, 1] = NAN
-    for reads in (trajectory.error, trajectory.bend, trajectory.retreat):
+    for reads in (trajectory.error, trajectory.bend, trajectory.largest_rise):
         with pytest.raises(ValueError, match=r"its place at \[3\] is not"):
             reads(path)
     with pytest.raises(ValueError, match=r"its place at \[3\] is not"):
-        trajectory.order(path, np.arange(5))
+        trajectory.first_passing(path, np.arange(5))
     with pytest.raises(ValueError, match="finite and positive"):
         trajectory.decay(np.arange(1, 7), [6, 5, 4, 3, NAN, 1])
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from lib.scenes.measure import (
     MEASURE,
     Measure,
-    difference,
     implied_extras,
     interval,
     k_max,
@@ -133,17 +132,6 @@ def test_seeds_that_differ_widen_the_interval():
     alike = [drawn(256, 4, 0.5, seed) for seed in range(3)]
     apart = [drawn(256, 4, skill, 7) for skill in (0.2, 0.5, 0.8)]
     assert resampled(apart, generator()).std() > 4 * resampled(alike, generator()).std()
-
-
-def test_differences():
-    one, other = ([drawn(256, 6, skill, s) for s in range(3)] for skill in (0.7, 0.2))
-    value, low, high = difference(one, other, generator())
-    assert low < 0.5 < high
-    assert abs(value - 0.5) < 0.05
-    assert low > 0.4
-    value, low, high = difference(one, one, generator())
-    assert value == 0
-    assert low < 0 < high
 
 
 def test_k_max():

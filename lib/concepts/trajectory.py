@@ -62,12 +62,6 @@ def hears(places) -> np.ndarray:
     return (alone > HEARD).all(-1)
 
 
-def order(path, steps, level: float = LEARNED) -> np.ndarray:
-    """Which concept comes first: 1 colour, -1 size, 0 both or neither; (..., T, 2) -> (...)."""
-    color, size = np.moveaxis(first_passing(path, steps, level), -1, 0)
-    return np.where(color < size, 1, np.where(size < color, -1, 0))
-
-
 def bend(path) -> np.ndarray:
     """How far a path leaves the diagonal: (..., T, 2) -> (...), from -1 to 1.
 
@@ -84,12 +78,6 @@ def largest_rise(path) -> tuple[int, int]:
     off = error(path)
     top = int((off - np.minimum.accumulate(off)).argmax())
     return int(off[: top + 1].argmin()), top
-
-
-def retreat(path) -> np.ndarray:
-    """The way from the minimum to the maximum of the error's largest rise: (T, 2) -> (2,)."""
-    low, top = largest_rise(path)
-    return _checked(path)[top] - _checked(path)[low]
 
 
 def speed(path, steps) -> tuple[np.ndarray, np.ndarray]:

@@ -62,11 +62,6 @@ def tokens_of(values) -> Tensor:
     return torch.tensor([[VOCABULARY.index(word) for word in words] for words in values])
 
 
-def sentences_of(tokens: Tensor) -> list[str]:
-    """The sentences of tokens (B, `LENGTH`)."""
-    return [" ".join(VOCABULARY[t] for t in row if t) for row in tokens.tolist()]
-
-
 def _filled(frame: tuple[str, ...], chosen: dict[str, Tensor], count: int, device) -> Tensor:
     """Tokens (count, LENGTH) of one frame with the chosen words."""
     words = [*frame, *[PADDING] * (LENGTH - len(frame))]

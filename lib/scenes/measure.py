@@ -235,16 +235,6 @@ def interval(draws: Tensor) -> tuple[float, float]:
     return low, high
 
 
-def difference(
-    seeds: Sequence[dict], others: Sequence[dict], generator: torch.Generator
-) -> tuple[float, float, float]:
-    """Skill of one setting less another's at the same K, with the 95 % interval's ends."""
-    names = ("hits", "blind", "ceiling")
-    value, other = (_skill(_numbers(runs, *names).flatten(1)) for runs in (seeds, others))
-    draws = resampled(seeds, generator) - resampled(others, generator)
-    return float(value - other), *interval(draws)
-
-
 def k_max(lows: dict[int, float], level: float = MEASURE.levels[0]) -> int:
     """How many objects a network composes.
 

@@ -264,18 +264,6 @@ def measure(blocks: Blocks, net: Net) -> dict[str, torch.Tensor]:
     }
 
 
-def outside_share(moved) -> torch.Tensor:
-    """How far from local: norm of what conditions move in other blocks over that of all they move.
-
-    `moved` (..., s, s), block i by condition j -> (...), 0 if local; `lib.locality.outside_share`
-    of each run.
-    """
-    moved = torch.as_tensor(moved)
-    whole = moved.square().sum((-2, -1))
-    own = moved.diagonal(dim1=-2, dim2=-1).square().sum(-1)
-    return ((whole - own).clamp(min=0) / whole.clamp(min=1e-300)).sqrt()
-
-
 def parts(effect) -> tuple[torch.Tensor, torch.Tensor]:
     """What a block's answer owes to its own condition, and what to all others: (..., s) each.
 
