@@ -175,6 +175,18 @@ def test_kept_is_composed_less_joint_over_all_networks():
     assert features.kept_shares(measured, "place, place").tolist() == [-0.25, -0.5]
 
 
+def test_what_is_kept_at_right_angles_speaks_for_the_heuristic():
+    kind, drawn = "place, colour", [0, 1, 2, 3, 4, 5]
+    steep = [[-0.9, 1, 2], [0.8, 1, 2], [-0.6, 1, 2], [0.4, 1, 2], [-0.2, 1, 2], [0.1, 1, 2]]
+    angles = {"10": {"pixels": steep, "middle": steep[::-1]}}
+    by_way = {"joint": [5] * 6, "pixels": drawn, "middle": drawn}
+    measured = {"kinds": {kind: {"drawn": by_way, "angles": angles, "pairs": [None] * 6}}}
+    found = features.of_kind([measured | {"scale": {"noises": 5}}], kind)
+    assert found["local.heuristic"].mean() == pytest.approx(1)
+    assert found["local.heuristic.beyond"].mean() == pytest.approx(1)
+    assert found["local.heuristic.middle"].mean() == pytest.approx(-1)
+
+
 def test_every_row_has_its_samples():
     rows = {r.id for r in ledger.ROWS if r.recorder == "experiments/local_features"}
     assert set(features.claims([])) == rows - {"local.heuristic.large"}

@@ -122,6 +122,18 @@ def test_official_pictures_are_trained_on_as_they_are(folder):
     assert torch.equal(world.ask(asked)[0], CLEVR.ask(same)[0])
 
 
+def test_official_files_are_read_once(folder, monkeypatch):
+    world, reads, load = (
+        length.world_of(Setting(data="official"), str(folder)),
+        [],
+        clevr.load_scenes,
+    )
+    monkeypatch.setattr(clevr, "load_scenes", lambda *a, **k: reads.append(a) or load(*a, **k))
+    for seed in range(3):
+        assert len(world.sample(2, 1, 5, generator(seed))) == 2
+    assert len(reads) == 1
+
+
 def test_official_pictures_that_cannot_be_had_are_named(folder):
     setting = Setting(data="official")
     with pytest.raises(ValueError, match="are read from files: name their folder"):
