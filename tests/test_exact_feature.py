@@ -73,6 +73,26 @@ def test_t5_under_shear_relative_locality_gets_worse_with_noise():
     assert absolute[-1] < 1e-3 < absolute[2]  # the absolute one is not monotone
 
 
+@pytest.mark.parametrize("whiten", [True, False])
+def test_noise_in_whitened_pixels_keeps_the_blocks_of_any_map_apart(whiten):
+    """Against draws: noise added to u = W x, seen in z. Scaling each pixel alone does not do it."""
+    A = torch.tensor([[1.0, 0.66, 0.3], [0.0, 1.0, -0.5], [0.4, 0.0, 1.0]]).double()
+    wide = GaussianMixture([0.3, 0.7], [[-3.0], [1.0]], [[[1.0]], [[0.2]]])
+    z = independent([((0, 1), Z), ((2,), wide)])
+    pixels = z.push_forward(torch.linalg.inv(A))
+    W = whitening(pixels.cov) if whiten else torch.diag(pixels.cov.diagonal().rsqrt())
+    B = A @ torch.linalg.inv(W)
+    draws = 0.7 * normal(200_000, 3, seed=1) @ B.T  # the noise alone, in z
+    between = (draws.T @ draws / len(draws))[:2, 2].norm() / 0.49
+    assert (between < 0.05) == whiten
+    u = pixels.push_forward(W)
+    for sigma in (0.1, 1.0, 10.0):
+        at_z = u.sample(30, torch.Generator().manual_seed(2), sigma) @ B.T
+        score = push_forward_score(u.score, lambda y: y @ torch.linalg.inv(B).T)
+        outside = off_block(jacobian(score, at_z, sigma), [[0, 1], [2]])[1].max()
+        assert (outside < 1e-11) == whiten
+
+
 def test_a_nonlinear_map_by_change_of_variables():
     """z = sinh(A x): the score against the gradient of log p_x + log |det|."""
 
