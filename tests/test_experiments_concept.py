@@ -150,13 +150,21 @@ def test_the_rows_of_the_ledger_say_what_the_runs_do(seeds):
     learnt = (ends.min(-1) >= 0.75)[:, [0, 1, 2, 5, 6, 7]].mean(1)
     assert samples["concept.learnt"] == pytest.approx(learnt.tolist())
     assert max(samples["concept.prediction"]) < 0.2
-    assert len(samples["concept.competent"]) == 16
+    assert samples["concept.competent"] == [1, 1]
+    assert all(0 <= share <= 1 for share in samples["concept.speed.power"])
     alone = concept_paths.Fit(0.2, 0.8, None)
     for s, bend in zip(seeds, samples["concept.bend"], strict=True):
         own = np.array([f["bend"] for f in found[s]])
         farther = own - experiment.bends_alone(seeds[s], alone)
         assert bend == pytest.approx(min(-farther[:3].mean(), farther[-3:].mean()))
     assert all(abs(i) < 0.2 for i in samples["concept.interaction"])  # it is linear
+
+
+def test_an_exponential_is_found_where_noise_does_not_hide_it():
+    """At a weak signal, where 3,000 steps are few: one that has ended leaves noise alone."""
+    assert experiment.power_of_speed(imagined(0.2, 0, noise=1e-4)) > 0.8
+    assert experiment.power_of_speed(imagined(0.2, 0, noise=0.02)) < 0.2
+    assert experiment.power_of_speed(imagined(0.8, 0, noise=1e-4)) < 0.2
 
 
 def test_what_is_stored_is_read_again(tmp_path, monkeypatch):

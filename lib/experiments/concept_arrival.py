@@ -355,9 +355,9 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
         runs: Of `results`.
 
     Returns:
-        By row, a number a seed: `concept.arrives` and `concept.text`, shares of signals,
-        `concept.lost`, the mean over signals, and `concept.corner`, colour's change; and a number a
-        run, `concept.arrives.competent`.
+        By row, a number a seed: `concept.arrives`, `concept.arrives.competent` and `concept.text`,
+        shares of signals, `concept.lost`, the mean over signals, and `concept.corner`, colour's
+        change.
     """
     short, whole = runs.values()
     samples: dict[str, list[float]] = {}
@@ -374,8 +374,7 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
     for seed in SEEDS:
         if found := [learning.measure_run(run_) for run_ in of(MAIN, seed, whole)]:
             add("arrives", np.mean([f["arrives"] for f in found]))
-            for f in found:
-                add("arrives.competent", f["competent"])
+            add("arrives.competent", np.mean([f["competent"] for f in found]))
         if away := [lost_at_peak(run_)["lost"] for run_ in of(MAIN, seed)]:
             add("lost", np.mean([a for a in away if a is not None]))
         for run_ in of(CORNERS, seed):

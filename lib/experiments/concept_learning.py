@@ -41,7 +41,7 @@ SHOWN = 0.25  # least share of readable pictures, from which on a path counts
 SUMMARY = ("place", "spread", "share", "both")
 ROWS = (  # of the ledger, after `concept.`
     *("order", "learnt", "bend", "swing", "interaction", "speed", "prediction"),
-    "competent",
+    *("speed.power", "competent"),
 )
 SIGNALS = tuple(round(0.1 * k, 1) for k in range(1, 9))
 WEAK, STRONG = SIGNALS[:3], SIGNALS[-3:]
@@ -505,6 +505,30 @@ def controls(run_: dict) -> list[bool]:
     return [turns(*numbers) for numbers in zip(rise, jitter, worst, strict=True)]
 
 
+def power_of_speed(run_: dict, draws: int = 20) -> float:
+    """Whether `trajectory.decay` would find an exponential in a run: a share of `draws`.
+
+    Of exponential approaches to the goal, each as fast as the one nearest to the run's held-out
+    path, evaluated at the same steps, whose places scatter as those of the training compositions do
+    in the last fifth.
+    """
+    steps, places = way(run_)
+    start, since = places[0, -1], (steps - steps[0])[:, None]
+    late = slice(-max(len(steps) // LATE, 2), None)
+    scatter = np.diff(places[late, :-1], axis=0).std() / np.sqrt(2)
+
+    def approach(tau: float) -> np.ndarray:
+        return 1 - (1 - start) * np.exp(-since / tau)
+
+    times = np.geomspace(30, 3000, 100)
+    tau = times[np.argmin([((approach(tau) - places[:, -1]) ** 2).sum() for tau in times])]
+    noise = scatter * np.random.default_rng(run_["setting"]["seed"]).normal(
+        size=(draws, len(steps), 2)
+    )
+    decays = [trajectory.decay(*trajectory.speed(approach(tau) + n, steps)) for n in noise]
+    return float(np.mean([d["exponential_left"] < d["power_left"] for d in decays]))
+
+
 def _share_of_interaction(change: np.ndarray) -> float | None:
     """Of the change of colour at the held-out place the interaction's part: (4, 2) -> a number.
 
@@ -620,9 +644,10 @@ def claims(kept: dict[str, dict]) -> dict[str, list[float]]:
     bends towards size at weak signals and towards colour at strong ones, whichever is less.
     `concept.swing`: share of signals at which the held-out error turns. `concept.interaction`: the
     interaction's part in colour's retreat, median over the signals in between that turn.
-    `concept.speed`: share at which an exponential leaves less than a power law.
+    `concept.speed`: share at which an exponential leaves less than a power law, and
+    `concept.speed.power`, at which it would if it were one, see `power_of_speed`.
     `concept.prediction`: SIM's error over that of its better rival, line or exponentials.
-    `concept.competent`, a number a run: whether it draws what it was trained on.
+    `concept.competent`: share of signals at which it draws what it was trained on.
 
     Args:
         kept: Of `results`.
@@ -644,13 +669,14 @@ def claims(kept: dict[str, dict]) -> dict[str, list[float]]:
             "speed": np.mean(
                 [f["decay"]["exponential_left"] < f["decay"]["power_left"] for f in found]
             ),
+            "speed.power": np.mean([power_of_speed(run_) for run_ in runs]),
+            "competent": np.mean([f["competent"] for f in found]),
             "prediction": errors["sim"] / min(errors["line"], errors["exponentials"]),
         }
         if between:
             values["interaction"] = np.median([f["interaction"] for f in between])
         for name, value in values.items():
             samples[f"concept.{name}"].append(float(value))
-        samples["concept.competent"] += [float(f["competent"]) for f in found]
     return samples
 
 
