@@ -665,8 +665,8 @@ def rows_of_kind(measured: Sequence[dict], kind: str) -> dict[str, np.ndarray]:
     return dict(zip(names, each, strict=True))
 
 
-def load_denoiser(seed: int = 0, folder: Path = KEPT) -> edm.Preconditioned:
-    """A finished network, with the weights that were measured.
+def load_denoiser(seed: int = 0, folder: Path = RUNS) -> edm.Preconditioned:
+    """A finished network, with the weights that were measured; the book keeps none.
 
     Raises:
         FileNotFoundError: There is none.
