@@ -180,8 +180,8 @@ def test_what_is_kept_at_right_angles_speaks_for_the_heuristic():
     steep = [[-0.9, 1, 2], [0.8, 1, 2], [-0.6, 1, 2], [0.4, 1, 2], [-0.2, 1, 2], [0.1, 1, 2]]
     angles = {"10": {"pixels": steep, "middle": steep[::-1]}}
     by_way = {"joint": [5] * 6, "pixels": drawn, "middle": drawn}
-    measured = {"kinds": {kind: {"drawn": by_way, "angles": angles, "pairs": [None] * 6}}}
-    found = features.of_kind([measured | {"scale": {"noises": 5}}], kind)
+    of_pairs = {"noises": 5, "drawn": by_way, "angles": angles, "pairs": [None] * 6}
+    found = features.rows_of_kind([{"kinds": {kind: of_pairs}}], kind)
     assert found["local.heuristic"].mean() == pytest.approx(1)
     assert found["local.heuristic.beyond"].mean() == pytest.approx(1)
     assert found["local.heuristic.middle"].mean() == pytest.approx(-1)
