@@ -174,3 +174,11 @@ def test_no_room(monkeypatch):
     monkeypatch.setattr("lib.scenes.scene.RESTARTS", 2)
     with pytest.raises(ValueError, match="40 objects find no room"):
         sample_scenes(2, 40, 40, generator())
+
+
+def test_a_seed_s_scenes_stay_what_they_are():
+    """Stored requests are named by their seeds alone."""
+    scenes = sample_scenes(2, 3, 3, torch.Generator().manual_seed(0))
+    assert scenes.color.tolist() == [[5, 3, 4], [6, 3, 5]]
+    last = [[0.68971, 1.98154, 0.35], [-2.13801, 1.27637, 0.24749]]
+    assert torch.allclose(scenes.coords[:, -1], torch.tensor(last), atol=1e-4)
