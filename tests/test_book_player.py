@@ -65,6 +65,7 @@ def test_an_image_is_stored_as_matplotlib_writes_it(shown, origin, rgb):
     png = base64.b64decode(re.search(r"data:image/png;base64,\s*([^\"]+)\"", shown[0])[1])
     drawn = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
     stored = spec(shown[0])["marks"][0]
+    assert (stored["height"], stored["width"]) == (3, 4)
     bytes_ = np.frombuffer(base64.b64decode(stored["data"]), np.uint8)
     if rgb:
         ours = bytes_.reshape(2, 3, 4, 3)[0].astype(int)
