@@ -46,7 +46,10 @@ def published_modules(root: Path, cells: list[str]) -> list[str]:
         for name in re.findall(r"(\w+)(?: as \w+)?\s*(?:,|\)|$)", names):
             module = importlib.import_module(package)
             value = getattr(module, name, None) or importlib.import_module(f"{package}.{name}")
-            found.add(value.__name__ if inspect.ismodule(value) else value.__module__)
+            if inspect.ismodule(value):
+                found.add(value.__name__)
+            elif hasattr(value, "__module__"):  # and not a constant, which has no page of its own
+                found.add(value.__module__)
     return sorted(found)
 
 
