@@ -118,6 +118,14 @@ def test_a_scan_tells_lost_from_mis_addressed():
         experiment.reach(blind)
 
 
+def test_a_request_that_showed_nothing_in_one_half_is_not_the_best():
+    places = np.zeros((6, 5, 2, 2))
+    places[1, 3] = 0.5, 0.5
+    places[4, 2, 1] = 1  # all right, in the half that shows something
+    places[4, 2, 0] = np.nan
+    assert experiment.reach(places)[1] == pytest.approx(0.5)
+
+
 def test_the_best_request_is_read_off_other_pictures_than_chose_it():
     noise = np.random.default_rng(0).normal(0.5, 0.2, np.array(scan((3, 2), 0.3)).shape)
     _, best = experiment.reach(noise)
