@@ -248,6 +248,24 @@ def concept():
     return {f"concept.{name}": samples for name, samples in found.items()}
 
 
+def test_another_corner_held_out():
+    """(blue, big) held out: seen from (red, small), so that size counts downwards."""
+    stored, changes = recorded("experiments/concept_arrival"), []
+    for seed in (5, 6, 7):
+        path = RESULTS / f"concept_arrival/signal0.5.held_out-blue_big.seed{seed}.json"
+        run = json.loads(path.read_text())
+        assert run["setting"]["held_out"] == "blue big"
+        place = np.array(run["averaged"]["place"], float)
+        place[..., 1] = 1 - place[..., 1]
+        place = place[:, [2, 3, 0, 1]]  # red small, blue small, red big, and the held-out one
+        _, places = listened({**run, "averaged": run["averaged"] | {"place": place}})
+        error = np.sum((places[:, 3] - 1) ** 2, axis=1)
+        top = max(range(len(error)), key=lambda k: error[k] - min(error[: k + 1]))
+        low = min(range(top + 1), key=lambda k: error[k])
+        changes.append(places[top, 3, 0] - places[low, 3, 0])
+    assert np.allclose(stored["concept.corner"]["samples"], changes, atol=1e-12)
+
+
 def test_concepts_of_a_diffusion_model():
     stored, found = recorded("experiments/concept_learning"), concept()
     assert set(stored) == {*found, "concept.prediction"}
