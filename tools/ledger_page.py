@@ -105,7 +105,7 @@ def _chapters(root: Path) -> tuple[dict[str, str], dict[str, str]]:
         titles[path.stem] = next(
             c.source.split("\n")[0].removeprefix("# ") for c in cells if c.cell_type == "markdown"
         )
-        for name in re.findall(r'book\.experiment\("(\w+)"', text):
+        for name in re.findall(r'book\.experiment\(\s*"(\w+)"', text):
             shown[f"experiments/{name}"] = path.stem
     return titles, shown
 
