@@ -14,6 +14,27 @@ SIX = "6"
 SEEN_BEFORE = "label_one.vector"  # seed 0 was looked at before its rules; the others confirm it
 ONE_LABEL = (SEEN_BEFORE, ASKED)  # networks that hear everything
 LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, at which locality is measured
+SKILL, COHERENCE, SEAMS = range(3)  # in the order of `_in_all`
+LESS = {  # rows that are one way of asking less another, of `ASKED`
+    "length.account.near": (SKILL, "nearest", "random"),
+    "length.account.weights": (SKILL, "nearest", "all"),
+    "length.level.below": (SKILL, "nearest-below-3", "nearest"),
+    "length.coherence.gain": (COHERENCE, "nearest", "paste"),
+}
+LESS_FRESH = {  # of `SEEN_BEFORE`, without seed 0
+    "length.again.near": (SKILL, "nearest", "random"),
+    "length.again.weights": (SKILL, "nearest", "all"),
+    "length.again.below": (SKILL, "nearest-below-3", "nearest"),
+    "length.again.coherence": (COHERENCE, "nearest", "paste"),
+    "length.glue.filled": (SKILL, "glued", "nearest"),
+    "length.glue.lifts": (COHERENCE, "glued", "paste"),
+    "length.glue.beyond": (COHERENCE, "nearest", "glued"),
+    "length.seams.scissors": (SEAMS, "paste", "real"),
+    "length.seams.near": (SEAMS, "nearest", "real"),
+    "length.sum.second": (SKILL, "pair-near", "nearest-heard"),
+    "length.sum.far": (SKILL, "pair-far", "pair-near"),
+    "length.sum.added": (SKILL, "added-far", "pair-far"),
+}
 SIGMA = 1.0  # that the rows `length.local.*` are about
 
 
@@ -153,29 +174,15 @@ def samples(
     if both := sorted(set(all_) & set(one)):
         each = (retention([runs[seed] for seed in both]) for runs in (all_, one))
         found["length.contrast"] = less(*each)
-    skilled, looks, _ = _in_all(answers.get(ASKED, {}))
+    skilled, looks, cuts = _in_all(answers.get(ASKED, {}))
     found |= {f"length.asked.{way}": values for way, values in skilled.items()}
     found |= {f"length.coherence.{way}": looks[way] for way in looks if way != "real"}
     if "nearest-above-3" in skilled:
         found["length.level.above"] = skilled["nearest-above-3"]
-    found |= _paired("length.account.near", skilled, "nearest", "random")
-    found |= _paired("length.account.weights", skilled, "nearest", "all")
-    found |= _paired("length.level.below", skilled, "nearest-below-3", "nearest")
-    found |= _paired("length.coherence.gain", looks, "nearest", "paste")
+    found |= _paired(LESS, skilled, looks, cuts)
     fresh = {seed: counts for seed, counts in answers.get(SEEN_BEFORE, {}).items() if seed}
     skilled, looks, cuts = _in_all(fresh)
-    found |= _paired("length.again.near", skilled, "nearest", "random")
-    found |= _paired("length.again.weights", skilled, "nearest", "all")
-    found |= _paired("length.again.below", skilled, "nearest-below-3", "nearest")
-    found |= _paired("length.again.coherence", looks, "nearest", "paste")
-    found |= _paired("length.glue.filled", skilled, "glued", "nearest")
-    found |= _paired("length.glue.lifts", looks, "glued", "paste")
-    found |= _paired("length.glue.beyond", looks, "nearest", "glued")
-    found |= _paired("length.seams.scissors", cuts, "paste", "real")
-    found |= _paired("length.seams.near", cuts, "nearest", "real")
-    found |= _paired("length.sum.second", skilled, "pair-near", "nearest-heard")
-    found |= _paired("length.sum.far", skilled, "pair-far", "pair-near")
-    found |= _paired("length.sum.added", skilled, "added-far", "pair-far")
+    found |= _paired(LESS_FRESH, skilled, looks, cuts)
     found |= local(near)
     rows = painters.values()
     passed = [min(row["smeared"], row["recoloured"]) for row in rows]
@@ -195,9 +202,18 @@ def _in_all(answers: dict[int, dict]) -> list[dict[str, list[float]]]:
     ]
 
 
-def _paired(id: str, values: dict[str, list[float]], way: str, other: str) -> dict:
-    """One way less another, seed by seed, where both were asked."""
-    return {id: less(values[way], values[other])} if {way, other} <= set(values) else {}
+def _paired(rows: dict[str, tuple[int, str, str]], *kinds: dict[str, list[float]]) -> dict:
+    """Of each row one way less another, seed by seed, where both were asked.
+
+    Args:
+        rows: By their ids which of `kinds`, and the two ways; see `LESS`.
+        *kinds: Of `_in_all`.
+    """
+    return {
+        id: less(kinds[kind][way], kinds[kind][other])
+        for id, (kind, way, other) in rows.items()
+        if {way, other} <= set(kinds[kind])
+    }
 
 
 def less(values: Sequence[float], others: Sequence[float]) -> list[float]:
