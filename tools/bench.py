@@ -43,10 +43,14 @@ PEERS = (
 )
 
 
+def interpreter(folder: Path = FOLDER) -> Path:
+    """Where an environment has its Python."""
+    return folder / ("Scripts" if platform.system() == "Windows" else "bin") / "python"
+
+
 def made(folder: Path = FOLDER) -> Path:
     """Makes the environment, as far as packages can be had; returns its Python."""
-    scripts = "Scripts" if platform.system() == "Windows" else "bin"
-    python = folder / scripts / "python"
+    python = interpreter(folder)
     if not python.exists():
         venv.create(folder, with_pip=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -125,8 +129,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen = options.only or list(RUNS)
     if options.more and len(chosen) != 1:
         parser.error("further options are one benchmark's: name it with --only")
-    scripts = "Scripts" if platform.system() == "Windows" else "bin"
-    python = FOLDER / scripts / "python" if options.kept else made()
+    python = interpreter() if options.kept else made()
     table = storage.read_json(TABLE) if TABLE.exists() else {"runs": {}}
     table["machine"] = f"{os.cpu_count()} cores, {results.processor()}"
     table["libraries"] = versions(python)
