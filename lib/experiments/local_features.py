@@ -333,7 +333,7 @@ def _cut(conditions: Described, index: Tensor) -> Described:
 
 
 def list_ways(denoiser: edm.Preconditioned, what: Asked, n: int) -> dict[str, Callable]:
-    """How pairs are asked for in each way of `DRAWN`, n pictures a pair: see `sampled`."""
+    """How pairs are asked for in each way of `DRAWN`, n pictures a pair: see `draw`."""
     *parts, joint = (what.describe(k, n) for k in range(3))
     found: dict[str, Callable] = {"joint": lambda c: (denoiser, _cut(joint, c))}
     for space in DRAWN[1:]:
@@ -541,7 +541,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
 
 
 def load_pictures(folder: Path = KEPT) -> np.ndarray:
-    """The stored pictures (kinds, ways, pairs, 16, 16, 3) of the first network: see `sheet`.
+    """The stored pictures (kinds, ways, pairs, 16, 16, 3) of the first network: see `draw_sheet`.
 
     Raises:
         FileNotFoundError: There are none.
@@ -582,17 +582,12 @@ def pair_values(
     `near` is how close the two requests are: places in the picture, colours as means of sRGB; what
     has no distance has none.
     """
-    each = np.mean([r["kinds"][kind]["angles"][f"{sigma:g}"][space] for r in measured], 0)
+    every = np.array([r["kinds"][kind]["angles"][f"{sigma:g}"][space] for r in measured])
+    norms = every[..., 1:].mean(0)
     found = {
-        "cosine": np.mean(
-            [
-                np.abs(np.array(r["kinds"][kind]["angles"][f"{sigma:g}"][space])[:, 0])
-                for r in measured
-            ],
-            0,
-        ),
-        "weaker": each[:, 1:].min(1),
-        "stronger": each[:, 1:].max(1),
+        "cosine": np.abs(every[..., 0]).mean(0),
+        "weaker": norms.min(1),
+        "stronger": norms.max(1),
     }
     pairs = measured[0]["kinds"][kind]["pairs"]
     if kind == "place, place":
