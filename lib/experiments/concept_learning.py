@@ -525,7 +525,13 @@ def power_of_speed(run_: dict, draws: int = 20) -> float:
     noise = scatter * np.random.default_rng(run_["setting"]["seed"]).normal(
         size=(draws, len(steps), 2)
     )
-    decays = [trajectory.decay(*trajectory.speed(approach(tau) + n, steps)) for n in noise]
+    return _share_exponential(
+        [trajectory.decay(*trajectory.speed(approach(tau) + n, steps)) for n in noise]
+    )
+
+
+def _share_exponential(decays: list[dict]) -> float:
+    """In which share of decays, of `trajectory.decay`, an exponential leaves less."""
     return float(np.mean([d["exponential_left"] < d["power_left"] for d in decays]))
 
 
@@ -666,9 +672,7 @@ def claims(kept: dict[str, dict]) -> dict[str, list[float]]:
             "learnt": np.isfinite([f["learnt"] for f in found])[weak | strong].all(1).mean(),
             "bend": min(-np.mean(np.array(farther)[weak]), np.mean(np.array(farther)[strong])),
             "swing": np.mean([f["turns"] for f in found]),
-            "speed": np.mean(
-                [f["decay"]["exponential_left"] < f["decay"]["power_left"] for f in found]
-            ),
+            "speed": _share_exponential([f["decay"] for f in found]),
             "speed.power": np.mean([power_of_speed(run_) for run_ in runs]),
             "competent": np.mean([f["competent"] for f in found]),
             "prediction": errors["sim"] / min(errors["line"], errors["exponentials"]),
