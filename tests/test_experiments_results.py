@@ -307,6 +307,13 @@ def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):
     cuts = {w: np.array([np.mean(p[w]["seams"]) for p in fresh]) for w in fresh[0]}
     assert np.allclose(found["length.seams.scissors"], cuts["paste"] - cuts["real"])
     assert np.allclose(found["length.seams.near"], cuts["nearest"] - cuts["real"])
+    kept = length_results.kept_near(
+        {0: 0.5, 1: 0.8, 5: 1.0}, seeds, "6"
+    )  # seed 2 has no skill at 1
+    near = [independent(seeds[s]["6"]["nearest"]) for s in (0, 1)]
+    assert np.allclose(kept, np.array(near) / [0.5, 0.8])
+    with pytest.raises(ValueError, match="above 0 at one object"):
+        length_results.kept_near({1: 0.0}, seeds, "6")
     del seeds[2]["6"]["nearest"]["seams"]  # measured before there were any
     found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS, {})
     assert "length.seams.near" not in found

@@ -10,7 +10,7 @@ from scipy import stats
 from lib.scenes.coherence import coherence
 
 ASKED = "label_one.full_all"  # whose weights the rows `length.asked.*` are about
-SIX = "6"
+SIX, TEN = "6", "10"
 SEEN_BEFORE = "label_one.vector"  # seed 0 was looked at before its rules; the others confirm it
 ONE_LABEL = (SEEN_BEFORE, ASKED)  # networks that hear everything
 LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, at which locality is measured
@@ -35,6 +35,7 @@ LESS_FRESH = {  # of `SEEN_BEFORE`, without seed 0
     "length.sum.far": (SKILL, "pair-far", "pair-near"),
     "length.sum.added": (SKILL, "added-far", "pair-far"),
 }
+KEPT_NEAR = {"length.near.six": SIX, "length.near.ten": TEN}  # of `SEEN_BEFORE`, without seed 0
 SIGMA = 1.0  # that the rows `length.local.*` are about
 
 
@@ -183,6 +184,10 @@ def samples(
     fresh = {seed: counts for seed, counts in answers.get(SEEN_BEFORE, {}).items() if seed}
     skilled, looks, cuts = _in_all(fresh)
     found |= _paired(LESS_FRESH, skilled, looks, cuts)
+    ones = {seed: skills([run], 1)[0] for seed, run in kept.get(SEEN_BEFORE, {}).items()}
+    found |= {row: kept_near(ones, fresh, count) for row, count in KEPT_NEAR.items()}
+    _, looks, _ = _in_all(fresh, TEN)
+    found |= _paired({"length.near.coherence": (0, "nearest", "paste")}, looks)
     found |= local(near)
     rows = painters.values()
     passed = [min(row["smeared"], row["recoloured"]) for row in rows]
@@ -192,9 +197,28 @@ def samples(
     return found
 
 
-def _in_all(answers: dict[int, dict]) -> list[dict[str, list[float]]]:
-    """Skill, coherence and seams at six of the ways in which every seed was asked; see `by_way`."""
-    parts = [counts[SIX] for counts in answers.values() if SIX in counts]
+def kept_near(ones: dict[int, float], answers: dict[int, dict], count: str) -> list[float]:
+    """Skill asked for the nearest over skill at one object as trained, seed by seed.
+
+    Args:
+        ones: Skill at one object, by seed; a seed that is not here is left out.
+        answers: By seed and number of locations, as for `by_way`.
+        count: Locations asked for.
+
+    Raises:
+        ValueError: A seed that was asked has no skill at one.
+    """
+    asked = {seed: counts.get(count, {}) for seed, counts in answers.items()}
+    near = {seed: asked[seed]["nearest"] for seed in asked if "nearest" in asked[seed]}
+    both = sorted(set(near) & set(ones))
+    if min((ones[seed] for seed in both), default=1.0) <= 0:
+        raise ValueError(f"what is kept needs skill above 0 at one object, not {ones}")
+    return [skill(near[seed]) / ones[seed] for seed in both]
+
+
+def _in_all(answers: dict[int, dict], count: str = SIX) -> list[dict[str, list[float]]]:
+    """Skill, coherence and seams of the ways in which every seed was asked; see `by_way`."""
+    parts = [counts[count] for counts in answers.values() if count in counts]
     rows = _by_way(parts)
     return [
         {way: row[kind] for way, row in rows.items() if parts and len(row[kind]) == len(parts)}
