@@ -353,6 +353,23 @@ def test_length_generalisation():
         K: [r["counts"][K]["moved"][2] for r in told_one if r["setting"]["seed"]]
         for K in ("1", "3")
     }
+    six, ten = (  # by seed, of networks that were not looked at before the rules
+        {
+            r["setting"]["seed"]: r["counts"].get(K, {})
+            for r in length_runs("asked.label_one.vector")
+            if r["setting"]["seed"]
+        }
+        for K in ("6", "10")
+    )
+    one = {r["setting"]["seed"]: skill(r["counts"]["1"]) for r in length_runs("label_one.vector")}
+
+    def kept(asked):
+        return [skill(ways["nearest"]) / one[s] for s, ways in asked.items() if "nearest" in ways]
+
+    passing_ten = {
+        w: [np.mean(np.array(ways[w]["looks"]) > 0) for ways in ten.values() if w in ways]
+        for w in ("nearest", "paste")
+    }
     keep = {
         labels: {
             r["setting"]["seed"]: skill(r["counts"]["6"]) / skill(r["counts"]["1"])
@@ -381,6 +398,9 @@ def test_length_generalisation():
         "length.glue.beyond": np.subtract(passing["nearest"], passing["glued"]),
         "length.seams.scissors": cuts["paste"] - cuts["real"],
         "length.seams.near": cuts["nearest"] - cuts["real"],
+        "length.near.six": kept(six),
+        "length.near.ten": kept(ten),
+        "length.near.coherence": np.subtract(passing_ten["nearest"], passing_ten["paste"]),
         "length.account.near": less(asked, "nearest", "random"),
         "length.account.weights": less(asked, "nearest", "all"),
         "length.coherence.gain": np.subtract(*(looks.get(w, 0) for w in ("nearest", "paste"))),
