@@ -26,7 +26,7 @@ WAYS |= {f"window-{k}" for k in (0, 1, 2, 4, 8)}
 PAIRS = {f"{kind}-{other}" for kind in ("pair", "added") for other in ("near", "far")}
 WAYS |= PAIRS
 GLUED = {"glued", "glued-near"}
-WAYS |= GLUED
+WAYS |= {*GLUED, "nearest-window"}
 LEVELS = ("0.1", "0.3", "1", "3", "10")
 WAYS |= {f"nearest-{side}-{level}" for side in ("above", "below") for level in LEVELS}
 
@@ -116,13 +116,18 @@ def test_asked_for_one_all_ways_that_hear_it_everywhere_agree(which, request, mo
     conditions = labelling.request([(0.3, 0.6)], 2)
     draws = length_asking.ways(denoiser, 0, 1)
     plain = draws["all"](noise, conditions)
-    elsewhere = {"displaced", "paste-apart", *(f"window-{k}" for k in (0, 1, 2, 4, 8))}
+    elsewhere = {
+        "displaced",
+        "paste-apart",
+        "nearest-window",
+        *(f"window-{k}" for k in (0, 1, 2, 4, 8)),
+    }
     for name in WAYS - elsewhere - PAIRS - GLUED:
         assert torch.linalg.norm(draws[name](noise, conditions) - plain) < 1e-3, name
     for name in PAIRS:
         with pytest.raises(ValueError, match="needs two in the picture"):
             draws[name](noise, conditions)
-    for name in ("displaced", "paste-apart", "window-2"):
+    for name in ("displaced", "paste-apart", "window-2", "nearest-window"):
         assert torch.linalg.norm(draws[name](noise, conditions) - plain) > 1e-2, name
 
 
@@ -155,6 +160,8 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
         assert not same(
             f"pair-{name}", found[f"added-{name}"]
         )  # a sum of rows is no sum of answers
+    own = hearing.nearest(conditions, length.GRID) * hearing.window(conditions, length.GRID, 2)
+    assert same("nearest-window", plain(lambda x, s, c: windows(x, s, (*c, own))))
     # Noise from 5 down to .2, and the first level at which nothing is left to be asked otherwise.
     assert same("nearest-above-0.1", found["nearest"])
     assert same("nearest-below-10", found["nearest"])

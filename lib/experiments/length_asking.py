@@ -16,6 +16,12 @@ places. If a scene is put together at the high levels, where light and ground ar
 the end does not help: its pieces have lamps and cameras of their own. Looked at first on seed 0 of
 `label_one.vector` (skill .83 and coherence .72 glued at .3; .84 and .81 glued at 1; .76 and .78
 asked near; .89 and .45 the plain paste), and written down before any other seed was asked so.
+
+**What a network that hears near loses at six** (`length.windows.alone`), written down before its
+first run had ended: where windows overlap, cells hear two requests, a sum that one label never
+showed. If that is what it loses, the same weights keep more when each cell hears, of its window,
+the nearest alone (`nearest-window`; cells in no window hear nothing, as in training). If it loses
+places because they are crowded or hidden, or because it draws badly, nothing changes.
 """
 
 from collections.abc import Callable
@@ -137,6 +143,7 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
         "mean": mean,
         "nearest": near,
         "soft": asking.nearest(GRID, SOFT),
+        "nearest-window": lambda *asked: near(*asked) * window(2)(*asked),
         **{f"window-{k}": window(k) for k in (0, 1, 2, 4, 8)},
         "displaced": asking.displaced(window(2)),
     }

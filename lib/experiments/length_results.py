@@ -35,6 +35,8 @@ LESS_FRESH = {  # of `SEEN_BEFORE`, without seed 0
     "length.sum.far": (SKILL, "pair-far", "pair-near"),
     "length.sum.added": (SKILL, "added-far", "pair-far"),
 }
+NEAR = "label_one.full_local"  # whose weights the next row is about
+LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
 KEPT_NEAR = {"length.near.six": SIX, "length.near.ten": TEN}  # of `SEEN_BEFORE`, without seed 0
 SIGMA = 1.0  # that the rows `length.local.*` are about
 
@@ -188,6 +190,7 @@ def samples(
     found |= {row: kept_near(ones, fresh, count) for row, count in KEPT_NEAR.items()}
     _, looks, _ = _in_all(fresh, TEN)
     found |= _paired({"length.near.coherence": (0, "nearest", "paste")}, looks)
+    found |= _paired(LESS_NEAR, *_in_all(answers.get(NEAR, {})))
     found |= local(near)
     rows = painters.values()
     passed = [min(row["smeared"], row["recoloured"]) for row in rows]
