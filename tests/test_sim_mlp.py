@@ -101,6 +101,23 @@ def test_what_a_run_starts_from():
     assert draw(replace(setting, bias=False), 0).biases[0].abs().max() == 0
 
 
+def test_the_ball_about_the_held_out_point_is_empty_and_all_else_as_it_was():
+    setting = Setting((1, 2), (0.5, 0.5), d=3, hidden=3, n=2000, batch=100, origin_cluster=True)
+    whole, without = (draw(replace(setting, excluded=e), 3) for e in (False, True))
+    away = (without.points - torch.tensor([[1.0], [2.0]])).norm(dim=0)
+    near = (whole.points - torch.tensor([[1.0], [2.0]])).norm(dim=0) < 0.5
+    assert away.min() >= 0.5
+    assert 0.02 < near.double().mean() < 0.04
+    assert torch.equal(whole.points[:, ~near], without.points[:, ~near])
+    # What is drawn anew is of the same cluster: nearly all in the ball were of the second.
+    assert (without.points[:, near].mean(1) - torch.tensor([-0.1, 2.0])).norm() < 0.3
+    for one, other in zip(whole.weights, without.weights, strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(whole.basis, without.basis)
+    again = draw(replace(setting, excluded=True), 3)
+    assert torch.equal(again.points, without.points)
+
+
 @pytest.mark.parametrize("c", [0.0, 0.9])
 def test_tied_layers_correlate_as_told(c):
     setting = Setting((2, 1), (0, 0), d=4, hidden=400, tied=True, correlation=c)

@@ -19,6 +19,7 @@ import torch
 from lib.sim.task import SIMTask
 
 ACTIVATIONS = ("linear", "relu")
+SPARE = 2**40  # added to a seed, for what is drawn anew: all else is as without it
 CACHED = 2**17  # numbers in the widest activation of the runs that a processor advances together
 
 # What the paper says, and what its code does otherwise: an origin cluster, sigma as a variance,
@@ -53,6 +54,8 @@ class Setting:
             U U^T does; training then moves each by its own gradient. correlation: with it, the
             mean correlation of the two first concepts' rows of U.
         bias: whether layers have one. origin_cluster: whether there is a cluster at the origin.
+        excluded: whether training points nearer to the held-out composition than half the weakest
+            mu are drawn anew until none is there.
         mean_over_d: minimise the mean over the batch of ||f(x) - x||^2 / d, not of
             1/2 ||f(x) - x||^2.
 
@@ -79,6 +82,7 @@ class Setting:
     origin_cluster: bool = False
     variance_as_sigma: bool = False
     mean_over_d: bool = False
+    excluded: bool = False
 
     def __post_init__(self):
         """Check everything that training would trip over later."""
@@ -170,6 +174,8 @@ def draw(setting: Setting, seed: int) -> Run:
     generator = torch.Generator().manual_seed(seed)
     s, d = len(setting.mu), setting.d
     points = replace(setting.task, d=s).sample(setting.n, generator)
+    if setting.excluded:
+        points = _outside(points, setting, torch.Generator().manual_seed(seed + SPARE))
     points = points[torch.randperm(len(points), generator=generator)]
     basis = torch.eye(d, dtype=torch.float64)
     if setting.rotate:
@@ -187,6 +193,14 @@ def draw(setting: Setting, seed: int) -> Run:
     if setting.tied:
         weights = _tied(weights[0], basis, setting.correlation)
     return Run(points.T.contiguous(), basis, weights, biases)
+
+
+def _outside(points: torch.Tensor, setting: Setting, spare: torch.Generator) -> torch.Tensor:
+    """The points (n, s), those near the held-out composition drawn anew; the others as they are."""
+    task = replace(setting.task, d=len(setting.mu))
+    while (near := (points - task.test_point).norm(dim=1) < min(task.mu) / 2).any():
+        points = torch.where(near[:, None], task.sample(setting.n, spare), points)
+    return points
 
 
 def _tied(first: torch.Tensor, basis: torch.Tensor, c: float) -> list[torch.Tensor]:
