@@ -310,6 +310,26 @@ def test_the_ledger_can_be_searched_and_leads_to_its_cells(browser, site):
     context.close()
 
 
+def test_a_chapter_s_rows_lead_to_their_rows_of_the_ledger(browser, site):
+    context, page, _ = visit(browser, f"{site}/chapters/11_synthesis.html", WIDE, "light")
+    page.locator("table a[href*='#claim-']").first.click()
+    page.wait_for_url("**/claims.html#claim-synthesis.*")
+    assert page.locator("tr:has(.book-row:target)").count() == 1
+    context.close()
+
+
+@pytest.mark.parametrize("name", ["five_minutes", "11_synthesis"])
+def test_rows_of_the_ledger_and_no_others_are_cards_on_a_phone(browser, site, name):
+    context, page, _ = visit(browser, f"{site}/chapters/{name}.html", NARROW, "light")
+    cards = "t => getComputedStyle(t.querySelector('td')).display === 'block'"
+    tables = page.locator("table:has(td:nth-child(6))").all()
+    assert tables
+    for table in tables:
+        rows = table.locator("a[href*='#claim-']").count() > 0
+        assert table.evaluate(cards) == rows == (name != "five_minutes")
+    context.close()
+
+
 def test_prose_only_is_remembered_and_a_player_s_state_is_in_the_address(browser, site):
     context, page, _ = visit(browser, f"{site}/chapters/01_sim_task.html", WIDE, "light")
     page.get_by_role("button", name="Prose").click()

@@ -64,6 +64,20 @@ def test_the_ledger_s_page_has_every_row_once_and_the_papers_claims_first():
     assert [line["verdict"] for line in table] == [row["verdict"] for row in rows]
 
 
+@pytest.mark.parametrize("address", ["claims.html", "../chapters/claims.html", "#"])
+@pytest.mark.parametrize("kind", ["std std-doc", "doc std std-doc"])
+def test_a_row_s_identifier_leads_to_its_row(address, kind):
+    def link(address, id):
+        return (
+            f'<a href="{address}"><span class="{kind}"><code><span class="pre">{id}</span></code>'
+        )
+
+    page = ledger_page.led_to_rows(link(address, "sim.a.rate"), {"sim.a.rate"})
+    assert page == link(f"{address.rstrip('#')}#claim-sim.a.rate", "sim.a.rate")
+    other = link(address, "lib.sim")
+    assert ledger_page.led_to_rows(other, {"sim.a.rate"}) == other
+
+
 def test_the_foremost_rows_are_claims_and_what_does_not_hold():
     rows = claims.rows()
     shown = claims.foremost(rows)

@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import nbformat
@@ -20,9 +20,11 @@ PARTS = (
     ("check", "Checks of its own formulas and measures"),
 )
 NUMBERS = ("value", "low", "high", "samples")
+# A row's identifier that leads to the ledger's page, or stands on it: Sphinx writes "#" there, and
+# "doc" only where a document is named by a role.
 _ROW_LINK = re.compile(
-    r'(href="(?:[\w/]*)claims\.html)("><span class="doc std std-doc"><code[^>]*><span class="pre">)'
-    r"([\w.]+)</span>"
+    r'href="([\w/.]*claims\.html|#)("><span class="(?:doc )?std std-doc"><code[^>]*>'
+    r'<span class="pre">)([\w.]+)(?=</span>)'
 )
 
 
@@ -75,10 +77,9 @@ def finish(site: Path, rows: Sequence[dict]) -> None:
     """
     (site / "_static" / "claims.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     (site / "_static" / "claims.csv").write_text(as_csv(rows), encoding="utf-8")
-    cells = {}
+    cells, ids = {}, {row["id"] for row in rows}
     for path in sorted((site / "chapters").glob("*.html")):
-        text = path.read_text(encoding="utf-8")
-        text = _ROW_LINK.sub(r"\1#claim-\3\2\3</span>", text)
+        text = led_to_rows(path.read_text(encoding="utf-8"), ids)
         if path.stem != "claims":
             for row in rows:
                 code = f'<span class="s2">"{row["id"]}"</span>'
@@ -94,6 +95,16 @@ def finish(site: Path, rows: Sequence[dict]) -> None:
         link = f'<a href="{cells[row["id"]]}">cell</a>' if row["id"] in cells else ""
         text = text.replace(f'<span class="book-cell" title="{row["id"]}"></span>', link)
     page.write_text(text, encoding="utf-8")
+
+
+def led_to_rows(page: str, ids: Collection[str]) -> str:
+    """A built page whose rows' identifiers lead to their rows and not to the ledger's top."""
+
+    def led(match: re.Match) -> str:
+        address, between, id = match.groups()
+        return f'href="{address.rstrip("#")}#claim-{id}{between}{id}' if id in ids else match[0]
+
+    return _ROW_LINK.sub(led, page)
 
 
 def _chapters(root: Path) -> tuple[dict[str, str], dict[str, str]]:
