@@ -68,6 +68,17 @@ def test_a_wide_legend_goes_below_and_a_long_title_over_two_lines():
     assert inside(fig)
 
 
+def test_a_tall_legend_below_stays_clear_of_the_scale_s_name():
+    fig, ax = plt.subplots(figsize=(6, 3))
+    for k in range(5):
+        ax.plot([0, k], label=f"line {k}, whose name takes most of a line")
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.set(xlabel="objects asked for")
+    narrow.relayout(fig)
+    assert ax.get_legend().get_window_extent().y1 <= ax.xaxis.label.get_window_extent().y0
+    assert inside(fig)
+
+
 def test_long_names_along_a_scale_are_broken_and_where_nothing_helps_the_wide_one_does():
     fig, ax = plt.subplots(figsize=(8, 2))
     ax.barh(range(3), [1, 2, 3])

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
+from matplotlib.transforms import ScaledTranslation
 
 WIDTH = 3.6  # inches; 346 CSS pixels, what a phone of 390 leaves beside its margins
 TEXT = 8.4  # points: 11.2 CSS pixels
@@ -175,7 +176,10 @@ def _below(legend: Legend) -> None:
     box, panel = legend.get_window_extent(), legend.axes.get_window_extent()
     if box.width <= _LEGEND * panel.width and box.height <= _LEGEND * panel.height:
         return
-    under = legend.axes.get_tightbbox().y0 - panel.y0  # below the scale and its name
+    # Below the scale and its name, by inches: the panel gets lower when the legend takes its room.
+    figure = legend.axes.figure
+    under = (legend.axes.get_tightbbox().y0 - panel.y0) / figure.dpi
+    below = ScaledTranslation(0, under, figure.dpi_scale_trans)
     legend.set_loc("upper left")
-    legend.set_bbox_to_anchor((0, under / panel.height), legend.axes.transAxes)
+    legend.set_bbox_to_anchor((0, 0), legend.axes.transAxes + below)
     legend.set_in_layout(True)
