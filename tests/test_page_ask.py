@@ -270,6 +270,13 @@ def test_requests_by_click_key_and_button(opened):
         page.get_by_role("button", name="add a request").click()
     assert grips.count() == 16
     assert page.get_by_text("at most 16 requests").is_visible()
+    for change in (
+        lambda: page.get_by_role("button", name="first requests").click(),
+        lambda: page.get_by_label("each place hears").select_option("nearest"),
+    ):  # no sentence outlives what it was about
+        change()
+        assert page.locator(".book-note").text_content().startswith("The picture is of what was")
+        assert page.get_by_text("not drawn yet").count() >= 2
 
 
 @pytest.mark.site

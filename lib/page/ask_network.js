@@ -34,7 +34,7 @@ export function mount(page) {
 function requests(page, state) {
   state.grips.forEach(({ grip }) => grip.remove());
   state.grips = state.asked.map((_, q) => {
-    const put = (x, y) => { state.asked[q] = [within(x), within(y)]; judge(state, null); };
+    const put = (x, y) => { state.asked[q] = [within(x), within(y)]; changed(page, state); };
     const follow = page.panels.asked.handle({
       name: `request ${q + 1}`, colour: "#fff", least: 0, most: 1,
       at: () => state.asked[q],
@@ -59,9 +59,9 @@ function place(page, state, at) {
     page.say(`A network takes at most ${LIMIT} requests: remove one first.`);
     return;
   }
-  page.say("");
   state.asked.push(at.map(within));
   requests(page, state);
+  changed(page, state);
   state.grips.at(-1).grip.focus({ preventScroll: true });
 }
 
@@ -69,8 +69,8 @@ function without(page, state, q) {
   if (!state.asked.length) return;
   const last = Math.min(q, state.asked.length - 1);
   state.asked.splice(last, 1);
-  page.say(`${counted(state.asked.length, "request")} left.`);
   requests(page, state);
+  changed(page, state, `${counted(state.asked.length, "request")} left. `);
   state.grips[Math.max(0, last - 1)]?.grip.focus({ preventScroll: true });
 }
 
@@ -87,10 +87,9 @@ function choices(page, state) {
     const offered = networks.find(({ file }) => file === state.network).ways;
     if (!offered.includes(state.way)) state.way = offered[0];
     way.options(offered.map((name) => [name, ways[name]]), state.way);
-    judge(state, null);
   };
-  const network = page.choice(row, "network", (file) => { state.network = file; offer(); });
-  const way = page.choice(row, "each place hears", (name) => { state.way = name; judge(state, null); });
+  const network = page.choice(row, "network", (file) => { state.network = file; offer(); changed(page, state); });
+  const way = page.choice(row, "each place hears", (name) => { state.way = name; changed(page, state); });
   network.options(networks.map(({ file, label }) => [file, label]), state.network);
   page.slider("steps of the sampler", STEPS.length, Math.max(0, STEPS.indexOf(state.steps)),
     (k) => `${STEPS[k]}`, (k) => { state.steps = STEPS[k]; });
@@ -107,7 +106,11 @@ function buttons(page, state) {
   page.button(row, "new noise", () => { state.seed += 1; stopped(page, state, ""); begin(page, state); });
   page.button(row, "add a request", () => place(page, state, free(state.asked)));
   page.button(row, "remove one", () => without(page, state, state.chosen));
-  page.button(row, "first requests", () => { state.asked = structuredClone(page.settings.asked); requests(page, state); });
+  page.button(row, "first requests", () => {
+    state.asked = structuredClone(page.settings.asked);
+    requests(page, state);
+    changed(page, state);
+  });
 }
 
 /** A file of weights: read once, and held against what the page was made with. */
@@ -218,6 +221,12 @@ function show(state, k) {
     state.shown.value = k;
     state.shown.dispatchEvent(new Event("input"));
   }
+}
+
+/** What is asked is not what was drawn any more: no hits, and the last sentence is out of date. */
+function changed(page, state, sentence = "") {
+  if (!state.drawing) page.say(`${sentence}The picture is of what was asked before: draw again.`);
+  judge(state, null);
 }
 
 /** Keeps what was found; nothing where the picture is not of these requests. */
