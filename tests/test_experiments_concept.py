@@ -170,8 +170,8 @@ def test_an_exponential_is_found_where_noise_does_not_hide_it():
 def test_what_is_stored_is_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "BASE", ("signal0.4",))
     monkeypatch.setattr(experiment, "SIGNALS", (0.4,))
-    fit = concept_paths.Fit(0.1, 1.0, ((0.1, 0.0), (0.0, 0.1)))
-    monkeypatch.setattr(experiment, "fits", lambda runs: (fit, concept_paths.Fit(0.1, 1.0, None)))
+    fit = concept_paths.Fit(0.1, 1.0, ((0.1, 0.0), (0.0, 0.1)), 0.2)
+    monkeypatch.setattr(experiment, "fits", lambda runs: (fit, replace(fit, w0=None)))
     monkeypatch.setattr(experiment, "Scale", lambda: TINY)
     for seed in (1, 0):
         experiment.run(Setting(seed=seed), TINY, tmp_path / "runs")

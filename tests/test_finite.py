@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib import storage
 from lib.concepts import classifier, trajectory
 from lib.diffusion import edm
 from lib.diffusion.train import Settings, Training
@@ -21,7 +22,7 @@ from lib.experiments import classifier as classifier_training
 from lib.experiments import detector as detector_training
 from lib.experiments import nonlinear_sim
 from lib.locality import outside_share
-from lib.scenes import detector, measure
+from lib.scenes import coherence, colours, detector, measure
 from tests.conftest import ROOT
 from tests.test_diffusion_train import batch, denoiser, weights
 
@@ -48,6 +49,31 @@ def test_pictures_in_which_objects_are_looked_for(bad):
         classifier.read(classifier.Finder(), pictures)
     with pytest.raises(ValueError, match="finite"):
         discs.find(pictures)
+
+
+@pytest.mark.parametrize("bad", [NAN, -INF])
+def test_pictures_whose_colours_and_seams_are_read(bad):
+    pixels, colour = torch.rand(16, 3), torch.arange(16) % 8
+    rule = colours.fitted(pixels, colour)
+    pixels[3, 1] = bad
+    for read in (colours.fitted, lambda pixels, _: colours.read(rule, pixels)):
+        with pytest.raises(ValueError, match="pixels are not finite: 1 of 16"):
+            read(pixels, colour)
+    pictures, owners = torch.zeros(2, 3, 8, 8), (torch.arange(8) > 3).long().expand(2, 8, 8)
+    pictures[1, 0, 0, 0] = bad  # off every border
+    with pytest.raises(ValueError, match="not finite"):
+        coherence.seams(pictures, owners)
+
+
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+def test_what_is_stored_is_finite_or_nothing_is(bad, tmp_path):
+    """Whatever an experiment measures goes through these two."""
+    path = tmp_path / "run.json"
+    storage.write_json(path, {"good": [1.0]})
+    for write in (storage.write_json, lambda *to: storage.write_numbers(*to, {"b": 3})):
+        with pytest.raises(ValueError, match=rf"run\.json is not written: a / b / 1 is {bad}, not"):
+            write(path, {"a": {"b": [0.5, bad]}, "c": (1.0,)})
+        assert storage.read_json(path) == {"good": [1.0]}
 
 
 def places(*values):

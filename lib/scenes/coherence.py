@@ -58,9 +58,13 @@ def logits(judge: Judge, pictures: Tensor) -> Tensor:
     size = pictures.shape[-1]
     if pictures.shape[1:] != (3, size, size) or not size or size % 32:
         raise ValueError(f"pictures are (B, 3, S, S), 32 dividing S, not {tuple(pictures.shape)}")
+    _check_finite(pictures)
+    return judge(F.adaptive_avg_pool2d(pictures, 32))
+
+
+def _check_finite(pictures: Tensor) -> None:
     if not pictures.isfinite().all():
         raise ValueError("pictures hold numbers that are not finite")
-    return judge(F.adaptive_avg_pool2d(pictures, 32))
 
 
 def coherence(values: Tensor) -> float:
@@ -89,8 +93,9 @@ def seams(pictures: Tensor, owners: Tensor) -> Tensor:
         The mean over all such pairs, (B,), in units of brightness.
 
     Raises:
-        ValueError: The shapes do not fit, or a picture has no border.
+        ValueError: The shapes do not fit, a picture has no border, or one is not finite.
     """
+    _check_finite(pictures)
     if owners.shape != pictures.shape[:1] + pictures.shape[2:]:
         raise ValueError(f"owners are (B, S, S) of pictures, not {tuple(owners.shape)}")
     total, count = pictures.new_zeros(len(pictures)), owners.new_zeros(len(pictures))

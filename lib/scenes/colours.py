@@ -27,8 +27,9 @@ def fitted(pixels: Tensor, colours: Tensor) -> Rule:
         colours: (N,), indices into `COLORS`.
 
     Raises:
-        ValueError: A colour has fewer than two objects.
+        ValueError: A colour has fewer than two objects, or a pixel is not finite.
     """
+    _check_finite(pixels)
     count = torch.bincount(colours, minlength=len(COLORS))
     if (count < 2).any():
         names = [name for name, n in zip(COLORS, count.tolist(), strict=True) if n < 2]
@@ -39,9 +40,20 @@ def fitted(pixels: Tensor, colours: Tensor) -> Rule:
 
 
 def read(rule: Rule, pixels: Tensor) -> Tensor:
-    """The colours (...) of objects, indices into `COLORS`, by their pixels (..., 3)."""
+    """The colours (...) of objects, indices into `COLORS`, by their pixels (..., 3).
+
+    Raises:
+        ValueError: A pixel is not finite: the first colour would be read off it.
+    """
+    _check_finite(pixels)
     apart = pixels[..., None, :] - rule.means
     return ((apart @ rule.precision) * apart).sum(-1).argmin(-1)
+
+
+def _check_finite(pixels: Tensor) -> None:
+    if not pixels.isfinite().all():
+        lost = (~pixels.isfinite().all(-1)).sum().item()
+        raise ValueError(f"pixels are not finite: {lost} of {pixels[..., 0].numel()}")
 
 
 def pixel(pictures: Tensor, places: Tensor) -> Tensor:

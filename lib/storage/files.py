@@ -1,10 +1,12 @@
 """Files: the book's folders, JSON, atomic writes, and where a number comes from."""
 
 import json
+import math
 import os
 import platform
 import re
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,9 +43,12 @@ def write_atomically(path: str | Path, data: bytes) -> None:
 
 
 def write_json(path: str | Path, data: Any) -> None:
-    """Writes `data` as JSON, whole or not at all: an interrupted write leaves the old file."""
-    text = json.dumps(data, indent=1, sort_keys=True) + "\n"
-    write_atomically(path, text.encode())
+    """Writes `data` as JSON, whole or not at all: an interrupted write leaves the old file.
+
+    Raises:
+        ValueError: A number is not finite; the message names its place. JSON has none such.
+    """
+    write_atomically(path, (_as_text(path, data) + "\n").encode())
 
 
 def write_numbers(path: str | Path, data: Any, digits: dict[str, int]) -> None:
@@ -53,6 +58,9 @@ def write_numbers(path: str | Path, data: Any, digits: dict[str, int]) -> None:
         path: The file.
         data: What was measured.
         digits: How many decimals are kept of the numbers under a key, and under what it holds.
+
+    Raises:
+        ValueError: As `write_json`.
     """
 
     def rounded(value: Any, places: int | None = None) -> Any:
@@ -62,9 +70,25 @@ def write_numbers(path: str | Path, data: Any, digits: dict[str, int]) -> None:
             return [rounded(item, places) for item in value]
         return round(value, places) if places and isinstance(value, float) else value
 
-    text = json.dumps(rounded(data), indent=1, sort_keys=True)
+    text = _as_text(path, rounded(data))
     text = re.sub(r"\[\s+([-\d.,e\s]+?)\s+\]", lambda m: f"[{''.join(m[1].split())}]", text)
     write_atomically(path, (text + "\n").encode())
+
+
+def _as_text(path: str | Path, data: Any) -> str:
+    """JSON text of what goes to `path`, all of it finite."""
+    for place, value in _not_finite(data):
+        raise ValueError(f"{path} is not written: {' / '.join(place)} is {value}, not finite")
+    return json.dumps(data, indent=1, sort_keys=True)
+
+
+def _not_finite(data: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
+    """Where in JSON data a number is NaN or infinite, and which of them."""
+    if isinstance(data, float) and not math.isfinite(data):
+        yield place, data
+    if isinstance(data, dict | list | tuple):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _not_finite(value, (*place, str(key)))
 
 
 def copy_files(folder: Path, kept: Path, *names: str) -> list[str]:
