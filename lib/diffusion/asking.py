@@ -10,7 +10,7 @@ left: one request a place, a mean, borders hard or soft. A cut through pictures 
 separately, `pasted`, uses the same weights once, at the end.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,23 @@ def enlarged(weights: Tensor, size: int) -> Tensor:
     return weights.repeat_interleave(cell, -1).repeat_interleave(cell, -2)
 
 
+def added(none: Tensor, answers: Sequence[Tensor], weights: Tensor | None = None) -> Tensor:
+    """The answer to none, and what each other one adds to it: the sum of `composed`.
+
+    Args:
+        none: (B, C, H, W), as each of the answers is.
+        answers: K of them.
+        weights: How much of each is added where, (B, K, H, W); 1 if not given.
+
+    Returns:
+        (B, C, H, W).
+    """
+    moved = [answer - none for answer in answers]
+    if weights is not None:
+        moved = [m * h[:, None] for m, h in zip(moved, weights.unbind(1), strict=True)]
+    return none + sum(moved)
+
+
 def composed(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
     """A denoiser that answers by :eq:`eq-asked`, in K + 1 calls made at once.
 
@@ -53,8 +70,7 @@ def composed(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
         answers = denoiser(x.repeat(count + 1, 1, 1, 1), levels.repeat(count + 1), asked)
         *each, none = answers.chunk(count + 1)
         weights = enlarged(hear(conditions, float(levels[0])), x.shape[-1]).to(x)
-        parts = zip(each, weights.unbind(1), strict=True)
-        return none + sum((answer - none) * weight[:, None] for answer, weight in parts)
+        return added(none, each, weights)
 
     return function
 

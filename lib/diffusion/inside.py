@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from lib.diffusion import edm
+from lib.diffusion import asking, edm
 from lib.diffusion.pathways import Described
 
 SPACES = ("entry", "first", "middle", "pixels")  # from input to output
@@ -59,7 +59,7 @@ def composed(
 
     def mixed(h: Tensor) -> Tensor:
         none, *each = h.chunk(n)
-        return none + sum(one - none for one in each)
+        return asking.added(none, each)
 
     def function(x: Tensor, sigma: float | Tensor, conditions=None) -> Tensor:
         levels = torch.as_tensor(sigma, dtype=x.dtype).expand(len(x)).repeat(n)
