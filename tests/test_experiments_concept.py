@@ -43,6 +43,17 @@ def seeds() -> dict[int, list[dict]]:
     return {s: [imagined(x, s, 1e-3) for x in experiment.SIGNALS] for s in (0, 1)}
 
 
+def test_a_scale_at_which_nothing_is_seen_is_refused():
+    for name in ("steps", "evaluations", "others"):
+        with pytest.raises(ValueError, match=f"{name} must be above 0, not 0"):
+            Scale(**{name: 0})
+
+
+def test_a_run_s_end_is_its_last_fifth():
+    assert np.arange(23)[experiment.end_of(range(23))].tolist() == [19, 20, 21, 22]
+    assert np.arange(3)[experiment.end_of(range(3), 2)].tolist() == [1, 2]
+
+
 def test_evaluations_are_even_in_the_square_root_of_the_step():
     steps = experiment.milestones(Scale())
     assert len(steps) == 20

@@ -1,4 +1,4 @@
-"""Command-line options out of dataclasses and functions: a field is one, with its own default."""
+"""Command-line options out of dataclasses and functions, and what a field may not be."""
 
 import argparse
 import inspect
@@ -20,6 +20,13 @@ def add(parser: argparse.ArgumentParser, *kinds: type) -> None:
             name = f"{kind.__name__.lower()}_{field.name}" if field.name in known else field.name
             _option(group, name, f"{kind.__name__}.{field.name}", field.type, field.default)
             known.add(field.name)
+
+
+def check_positive(made: Any, *names: str) -> None:
+    """Raises ValueError unless these fields of a dataclass are above 0."""
+    for name in names:
+        if not getattr(made, name) > 0:
+            raise ValueError(f"{name} must be above 0, not {getattr(made, name)}")
 
 
 def add_keywords(parser: argparse.ArgumentParser, function: Callable) -> None:

@@ -12,7 +12,7 @@ A run writes NAME.film.safetensors, pictures on the way, beside what every train
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import matplotlib.image
@@ -25,6 +25,7 @@ from lib.book import runtime
 from lib.concepts import circles, classifier, trajectory, words
 from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
 from lib.diffusion import edm, networks, train
+from lib.experiments._options import check_positive
 from lib.experiments._training import train_watched
 from lib.sim import concept_paths, error_curves, interaction
 from lib.storage import checkpoint
@@ -70,6 +71,10 @@ class Scale:
     evaluations: int = 20
     held_out: int = 128
     others: int = 32
+
+    def __post_init__(self):
+        """Refuses what cannot be run, or looked at."""
+        check_positive(self, *(field.name for field in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -456,7 +461,7 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
     corners = np.array(list(COMPOSITIONS.values()))
     others = ((places - corners)[:, :-1] ** 2).sum(-1).T  # (3, T)
     low, top = trajectory.largest_rise(held_out)
-    late = slice(-max(len(steps) // LATE, 1), None)
+    late = end_of(steps)
     found = {
         "passing": trajectory.first_passing(held_out, steps).tolist(),
         "learnt": trajectory.step_learnt(held_out, steps).tolist(),
@@ -482,6 +487,11 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
     back = bool(found["late"] < found["minimum"] and there)
     found["arrives"] = found["turns"] and found["approaches"] and back
     return found
+
+
+def end_of(steps, least: int = 1) -> slice:
+    """The last fifth of a run's evaluations, `least` of them at least."""
+    return slice(-max(len(steps) // LATE, least), None)
 
 
 def turns(rise: float, jitter: float, worst: float) -> bool:
@@ -514,8 +524,7 @@ def power_of_speed(run_: dict, draws: int = 20) -> float:
     """
     steps, places = way(run_)
     start, since = places[0, -1], (steps - steps[0])[:, None]
-    late = slice(-max(len(steps) // LATE, 2), None)
-    scatter = np.diff(places[late, :-1], axis=0).std() / np.sqrt(2)
+    scatter = np.diff(places[end_of(steps, 2), :-1], axis=0).std() / np.sqrt(2)
 
     def approach(tau: float) -> np.ndarray:
         return 1 - (1 - start) * np.exp(-since / tau)

@@ -54,6 +54,7 @@ from lib import locality, storage
 from lib.book import runtime
 from lib.diffusion import edm, hearing, networks, patch, pathways, train
 from lib.experiments import length_results
+from lib.experiments._options import check_positive
 from lib.experiments._training import train_watched
 from lib.experiments._worlds import CLEVR, WORLDS, World
 from lib.experiments.length_results import LEVELS
@@ -103,9 +104,7 @@ class Scale:
 
     def __post_init__(self):
         """Refuses what cannot be run."""
-        for name in ("parameters", "steps", "batch", "learning_rate", "p_std"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        check_positive(self, "parameters", "steps", "batch", "learning_rate", "p_std")
         for name in ("cooldown", "unasked"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is a share below 1, not {getattr(self, name)}")

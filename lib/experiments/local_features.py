@@ -59,6 +59,7 @@ from lib.diffusion import edm, inside, networks, train
 from lib.diffusion.inside import SPACES, composed
 from lib.diffusion.pathways import Described
 from lib.exact.feature import cosines
+from lib.experiments._options import check_positive
 from lib.experiments._training import train_watched
 from lib.scenes import COLORS, colours, detector, measure, render, sample_scenes
 from lib.scenes import annotate as visibility
@@ -123,9 +124,7 @@ class Scale:
 
     def __post_init__(self):
         """Refuses what cannot be run."""
-        for name in ("width", "steps", "batch", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        check_positive(self, "width", "steps", "batch", "learning_rate")
 
 
 def network(scale: Scale, seed: int) -> networks.UNet:
