@@ -92,6 +92,13 @@ def nonlinear():
         "mlp.tied.correlation": agreement("correlation_linear"),
         "mlp.tied.map": agreement("map_tied"),
     }
+    for id, variance in (("", 0.05), (".wide", 0.25)):
+        pairs = [run for s, run in study("ball") if s["sigma"] == [variance] * 2]
+        whole, without = map(swung, pairs)
+        found[f"mlp.excluded_ball{id}"] = without[whole > 0]
+        found[f"mlp.excluded_ball{id}.moved"] = np.array(pairs[1]["moved"])
+    (paper,) = [run for s, run in study("ball") if s["sigma"][0] < 0.01]
+    found["mlp.excluded_ball.paper"] = np.array([max(paper["moved"])])
     for network in ("one_layer", "two_linear_layers", "two_relu_layers"):
         by_mu = f"order_by_mu_{network}"
         weaker, stronger = the_one(by_mu, mu=[1, 2]), the_one(by_mu, mu=[3, 2])

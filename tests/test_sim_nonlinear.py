@@ -204,6 +204,24 @@ def test_rows_of_the_ledger_come_from_the_files(monkeypatch, tmp_path):
         program.main(["nonlinear_sim", "record", "--folder", str(tmp_path)])
 
 
+def test_a_ball_left_out_says_how_many_points_it_moved(toys, tmp_path, monkeypatch):
+    wide = replace(TOY, mu=(1, 2), sigma=(0.5, 0.5))
+    both = (wide, replace(wide, excluded=True))
+    monkeypatch.setattr(nonlinear_sim, "variation_studies", lambda: [Study("c", "", both, 2)])
+    monkeypatch.setattr(nonlinear_sim, "figure_studies", list)
+    toys("--study", "c")
+    stored = json.loads((tmp_path / "c.json").read_text())
+    assert [row.get("excluded") for row in stored["settings"]] == [None, True]
+    assert "moved" not in stored["runs"][0]
+    inside = [
+        (mlp.draw(wide, seed).points - torch.tensor([[1.0], [2.0]])).norm(dim=0) < 0.5
+        for seed in range(2)
+    ]
+    assert stored["runs"][1]["moved"] == [float(near.double().mean()) for near in inside]
+    assert max(stored["runs"][1]["moved"]) > 0
+    assert nonlinear_sim.done(nonlinear_sim.studies()["c"], tmp_path)
+
+
 def test_order_of_what_was_learnt():
     learnt = [[10, 20, None], [20, 10, 30], [10, 10, 20], [None, None, 5]]
     assert nonlinear_sim.in_order(learnt, (0, 1)).tolist() == [True, False, False, False]

@@ -106,6 +106,14 @@ def figure_studies() -> list[Study]:
             tuple(official(mu, **small) for mu in ((1, 2), (2, 4))), 200, published=True, detail=2,
         ),
         Study(
+            "ball", "figures 15 and 16: with points near the held-out one, and without",
+            (
+                *(official((1, 2), (v, v), excluded=e, **small)
+                  for v in (0.05, 0.25) for e in (False, True)),
+                official((1, 2), (0.05**2,) * 2, excluded=True, **small),
+            ), 200,
+        ),
+        Study(
             "hierarchy_one_layer", "figure 7 as the code runs it: one linear layer",
             (official(**hierarchy, layers=1),), published=True, detail=2,
         ),
@@ -244,8 +252,9 @@ def how(study: Study) -> dict:
 
 
 def plain(study: Study) -> list[dict]:
-    """The settings as JSON holds them."""
-    return [asdict(s) | {"mu": list(s.mu), "sigma": list(s.sigma)} for s in study.settings]
+    """The settings as JSON holds them; `excluded` where it is, for older files know none."""
+    rows = [asdict(s) | {"mu": list(s.mu), "sigma": list(s.sigma)} for s in study.settings]
+    return [{k: v for k, v in row.items() if v or k != "excluded"} for row in rows]
 
 
 def together(study: Study) -> list[list[mlp.Setting]]:
@@ -296,6 +305,8 @@ def measure_ensemble(group: list[mlp.Setting], seeds, study: Study, draw) -> Ite
     for index, setting in enumerate(group):
         one = {k: v if k == "step" else v[index] for k, v in found.items()}
         rows[setting] = measure(setting, one, study.detail)
+        if setting.excluded:
+            rows[setting]["moved"] = [moved(setting, seed) for seed in seeds]
         if study.theory:
             rows[setting]["theory"] = rounded(predicted_swing(setting, seeds, found["step"]))
     return rows
@@ -346,6 +357,12 @@ def measure(setting: mlp.Setting, found: dict[str, torch.Tensor], detail: int) -
             "outputs": rounded(outputs[:, shown, -1].quantile(levels, 0)),
         }
     return row
+
+
+def moved(setting: mlp.Setting, seed: int) -> float:
+    """Share of a run's training points that lay in the ball and were drawn anew."""
+    with_ball = mlp.draw(replace(setting, excluded=False), seed).points
+    return float((mlp.draw(setting, seed).points != with_ball).any(0).double().mean())
 
 
 def first(reached: torch.Tensor, step: torch.Tensor) -> list:
@@ -442,6 +459,12 @@ def claims(measured: dict[str, dict]) -> dict[str, np.ndarray]:
         agree = [swings(row) == (np.array(row["theory"]) > 0.01) for row in runs(name)]
         return np.mean(agree, 0)
 
+    def still(rows):
+        """Of the seeds that swing with all points: whether they do without those in the ball."""
+        whole, without = map(swings, rows)
+        return without[whole]
+
+    ball = runs("ball")
     study = measured["four_layers_d2"]
     plane, published = study["runs"][0], study["published"][0]
     small = runs("three_layers_d3")
@@ -458,6 +481,11 @@ def claims(measured: dict[str, dict]) -> dict[str, np.ndarray]:
         "mlp.relu": gained("width", 7, 1),
         "mlp.tied.correlation": agreement("correlation_linear"),
         "mlp.tied.map": agreement("map_tied"),
+        "mlp.excluded_ball": still(ball[:2]),
+        "mlp.excluded_ball.moved": np.array(ball[1]["moved"]),
+        "mlp.excluded_ball.wide": still(ball[2:4]),
+        "mlp.excluded_ball.wide.moved": np.array(ball[3]["moved"]),
+        "mlp.excluded_ball.paper": [max(ball[4]["moved"])],
     }
     for network in ("one_layer", "two_linear_layers", "two_relu_layers"):
         weak, _, strong = runs(f"order_by_mu_{network}")
