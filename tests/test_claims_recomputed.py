@@ -436,3 +436,79 @@ def test_length_generalisation():
         assert row["value"] == pytest.approx(expected, abs=1e-12), id
         checked.add(id)
     assert {"length.coherence.real", "length.coherence.scissors"} <= checked
+
+
+def test_what_a_request_decides_by_noise():
+    """Skill on a new request, exchanged at noise 3 less exchanged at .3; and never exchanged."""
+    stored, paths = recorded("experiments/local_scores"), []
+    for seed in range(3):
+        paths.append(RESULTS / f"local_scores/label_one.vector.seed{seed}.json")
+    by_level = [json.loads(path.read_text())["exchange.1"] for path in paths]
+    found = {
+        "local.high_noise": [skill(r["3"]["second"]) - skill(r["0.3"]["second"]) for r in by_level],
+        "local.competent": [skill(r["0"]["first"]) for r in by_level],
+    }
+    assert set(found) == set(stored)
+    for id, samples in found.items():
+        assert np.allclose(stored[id]["samples"], samples, rtol=0, atol=1e-12), id
+
+
+def partial_ranks(foretells, outcome, *rivals):
+    """Spearman's partial correlation, from the inverse of the matrix of all."""
+    from scipy import stats
+
+    ranks = np.array([stats.rankdata(x) for x in (foretells, outcome, *rivals)])
+    inverse = np.linalg.inv(np.corrcoef(ranks))
+    return -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
+
+
+def test_places_and_colours():
+    """Of each pair of requests a number; of rank correlations the mean, by another formula."""
+    from lib.scenes import COLORS  # sRGB of what the requests name
+
+    stored = {id: row["samples"] for id, row in recorded("experiments/local_features").items()}
+    runs = [json.loads(p.read_text()) for p in (RESULTS / "local_features").glob("seed*.json")]
+    assert stored.pop("local.colour_rule") == [float(v) for v in runs[0]["colour_rule"]]
+    found, spread, mean = {}, [], {"heuristic": [], "heuristic.beyond": [], "heuristic.middle": []}
+    for kind in ("place, place", "place, colour", "colour, colour"):
+        of = [run["kinds"][kind] for run in runs]
+        shown = {
+            way: np.mean([np.array(one["drawn"][way]) / one["noises"] for one in of], 0)
+            for way in ("joint", "pixels", "middle")
+        }
+        cosine, first, second = np.mean([np.abs(one["angles"]["10"]["pixels"]) for one in of], 0).T
+        inner = np.mean([np.abs(one["angles"]["10"]["middle"])[:, 0] for one in of], 0)
+        kept, within = (shown[way] - shown["joint"] for way in ("pixels", "middle"))
+        rivals, name = (
+            [np.minimum(first, second), np.maximum(first, second)],
+            kind.replace(", ", "_"),
+        )
+        pairs = of[0]["pairs"]
+        if kind == "place, place":
+            rivals.append([-np.linalg.norm(np.subtract(a[0], b[0])) for a, b in pairs])
+        if kind == "colour, colour":
+            shade = np.array(list(COLORS.values()), float)
+            rivals.append([-np.linalg.norm(shade[a[1]] - shade[b[1]]) for a, b in pairs])
+        if kind == "place, colour":
+            single = np.mean([np.array(one["drawn"]["single"]) / one["noises"] for one in of], 0)
+            found["local.single.place"], found["local.single.colour"] = single.T
+        found[f"local.joint.{name}"] = shown["joint"]
+        found[f"local.composes.pixels.{name}"] = kept
+        found[f"local.composes.middle.{name}"] = within
+        found[f"local.spread.{name}"] = shown["pixels"] < shown["joint"] / 2
+        spread += found[f"local.spread.{name}"].tolist()
+        each = (
+            partial_ranks(-cosine, kept), partial_ranks(-cosine, kept, *rivals),
+            partial_ranks(-inner, within),
+        )  # fmt: skip
+        assert np.mean(stored.pop(f"local.heuristic.{name}")) == pytest.approx(each[0], abs=1e-9)
+        for row, value in zip(mean, each, strict=True):
+            mean[row].append((len(pairs), value))
+    for row, parts in mean.items():
+        counts, values = np.array(parts).T
+        expected = np.average(values, weights=counts)
+        assert np.mean(stored.pop(f"local.{row}")) == pytest.approx(expected, abs=1e-9), row
+    found["local.spread"] = spread
+    assert set(found) == set(stored)
+    for id, samples in found.items():
+        assert np.allclose(stored[id], np.asarray(samples, float), rtol=0, atol=1e-9), id
