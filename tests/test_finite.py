@@ -19,8 +19,8 @@ from lib.diffusion.train import Settings, Training
 from lib.exact import discs, row
 from lib.exact.flow import probability_flow
 from lib.experiments import classifier as classifier_training
+from lib.experiments import concept_learning, local_features, nonlinear_sim
 from lib.experiments import detector as detector_training
-from lib.experiments import nonlinear_sim
 from lib.locality import outside_share
 from lib.scenes import coherence, colours, detector, measure
 from tests.conftest import ROOT
@@ -190,6 +190,19 @@ def test_a_run_whose_swing_is_no_number_is_not_one_that_does_not_swing():
     for name in good:
         with pytest.raises(ValueError, match="run 1 is not finite"):
             nonlinear_sim.swings(good | {name: [0.1, NAN]})
+
+
+@pytest.mark.parametrize("bad", [NAN, INF])
+def test_rules_that_compare(bad):
+    """Whether a rise is training's own noise; whether a picture shows what was asked for."""
+    for place in range(3):
+        numbers = [0.5, 0.01, 0.1]
+        numbers[place] = bad
+        with pytest.raises(ValueError, match="rise, jitter and worst must be finite"):
+            concept_learning.turns(*numbers)
+    seen = torch.tensor([[0.5, bad]]), torch.tensor([1])
+    with pytest.raises(ValueError, match="a place found is not finite"):
+        local_features.is_shown(seen, (local_features.Thing((0.5, 0.5)),))
 
 
 def test_training_of_what_looks_at_pictures(tmp_path, monkeypatch):

@@ -151,8 +151,14 @@ def test_clocks():
     assert score_net.first_reaching(-curve, -0.3, time).tolist() == [1.5, 0.0]
     assert score_net.first_reaching(curve, 2.0, time).tolist() == [torch.inf, torch.inf]
     assert score_net.first_minimum(curve)[0] == 1
-    with pytest.raises(ValueError, match="finite"):
-        score_net.last_above(torch.tensor([1.0, torch.nan]), 0.3, torch.arange(2))
+    lost = torch.tensor([1.0, torch.nan, 2.0])
+    for read in (
+        lambda: score_net.last_above(lost, 0.3, torch.arange(3)),
+        lambda: score_net.first_reaching(lost, 1.5, torch.arange(3)),
+        lambda: score_net.first_minimum(lost),
+    ):
+        with pytest.raises(ValueError, match="the curve is not finite"):
+            read()
 
 
 def test_parts_add_up_to_the_answer():

@@ -481,7 +481,7 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
     found["order"], found["order_learnt"] = (
         int(np.sign(s - c)) if s != c else 0 for c, s in (found["passing"], found["learnt"])
     )
-    found["turns"] = turns(found["rise"], found["jitter"], max(found["others"]))
+    found["turns"] = turns(found["rise"], found["jitter"], float(np.max(found["others"])))
     found["approaches"] = found["minimum"] < 0.5
     there = (held_out[late].mean(0) > trajectory.LEARNED).all()
     back = bool(found["late"] < found["minimum"] and there)
@@ -501,7 +501,12 @@ def turns(rise: float, jitter: float, worst: float) -> bool:
         rise: Of an error.
         jitter: Of it.
         worst: The largest rise of any control in the same run.
+
+    Raises:
+        ValueError: One is not finite: what is no number exceeds nothing, and nothing exceeds it.
     """
+    if not np.isfinite([rise, jitter, worst]).all():
+        raise ValueError(f"rise, jitter and worst must be finite, not {rise}, {jitter}, {worst}")
     return bool(rise > max(0.01, 3 * jitter, AHEAD * worst))
 
 

@@ -297,8 +297,14 @@ def load_judge(samples: int = 240) -> tuple[Judge, list[int]]:
 
 
 def is_shown(seen: tuple[Tensor, Tensor], request: Request) -> bool:
-    """Whether a picture shows what was asked for, each thing by an object of its own."""
+    """Whether a picture shows what was asked for, each thing by an object of its own.
+
+    Raises:
+        ValueError: A place is not finite: nothing would be near it.
+    """
     places, read = seen
+    if not places.isfinite().all():
+        raise ValueError(f"a place found is not finite: {places.tolist()}")
     if not len(places):
         return False
     fits = torch.ones(len(places), len(request))

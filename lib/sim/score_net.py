@@ -280,20 +280,33 @@ def last_above(curve, bound: float, time) -> torch.Tensor:
     Raises:
         ValueError: a curve that is not finite: it would count as settled.
     """
-    curve = torch.as_tensor(curve)
-    if not curve.isfinite().all():
-        raise ValueError("the curve is not finite: it would count as settled")
+    curve = _finite(curve)
     return torch.where(curve > bound, torch.as_tensor(time), 0.0).amax(-1)
 
 
 def first_reaching(curve, bound: float, time) -> torch.Tensor:
-    """The first time (...) at which a curve (..., T) is at least `bound`; infinite if never."""
-    return torch.where(torch.as_tensor(curve) >= bound, torch.as_tensor(time), torch.inf).amin(-1)
+    """The first time (...) at which a curve (..., T) is at least `bound`; infinite if never.
+
+    Raises:
+        ValueError: a curve that is not finite: it would count as late.
+    """
+    return torch.where(_finite(curve) >= bound, torch.as_tensor(time), torch.inf).amin(-1)
 
 
 def first_minimum(error) -> torch.Tensor:
-    """Where (...) a curve (..., T) is lowest before its largest rise: the turn of a swing."""
-    error = torch.as_tensor(error)
+    """Where (...) a curve (..., T) is lowest before its largest rise: the turn of a swing.
+
+    Raises:
+        ValueError: a curve that is not finite: its largest rise would be there.
+    """
+    error = _finite(error)
     rise = error - error.cummin(-1).values
     before = torch.arange(error.shape[-1]) <= rise.argmax(-1, keepdim=True)
     return torch.where(before, error, torch.inf).argmin(-1)
+
+
+def _finite(curve) -> torch.Tensor:
+    curve = torch.as_tensor(curve)
+    if not curve.isfinite().all():
+        raise ValueError("the curve is not finite, so that no time can be read off it")
+    return curve
