@@ -25,10 +25,12 @@
   }
 
   // A formula wider than a phone scrolls in its line: only then is it a stop of the Tab key. Fonts
-  // that come late and a phone that is turned change which are.
+  // that come late and a phone that is turned change which are. What is drawn is measured: an accent
+  // that leans over its letter makes a box scroll by a pixel or two.
   const scrolling = () => {
     for (const formula of document.querySelectorAll('mjx-container[display="true"], .bd-article span.math')) {
-      if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+      const drawn = formula.querySelector("mjx-math")?.getBoundingClientRect().width ?? 0;
+      if (drawn > formula.clientWidth + 1) formula.tabIndex = 0;
       else formula.removeAttribute("tabindex");
     }
   };
