@@ -14,7 +14,7 @@
   };
   const button = make("button", { type: "button", className: "btn btn-sm book-prose", textContent: "Prose" });
   const bar = document.querySelector(".article-header-buttons");
-  if (bar && article?.querySelector(".cell_input, .proof")) {
+  if (bar && article?.querySelector(".cell_input, .admonition.dropdown")) {
     bar.prepend(button);
     setProse(localStorage.getItem(PROSE) === "1");
     button.addEventListener("click", () => {

@@ -383,6 +383,11 @@ def test_prose_only_is_remembered_and_a_player_s_state_is_in_the_address(browser
     assert "player-" in page.url
     page.goto(page.url)
     assert page.locator("figure.book-player input[type=range]").first.input_value() == chosen
+    page.goto(f"{site}/chapters/06_cpc_lcs_lemma.html")
+    assert page.locator(".theorem.proof:visible").count() == page.locator(".theorem.proof").count()
+    proofs = page.locator(".admonition", has=page.locator(".admonition-title", has_text="Proof"))
+    assert proofs.count()
+    assert proofs.locator("visible=true").count() == 0
     context.close()
 
 
