@@ -128,7 +128,7 @@
       const parsed = new DOMParser().parseFromString(text, "text/html");
       const body = parsed.querySelector("article.bd-article") ?? parsed.body;
       const part = (anchor && body.querySelector(anchor)) || body;
-      part.querySelectorAll("script, style, pre, figure, .headerlink, .math, .toctree-wrapper, .book-head, h1")
+      part.querySelectorAll("script, style, pre, summary, figure, .headerlink, .math, .toctree-wrapper, .book-head, h1")
         .forEach((other) => other.remove());
       return part.textContent.replace(/\s+/g, " ");
     };

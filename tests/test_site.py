@@ -280,6 +280,28 @@ def test_search_finds_a_term_of_each_chapter(browser, site):
         assert not faults
 
 
+def test_search_shows_text_of_chapters_first_and_leads_to_the_passage(browser, site):
+    context, page, faults = visit(browser, f"{site}/search.html?q=mixture", WIDE, "light")
+    found = page.locator("#search-results li")
+    page.wait_for_function(
+        "document.querySelector('.search-summary')?.textContent.includes('found') &&"
+        " document.querySelectorAll('#search-results .context').length > 3"
+    )
+    assert re.search(r"chapters/\d\d_", found.first.locator("a").first.get_attribute("href"))
+    snippets = page.locator("#search-results .context").all_inner_texts()
+    assert "mixture" in snippets[0].lower()
+    assert "Show the code" not in " ".join(snippets)
+    found.first.locator("a").first.click()
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("span.highlighted")].some((e) => {
+            const at = e.getBoundingClientRect();
+            return at.height && at.top >= 0 && at.bottom <= innerHeight;
+        })"""
+    )
+    assert not faults
+    context.close()
+
+
 @pytest.mark.parametrize(
     "name",
     [
