@@ -17,10 +17,7 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # Screens of 1280 x 800 up to **Where next.**, and chapters that are still longer.
 SCREENS = 17
 LENGTHS = {
-    "06_cpc_lcs_lemma": 35,
-    "07_noise_and_locality": 31,
-    "08_feature_space": 31,
-    "10_clevr_local_scores": 24,
+    "10_clevr_local_scores": 20,
 }
 # A word that a reader would look for, and the chapter that must come up; for one that is not here
 # `own_word` takes the longest of the words that no other chapter has.
