@@ -365,6 +365,8 @@ def test_the_ledger_can_be_searched_and_leads_to_its_cells(browser, site):
     page.get_by_role("link", name="cell", exact=True).locator("visible=true").first.click()
     page.wait_for_url("**/02_linear_closed_form.html#cell-linear.slowing")
     assert page.locator("[id='cell-linear.slowing']").count() == 1
+    page.locator("[id='cell-linear.slowing']").evaluate("e => e.click()")  # folded or not
+    page.wait_for_url("**/claims.html#claim-linear.slowing")
     assert not faults
     context.close()
 

@@ -4,11 +4,12 @@ import csv
 import io
 import re
 
+import nbformat
 import pytest
 
 from lib.book import claims
 from tests.conftest import ROOT
-from tools import five_minutes, ledger_page, lighten
+from tools import checks, five_minutes, ledger_page, lighten
 
 ICONS = 'x={bars:[448,512,["navicon"],"f0c9","M0 96z"],sun:[512,512,[],"f1","M1 1z"]}'
 
@@ -76,6 +77,38 @@ def test_a_row_s_identifier_leads_to_its_row(address, kind):
     assert page == link(f"{address.rstrip('#')}#claim-sim.a.rate", "sim.a.rate")
     other = link(address, "lib.sim")
     assert ledger_page.led_to_rows(other, {"sim.a.rate"}) == other
+
+
+def test_every_row_that_was_tested_is_led_to_the_cell_that_records_it():
+    rows = claims.rows()
+    places = ledger_page.recorded(ROOT, rows)
+    assert set(places) == {row["id"] for row in rows if row["samples"]}
+    cells = {
+        path.stem: [c.source for c in nbformat.read(path, 4).cells[1:] if c.cell_type == "code"]
+        for path in checks.toc_notebooks(ROOT, ROOT)
+    }
+    for row in (one for one in rows if one["samples"]):
+        chapter, k = places[row["id"]]
+        code = cells[chapter][k]
+        if row["recorder"] != chapter:
+            assert f'"{row["recorder"].removeprefix("experiments/")}"' in code
+        elif any(f'record("{row["id"]}"' in other for other in cells[chapter]):
+            assert f'"{row["id"]}"' in code
+        else:
+            assert row["id"].partition(".")[0] in code
+            assert ".record" in code
+
+
+def test_cells_and_rows_lead_to_each_other():
+    code = '<span class="s2">"a.b"</span>'
+    page = f'<p/><div class="cell tag_x"><p/></div>{code}<div class="cell">{code}{code}</div>'
+    text = ledger_page.led_to_cells(page, {"a.b": 1, "a.c": 0})
+    assert text == (
+        '<p/><span id="cell-a.c"></span><div class="cell tag_x"><p/></div>'
+        + code
+        + '<div class="cell"><a class="book-claim" id="cell-a.b" href="claims.html#claim-a.b">'
+        f"{code}</a>{code}</div>"
+    )
 
 
 def test_the_foremost_rows_are_claims_and_what_does_not_hold():

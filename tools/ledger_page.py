@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import nbformat
@@ -20,6 +20,7 @@ PARTS = (
     ("check", "Checks of its own formulas and measures"),
 )
 NUMBERS = ("value", "low", "high", "samples")
+_EXPERIMENT = re.compile(r'book\.experiment\(\s*"(\w+)"')
 # A row's identifier that leads to the ledger's page, or stands on it: Sphinx writes "#" there, and
 # "doc" only where a document is named by a role.
 _ROW_LINK = re.compile(
@@ -68,33 +69,93 @@ def as_csv(rows: Sequence[dict]) -> str:
     return out.getvalue()
 
 
-def finish(site: Path, rows: Sequence[dict]) -> None:
-    """Writes the downloads, and leads each row to its cell and each chapter's row to the ledger.
+def finish(site: Path, root: Path, rows: Sequence[dict]) -> None:
+    """Writes the downloads, and leads each row to its cell and each cell to its rows.
 
     Args:
         site: the built site; its pages are changed in place.
+        root: the book, whose notebooks say which cell records what.
         rows: as `claims.rows` gives them.
     """
     (site / "_static" / "claims.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     (site / "_static" / "claims.csv").write_text(as_csv(rows), encoding="utf-8")
-    cells, ids = {}, {row["id"] for row in rows}
+    ids, places = {row["id"] for row in rows}, recorded(root, rows)
     for path in sorted((site / "chapters").glob("*.html")):
         text = led_to_rows(path.read_text(encoding="utf-8"), ids)
-        if path.stem != "claims":
-            for row in rows:
-                code = f'<span class="s2">"{row["id"]}"</span>'
-                if row["id"] not in cells and code in text:
-                    cells[row["id"]] = f"{path.name}#cell-{row['id']}"
-                    text = text.replace(code, f'<span id="cell-{row["id"]}">{code}</span>', 1)
-        path.write_text(text, encoding="utf-8")
+        own = {id: k for id, (name, k) in places.items() if name == path.stem}
+        path.write_text(led_to_cells(text, own), encoding="utf-8")
     page = site / "chapters" / "claims.html"
     if not page.exists():  # a book without a ledger's page
         return
     text = page.read_text(encoding="utf-8")
     for row in rows:
-        link = f'<a href="{cells[row["id"]]}">cell</a>' if row["id"] in cells else ""
-        text = text.replace(f'<span class="book-cell" title="{row["id"]}"></span>', link)
+        id = row["id"]
+        link = f'<a href="{places[id][0]}.html#cell-{id}">cell</a>' if id in places else ""
+        text = text.replace(f'<span class="book-cell" title="{id}"></span>', link)
     page.write_text(text, encoding="utf-8")
+
+
+def recorded(root: Path, rows: Sequence[dict]) -> dict[str, tuple[str, int]]:
+    """Where each row is recorded: the chapter, and which of the cells on its page it is.
+
+    A cell that puts identifiers together, `f"swing.start.{name}"`, records each row that fits. What
+    an experiment measured is recorded by no cell; it stands where a chapter shows it.
+
+    Args:
+        root: the book.
+        rows: as `claims.rows` gives them.
+    """
+    cells = [
+        (path.stem, *cell)
+        for path in checks.toc_notebooks(root, root)
+        for cell in enumerate(_shown_cells(path))
+    ]
+    found = {}
+    for names_of in (_written_out, _put_together):  # one written out is not taken for another
+        for chapter, k, cell in cells:
+            names = names_of(cell) if ".record" in cell else []
+            shown = {f"experiments/{name}" for name in _EXPERIMENT.findall(cell)}
+            for row in (one for one in rows if one["samples"] and one["id"] not in found):
+                here = row["recorder"] == chapter and any(re.fullmatch(n, row["id"]) for n in names)
+                if here or row["recorder"] in shown:
+                    found[row["id"]] = chapter, k
+    return found
+
+
+def _shown_cells(path: Path) -> list[str]:
+    """The code of a chapter's cells that its page has a place for."""
+    cells = nbformat.read(path, as_version=4).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    return [c.source for c in code if "remove-cell" not in c.metadata.get("tags", [])]
+
+
+def _written_out(cell: str) -> list[str]:
+    """Identifiers in a cell's code, as patterns."""
+    return [re.escape(name) for name in re.findall(r'"([a-z]\w*\.[\w.]+)"', cell)]
+
+
+def _put_together(cell: str) -> list[str]:
+    """Identifiers in a cell's code that hold other names, as patterns."""
+    names = re.findall(r'f"([a-z]\w*\.[^"\s]*\{[^"\s]+)"', cell)
+    return ["[\\w.]+".join(map(re.escape, re.split(r"\{[^}]*\}", name))) for name in names]
+
+
+def led_to_cells(page: str, places: Mapping[str, int]) -> str:
+    """A chapter's page on which each row has a place, whose identifier there leads to the ledger.
+
+    Args:
+        page: as it was built.
+        places: for each row which of the page's cells records it, counted from 0.
+    """
+    parts = re.split(r'(?=<div class="cell[ "])', page)
+    for id, k in places.items():
+        code = f'<span class="s2">"{id}"</span>'
+        link = f'<a class="book-claim" id="cell-{id}" href="claims.html#claim-{id}">{code}</a>'
+        if code in parts[k + 1]:
+            parts[k + 1] = parts[k + 1].replace(code, link, 1)
+        else:  # not shown, or put together
+            parts[k + 1] = f'<span id="cell-{id}"></span>' + parts[k + 1]
+    return "".join(parts)
 
 
 def led_to_rows(page: str, ids: Collection[str]) -> str:
@@ -116,7 +177,7 @@ def _chapters(root: Path) -> tuple[dict[str, str], dict[str, str]]:
         titles[path.stem] = next(
             c.source.split("\n")[0].removeprefix("# ") for c in cells if c.cell_type == "markdown"
         )
-        for name in re.findall(r'book\.experiment\(\s*"(\w+)"', text):
+        for name in _EXPERIMENT.findall(text):
             shown[f"experiments/{name}"] = path.stem
     return titles, shown
 

@@ -32,7 +32,7 @@ def finish(app, exception) -> None:
     lighten.copy_mathjax(Path(app.outdir))
     copy_networks(Path(app.outdir))
     lighten.site(Path(app.outdir))
-    ledger_page.finish(Path(app.outdir), claims.rows())
+    ledger_page.finish(Path(app.outdir), Path(app.srcdir), claims.rows())
     data.pack(storage.RESULTS, Path(app.outdir) / "_static")
     cover.card(Path(app.outdir) / "_static" / cover.CARD)
 
