@@ -99,9 +99,10 @@ def _head(chapter: Chapter) -> str:
     minutes = _reading(storage.ROOT / "chapters" / f"{chapter.name}.ipynb")
     took = f"About {minutes} minutes to read. {took}" if minutes else took
     where = "a GPU" if chapter.budget.name == "gpu" else "2 CPU cores"
+    run = ' <a href="copy.html">How to run it</a>.' if runtime.static() else ""  # else it runs
     return (
         f"{took}, at the budget <strong>{chapter.budget.name}</strong>: at most "
-        f"{chapter.budget.seconds / 60:.1f} minutes on {where}."
+        f"{chapter.budget.seconds / 60:.1f} minutes on {where}.{run}"
     )
 
 
