@@ -62,7 +62,15 @@ def test_ratios_are_recorded_as_counted_cases(book, add):
     found = next(one for one in claims.rows() if one["id"] == "a.ratio")
     assert (found["value"], found["low"], found["high"]) == (e.value, e.low, e.high)
     assert found["verdict"] == "holds"
-    assert "0.5 to 1 (n = 1)" in claims.markdown([found])
+    assert "0.5 to 1 (ratio, 1 picture)" in claims.markdown([found])
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [("run", "3 runs"), ("pair of requests", "3 pairs of requests"), ("batch", "3 batches")],
+)
+def test_units_are_counted_in_words(unit, said):
+    assert claims.counted({"samples": 3, "unit": unit}) == said
 
 
 def test_records_hold_raw_numbers_only(book):

@@ -316,13 +316,21 @@ def markdown(evaluated_rows: Sequence[dict]) -> str:
             value, span = f"{row['value']:.4g}", "none: computed"
         elif row["samples"]:
             value = f"{row['value']:.4g}"
-            span = f"{row['low']:.4g} to {row['high']:.4g} (n = {row['samples']})"
+            span = f"{row['low']:.4g} to {row['high']:.4g} ({row['of']}, {counted(row)})"
         paper = "" if row["paper"] == "none" else f" (its value: {row['paper']})"
         lines.append(
             f"| {row['claim']} {linked(row['id'])} | {row['source']}{paper} | {value} | {span} "
             f"| {row['rule']} | **{row['verdict']}** |"
         )
     return "\n".join(lines)
+
+
+def counted(row: dict) -> str:
+    """How many independent units gave a row's interval, in words: "3 batches of 200 starts"."""
+    first, space, rest = row["unit"].partition(" ")
+    if row["samples"] != 1:
+        first += "es" if first.endswith("ch") else "s"
+    return f"{row['samples']} {first}{space}{rest}"
 
 
 def linked(id: str) -> str:
