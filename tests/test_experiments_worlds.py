@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
+from lib.diffusion import pathways
 from lib.experiments import _worlds
 from lib.experiments import length_generalization as length
 from lib.experiments._worlds import CLEVR, DISCS, WORLDS
@@ -74,6 +76,45 @@ def test_an_experiment_runs_in_another_world_by_its_name(monkeypatch, tmp_path):
     result = length.run(setting, TINY, tmp_path, samples=3)
     assert (tmp_path / "label_all.vector.data-discs.seed0.json").exists()
     assert [result["counts"][k]["ceiling"] for k in ("1", "2")] == [[1] * 3, [2] * 3]
+
+
+def test_a_new_data_set_is_a_line_of_worlds(monkeypatch):
+    """No other file knows it: the setting takes it, names it, and trains on it."""
+    with pytest.raises(ValueError, match="data is one of"):
+        Setting(data="dim")
+    dim = replace(DISCS, render=lambda scenes, size: DISCS.render(scenes, size) / 2 - 0.5)
+    monkeypatch.setitem(WORLDS, "dim", lambda files, size: dim)
+    setting = Setting("label_all", data="dim")
+    assert setting.name == "label_all.vector.data-dim"
+    training = length.prepared(setting, Scale(parameters=250_000, steps=1, batch=2))
+    pictures, _ = training.batch(generator())
+    assert pictures.max() <= 0
+    assert next(training.run())["loss"] > 0
+
+
+class Left(nn.Module):
+    """Hears how far left the first location is, and no more."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.enter = nn.Linear(1, width)
+
+    def forward(self, conditions, x):
+        places, mask = conditions
+        first = (places[:, 0, :1] * mask[:, :1]).to(self.enter.weight)
+        return None, self.enter(first)[:, :, None, None]
+
+
+def test_a_new_pathway_is_a_class_and_a_line(monkeypatch):
+    """No other file knows it: the setting takes it, and a network of its size is trained."""
+    for known in (pathways.OF_LOCATIONS, pathways.PATHWAYS):  # one line in the file: see there
+        monkeypatch.setitem(known, "left", lambda n: Left(n.width))
+    setting, scale = Setting(pathway="left"), Scale(parameters=250_000, steps=1, batch=2)
+    training = length.prepared(setting, scale)
+    made = training.denoiser.network
+    assert made.name.startswith("unet.left.")
+    assert abs(sum(p.numel() for p in made.parameters()) / scale.parameters - 1) < 0.1
+    assert next(training.run())["loss"] > 0
 
 
 def test_what_is_said_of_an_object_goes_with_it_where_one_is_chosen():
