@@ -91,7 +91,8 @@ def test_displaced_windows_are_as_large_and_elsewhere():
 def test_the_way_of_asking_can_depend_on_the_noise_level(denoiser):
     x, near = random(1, 3, 16, 16), asking.composed(denoiser, asking.nearest(GRID))
     mixed = asking.by_level(0.5, 2, near, denoiser)
-    assert torch.equal(mixed(x, 1.0, CONDITIONS), near(x, 1.0, CONDITIONS))
+    for level in (0.5, 1.0, 2.0):  # its ends are its own
+        assert torch.equal(mixed(x, level, CONDITIONS), near(x, level, CONDITIONS))
     assert torch.equal(mixed(x, 3.0, CONDITIONS), denoiser(x, 3.0, CONDITIONS))
 
 

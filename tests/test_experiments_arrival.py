@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from lib.concepts import circles, classifier, trajectory
 from lib.concepts.circles import COMPOSITIONS
@@ -131,12 +130,6 @@ def test_the_best_request_is_read_off_other_pictures_than_chose_it():
     _, best = experiment.reach(noise)
     assert best > 0.3  # 2 * .5^2 = .5 and its noise; the luckiest half alone would say less
     assert ((noise - 1) ** 2).sum(-1).min() < 0.15
-
-
-def test_denoisers_are_exchanged_at_the_level():
-    one, two = (lambda x, sigma, conditions=None, k=k: x * k for k in (1, 2))
-    both, x = experiment.exchanged(one, two, 0.5), torch.ones(1)
-    assert [both(x, sigma).item() for sigma in (0.6, 0.5, 0.1)] == [1, 2, 2]
 
 
 def test_a_run_keeps_what_its_exchange_needs_and_resumes(tmp_path, monkeypatch, interrupted):

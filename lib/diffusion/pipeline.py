@@ -53,21 +53,21 @@ def from_diffusers(unet: Any, scheduler: Any, embed: Embed) -> edm.Denoiser:
     least, most = levels[0].item(), levels[-1].item()
 
     def function(x: Tensor, sigma: float | Tensor, conditions: tuple[str, ...] | None = None):
-        at = torch.as_tensor(sigma, dtype=torch.float64, device=x.device).expand(len(x))
-        if not ((at >= least * (1 - 1e-6)) & (at <= most * (1 + 1e-6))).all():
+        level = torch.as_tensor(sigma, dtype=torch.float64, device=x.device).expand(len(x))
+        if not ((level >= least * (1 - 1e-6)) & (level <= most * (1 + 1e-6))).all():
             raise ValueError(
                 f"sigma must lie between the scheduler's {least:.4g} and {most:.4g}, not {sigma}"
             )
-        time = timesteps(levels.to(x.device), at).to(x.dtype)
+        time = timesteps(levels.to(x.device), level).to(x.dtype)
         told = embed(conditions or ())
         told = told.to(x).expand(len(x), *told.shape[1:])
-        at = at.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
-        total = (1 + at**2).sqrt()
+        level = level.to(x.dtype).reshape(-1, *[1] * (x.ndim - 1))
+        total = (1 + level**2).sqrt()
         said = unet(x / total, time, encoder_hidden_states=told)
         said = getattr(said, "sample", said)
         if kind == "epsilon":
-            return x - at * said
-        return x / total**2 - at / total * said if kind == "v_prediction" else said
+            return x - level * said
+        return x / total**2 - level / total * said if kind == "v_prediction" else said
 
     return function
 

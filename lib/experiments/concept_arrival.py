@@ -62,7 +62,7 @@ from torch import Tensor
 from lib import storage
 from lib.book import runtime
 from lib.concepts import circles, classifier, trajectory
-from lib.diffusion import edm, train
+from lib.diffusion import asking, edm, train
 from lib.experiments import concept_learning as learning
 from lib.experiments.concept_learning import SAMPLER, Network, Scale, Setting
 
@@ -181,18 +181,11 @@ def exchanges(run_: dict, kept: Path) -> dict:
     result = {"steps": moments, "levels": np.round(between, 4).tolist()}
     for pair in (("minimum", "peak"), ("peak", "end")):
         for above, below in (pair, pair[::-1]):
-            drawers = [exchanged(denoisers[above], denoisers[below], level) for level in between]
+            drawers = [
+                asking.by_level(0, level, denoisers[below], denoisers[above]) for level in between
+            ]
             result[f"{above}-{below}"] = [_held_out_place(d, finder, setting) for d in drawers]
     return result
-
-
-def exchanged(above: edm.Denoiser, below: edm.Denoiser, level: float) -> edm.Denoiser:
-    """The denoiser that is one above a noise level, and another below."""
-
-    def function(x: Tensor, sigma: float, conditions=None) -> Tensor:
-        return (above if sigma > level else below)(x, sigma, conditions)
-
-    return function
 
 
 def _held_out_place(denoiser, finder, setting: Setting) -> list:

@@ -259,8 +259,8 @@ def _coloured(scenes: Scenes, colour: Tensor) -> Scenes:
     return replace(scenes, color=colour.clone())
 
 
-def enlarged(pictures: Tensor) -> Tensor:
-    """Pictures in the detector's size."""
+def in_detector_size(pictures: Tensor) -> Tensor:
+    """Small pictures, in the size that the detector takes."""
     size = (detector.SIZE, detector.SIZE)
     return torch.nn.functional.interpolate(pictures, size, mode="bilinear")
 
@@ -273,7 +273,7 @@ class Judge(NamedTuple):
 
     def seen(self, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Of each picture the places (M, 2) of its objects and their colours (M,)."""
-        places, there = detector.detect(self.finder, enlarged(pictures))
+        places, there = detector.detect(self.finder, in_detector_size(pictures))
         read = colours.read(self.rule, colours.pixel(pictures, places))
         return [(p[m], c[m]) for p, c, m in zip(places, read, there, strict=True)]
 
@@ -285,7 +285,7 @@ def load_judge(samples: int = 240) -> tuple[Judge, list[int]]:
     for k in range(2):
         scenes = large_scenes(samples, 1, 1, train.stream(SEED, 90, k))
         pictures = render(scenes, SIZE)
-        places, there = detector.detect(finder, enlarged(pictures))
+        places, there = detector.detect(finder, in_detector_size(pictures))
         nearest = torch.cdist(places, locations(scenes))[..., 0].masked_fill(~there, 9).argmin(1)
         place = places[torch.arange(samples), nearest][:, None]
         pixels = colours.pixel(pictures, place)[:, 0]
