@@ -38,8 +38,11 @@ def turning_back() -> tuple[Figure, str]:
     plane.set(xlabel="concept 1", ylabel="concept 2", title="the answer's path")
     curve.plot(t, ood_loss(path, task), color=figures.ANSWER)
     curve.set(xlabel="training time", title="its error")
-    alt = "The answer to a combination never shown first comes nearer, then turns back towards a "
-    return fig, alt + "training cluster, then arrives; its error falls, rises and falls again."
+    alt = "The answer to a combination never shown (the star) first comes nearer, then turns back "
+    alt += (
+        "towards a training cluster (blue), then arrives; its error falls, rises and falls again."
+    )
+    return fig, alt
 
 
 def how_often() -> tuple[Figure, str]:
@@ -50,8 +53,8 @@ def how_often() -> tuple[Figure, str]:
     fig, ax = plt.subplots(figsize=(6, 2.9))
     told = []
     for name, colour, draw in (
-        ("all entries of one sign", figures.PURPLE, lambda *s: torch.rand(*s[:3], generator=s[3])),
-        ("signs at random", figures.GREY, lambda *s: torch.randn(*s[:3], generator=s[3])),
+        ("entries between 0 and b", figures.PURPLE, lambda *s: torch.rand(*s[:3], generator=s[3])),
+        ("entries of zero mean", figures.GREY, lambda *s: torch.randn(*s[:3], generator=s[3])),
     ):
         shares = []
         for width in widths:
@@ -83,7 +86,8 @@ def a_network() -> tuple[Figure, str]:
     ax.set(xlabel="colour: red to blue", ylabel="size: big to small")
     return (
         fig,
-        f"Paths of {len(runs)} trained networks, asked for small blue discs that they never saw.",
+        f"Paths of {len(runs)} trained networks, asked for small blue discs (the star), which they "
+        "never saw; squares: what they were shown. Colours .4 apart.",
     )
 
 
