@@ -162,6 +162,23 @@ def test_skill_and_retention_are_numpy_s(runs):
     assert np.allclose(length_results.retention(results[::-1]), expected[::-1])
 
 
+def test_the_interval_of_skill_is_the_ledgers():
+    """Student's over seeds; of a single one as wide as hits of so many pictures scatter."""
+    rng = np.random.default_rng(0)
+    hits = [(rng.random(256) < p).astype(int).tolist() for p in (0.4, 0.5, 0.6)]
+    flat = {"count": 1, "blind": [0] * 256, "ceiling": [1] * 256, "found": [1] * 256}
+    runs = [{"counts": {"1": flat | {"hits": h, "error": [0.0] * 256}}} for h in hits]
+    found = length_generalization.summary(runs)["counts"][1]
+    each = np.mean(hits, 1)
+    ends = stats.t.interval(0.95, 2, each.mean(), stats.sem(each))
+    assert np.allclose([found["low"], found["high"]], ends)
+    one = length_generalization.summary(runs[:1])["counts"][1]
+    half = 1.96 * (each[0] * (1 - each[0]) / 256) ** 0.5
+    assert np.allclose([one["low"], one["high"]], [each[0] - half, each[0] + half], atol=0.01)
+    none = {"counts": {"0": runs[0]["counts"]["1"] | {"count": 0}}}
+    assert length_generalization.summary([none])["counts"][0]["low"] is None
+
+
 @pytest.mark.parametrize(
     "bad",
     [

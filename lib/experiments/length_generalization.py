@@ -51,7 +51,7 @@ import torch
 from torch import Tensor
 
 from lib import locality, storage
-from lib.book import runtime
+from lib.book import intervals, runtime
 from lib.diffusion import edm, hearing, networks, patch, pathways, train
 from lib.experiments import length_results
 from lib.experiments._options import check_positive
@@ -445,17 +445,30 @@ def run(
 def summary(results: list[dict]) -> dict:
     """What the seeds of one setting say: `lib.scenes.measure.summary` by K, and K_max by level.
 
+    `low` and `high` are the ends of skill's interval: over seeds; of a single one over pictures.
+
     Args:
         results: Of `run`, one a seed.
     """
-    generator = runtime.generator(0)
-    by_count = {
-        int(K): measure.summary([r["counts"][K] for r in results], generator)
-        for K in results[0]["counts"]
-    }
+    by_count = {}
+    for K in results[0]["counts"]:
+        seeds = [r["counts"][K] for r in results]
+        by_count[int(K)] = measure.summary(seeds) | _ends_of_skill(seeds)
     lows = {K: s["low"] for K, s in by_count.items() if K}
     levels = {str(level): measure.k_max(lows, level) for level in measure.MEASURE.levels}
     return {"seeds": len(results), "counts": by_count, "k_max": levels}
+
+
+def _ends_of_skill(seeds: list[dict]) -> dict[str, float | None]:
+    """The interval of skill at one number of objects; none where nothing was asked."""
+    if not seeds[0]["count"]:
+        return {"low": None, "high": None}
+    cases = [
+        [(hit - blind, most - blind, 1) for hit, blind, most in zip(*numbers, strict=True)]
+        for numbers in ([seed[name] for name in ("hits", "blind", "ceiling")] for seed in seeds)
+    ]
+    found = intervals.ratio(cases, unit="seed" if len(seeds) > 1 else "picture")
+    return {"low": found.low, "high": found.high}
 
 
 def finished_runs(folder: Path = RUNS) -> dict[str, list[dict]]:

@@ -6,8 +6,8 @@ objects, `ceiling` what real pictures of the asked scenes score. Then
 
     skill = (hits - blind) / (ceiling - blind)
 
-is 0 for drawing without looking and 1 for drawing as well as a real picture. Intervals are 95 %
-percentile bootstraps over seeds, and over pictures within each.
+is 0 for drawing without looking and 1 for drawing as well as a real picture: a ratio of sums, whose
+interval is `lib.book.intervals.ratio`'s.
 """
 
 import math
@@ -33,7 +33,6 @@ class Measure:
         samples: Pictures for each number of objects and each training seed.
         counts: Numbers of objects asked for.
         levels: Of skill, for K_max; the first is the verdict's.
-        draws: Of the bootstrap.
     """
 
     radius: float = 1 / 20
@@ -42,7 +41,6 @@ class Measure:
     samples: int = 96
     counts: tuple[int, ...] = (0, 1, 2, 3, 4, 6, 8, 10)
     levels: tuple[float, ...] = (0.8, 0.6, 0.9)
-    draws: int = 2000
 
 
 MEASURE = Measure()
@@ -156,17 +154,16 @@ def raw_scores(
     }
 
 
-def summary(seeds: Sequence[dict], generator: torch.Generator) -> dict:
+def summary(seeds: Sequence[dict]) -> dict:
     """What the pictures of all training seeds say for one number of objects: :eq:`eq-skill`.
 
     Args:
         seeds: What `raw_scores` returned, one a training seed, all with equal K and equally many
             pictures.
-        generator: Draws the bootstrap.
 
     Returns:
-        `count`; `hits`, `blind`, `ceiling` as shares of the asked; `skill` with `low` and `high`,
-        and each seed's own in `skills`; `extras` a picture (detected, not hits); `exact`, the
+        `count`; `hits`, `blind`, `ceiling` as shares of the asked; `skill`, and each seed's own
+        in `skills`; `extras` a picture (detected, not hits); `exact`, the
         share of pictures with as many detected as asked; `error`, the mean distance of hits in
         widths. For K = 0 all but `count`, `extras` and `exact` are None.
 
@@ -184,14 +181,13 @@ def summary(seeds: Sequence[dict], generator: torch.Generator) -> dict:
         "extras": float((found - hits).mean()),
         "exact": float((found == count).double().mean()),
     }
-    names = ("hits", "blind", "ceiling", "skill", "low", "high", "skills", "error")
+    names = ("hits", "blind", "ceiling", "skill", "skills", "error")
     if count == 0:
         return result | dict.fromkeys(names)
     if numbers[2].sum() <= numbers[1].sum():
         raise ValueError(f"real pictures of {count} objects hit no more than blind ones")
-    low, high = interval(resampled(seeds, generator))
     values = [float(part.mean()) / count for part in numbers]
-    values += [float(_skill(numbers.flatten(1))), low, high, _skill(numbers).tolist()]
+    values += [float(_skill(numbers.flatten(1))), _skill(numbers).tolist()]
     values.append(float(error.sum() / hits.sum()) if hits.sum() else None)
     return result | dict(zip(names, values, strict=True))
 
@@ -209,30 +205,6 @@ def _skill(numbers: Tensor) -> Tensor:
     """Skill (...) from the hits, blind hits and ceilings (3, ..., n) of n pictures."""
     hits, blind, ceiling = numbers.sum(-1)
     return (hits - blind) / (ceiling - blind)
-
-
-def resampled(seeds: Sequence[dict], generator: torch.Generator) -> Tensor:
-    """Skill (draws,) of seeds drawn with replacement, and of pictures drawn within each.
-
-    Args:
-        seeds: As for `summary`, with K > 0.
-        generator: Source of the draws.
-    """
-    numbers = _numbers(seeds, "hits", "blind", "ceiling").to(generator.device)
-    _, runs, n = numbers.shape
-    shape, kwargs = (MEASURE.draws, runs), {"generator": generator, "device": generator.device}
-    seed = torch.randint(runs, shape, **kwargs)
-    picture = torch.randint(n, (*shape, n), **kwargs)
-    chosen = (seed[..., None] * n + picture).flatten()  # (draws runs n)
-    # These are sums of small whole numbers: single precision is exact, and twice as fast.
-    drawn = numbers.float().flatten(1).index_select(1, chosen).view(3, len(seed), -1)
-    return _skill(drawn.sum(-1, keepdim=True).double())
-
-
-def interval(draws: Tensor) -> tuple[float, float]:
-    """The middle 95 % of draws (D,); a draw of 0 / 0 counts as none."""
-    low, high = torch.nanquantile(draws, draws.new_tensor([0.025, 0.975])).tolist()
-    return low, high
 
 
 def k_max(lows: dict[int, float], level: float = MEASURE.levels[0]) -> int:
