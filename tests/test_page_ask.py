@@ -399,6 +399,26 @@ def test_without_webassembly_it_draws_the_same(opened):
 
 
 @pytest.mark.site
+def test_without_memory_there_is_a_sentence_and_the_page_goes_on(opened):
+    page = opened("""const Plain = globalThis.Blob;
+        const scarce = `globalThis.Float32Array = new Proxy(Float32Array, {
+            construct(kind, given) {
+                if (given[0] > 5000) throw new RangeError("out of memory");
+                return new kind(...given);
+            },
+        });`;
+        globalThis.Blob = class extends Plain {
+            constructor([text], options) { super([scarce + text], options); }
+        };""")
+    page.get_by_role("button", name="draw").click()
+    assert "out of memory" in reach(page, FAILED)
+    assert page.get_by_role("button", name="draw").is_visible()
+    grips = page.get_by_role("slider", name="request")
+    page.get_by_role("button", name="add a request").click()  # the page goes on
+    assert grips.count() == 4
+
+
+@pytest.mark.site
 def test_without_scripts_there_is_a_picture(opened):
     page = opened(java_script_enabled=False)
     assert page.locator("svg[role=img][aria-label] image").count() == 2
