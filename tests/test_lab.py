@@ -1,6 +1,7 @@
 """A chapter in JupyterLab, as a reader with a kernel meets it: weekly, it takes a minute."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 import urllib.request
 
+import nbformat
 import pytest
 
 from tests.conftest import ROOT
@@ -32,6 +34,7 @@ def lab(tmp_path):
     environment = os.environ | {
         "BOOK_BUDGET": "smoke",
         "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+        "JUPYTER_PATH": str(ROOT / "tools/lab"),  # as `make lab` has it
     }
     environment.pop("BOOK_STATIC", None)
     with open(tmp_path / "lab.log", "w") as log:
@@ -83,3 +86,27 @@ def test_sliders_and_live_cells_work_in_jupyterlab(lab, browser):
         handle.press("ArrowRight")
     page.wait_for_timeout(3000)
     assert picture.first.evaluate("e => e.outerHTML") != before
+
+
+def test_theorems_are_text_and_solutions_are_folded(lab, browser, tmp_path):
+    """Of the lemma's chapter: a theorem with its proof, an exercise with its solution."""
+    book = nbformat.read(tmp_path / "chapters/06_cpc_lcs_lemma.ipynb", as_version=4)
+    begins = [
+        next(k for k, cell in enumerate(book.cells) if kind in cell.source)
+        for kind in ("{prf:theorem}", "{solution-start}")
+    ]
+    book.cells = [book.cells[begins[0]], *book.cells[begins[1] - 1 : begins[1] + 3]]
+    solution = book.cells[3].source
+    assert book.cells[3].cell_type == "markdown"
+    nbformat.write(book, tmp_path / "chapters/few.ipynb")
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{lab}/lab/tree/chapters/few.ipynb?reset")
+    page.locator(".jp-RenderedMarkdown", has_text="Exercise (").wait_for(timeout=60_000)
+    text = page.locator(".jp-NotebookPanel").inner_text()
+    assert "Theorem (" in text
+    assert not re.search(r":::|\{prf|\{exercise|\{solution|:label:", text)
+    assert page.locator("details:not([open]) > summary", has_text="Proof").count() == 1
+    page.locator(".jp-InputPlaceholder").nth(1).wait_for()  # the solution's text and its code
+    folded = page.locator(".jp-MarkdownCell .jp-PlaceholderText")
+    assert folded.text_content().strip() in solution
+    assert folded.evaluate("e => getComputedStyle(e).fontSize") == "0px"

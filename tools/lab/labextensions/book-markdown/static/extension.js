@@ -49,6 +49,12 @@
     return out.join("\n");
   };
 
+  // A folded text shows its first line, which is often the whole solution.
+  const style = document.createElement("style");
+  style.textContent = `
+    .jp-MarkdownCell .jp-PlaceholderText { font-size: 0; }
+    .jp-MarkdownCell .jp-PlaceholderText::after { content: "Text, folded "; font-size: var(--jp-code-font-size); }`;
+
   let shared = null;
   const token = async (packageName, name) => {
     const versions = Object.values(shared[packageName]);
@@ -59,6 +65,7 @@
     autoStart: true,
     requires: [await token("@jupyterlab/rendermime", "IMarkdownParser")],
     activate: (app, parser) => {
+      document.head.append(style);
       const plain = parser.render.bind(parser);
       parser.render = (content, ...more) => plain(readable(content), ...more);
     },
