@@ -416,6 +416,9 @@ def test_a_reference_shows_what_it_refers_to(browser, site):
     context, page, _ = visit(browser, f"{site}/chapters/01_sim_task.html", WIDE, "light")
     page.locator(".bd-article a.reference.internal[href*='bibliography']").first.hover()
     page.wait_for_selector(".book-preview:visible")
+    page.keyboard.press("Escape")
+    page.locator("a.book-term").first.hover()
+    page.wait_for_selector(".book-preview:visible dd")
     context.close()
 
 

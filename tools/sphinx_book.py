@@ -7,7 +7,7 @@ from pathlib import Path
 from lib import storage
 from lib.book import claims
 from lib.page import ask_network
-from tools import bench, cover, data, five_minutes, ledger_page, lighten
+from tools import bench, cover, data, five_minutes, glossary, ledger_page, lighten
 
 # The theme sets sphinx-thebe up on every page though no kernel serves this book: an error on each.
 THEBE = re.compile(r"<script[^>]*>[^<]*thebe[^<]*</script>|<script[^>]*thebe[^>]*></script>")
@@ -33,6 +33,7 @@ def finish(app, exception) -> None:
     copy_networks(Path(app.outdir))
     lighten.site(Path(app.outdir))
     ledger_page.finish(Path(app.outdir), Path(app.srcdir), claims.rows())
+    glossary.finish(Path(app.outdir))
     data.pack(storage.RESULTS, Path(app.outdir) / "_static")
     cover.card(Path(app.outdir) / "_static" / cover.CARD)
 
