@@ -19,6 +19,9 @@ SCREENS = 17
 LENGTHS = {
     "10_clevr_local_scores": 20,
 }
+# The fold: a chapter's first picture begins above it, but for those that still begin with text.
+FOLD = 600
+LATE = {"06_cpc_lcs_lemma", "07_noise_and_locality", "08_feature_space"}
 # A word that a reader would look for, and the chapter that must come up; for one that is not here
 # `own_word` takes the longest of the words that no other chapter has.
 TERMS = {
@@ -107,6 +110,7 @@ def check(browser, site: str, name: str, viewport: dict, scheme: str) -> None:
     assert not cut, "a part of a figure or of a verdict is hidden"
     if viewport == WIDE:
         check_width(page)
+        check_opening(page, name.removeprefix("chapters/"))
         check_length(page, name.removeprefix("chapters/"))
     raw = page.locator(".math:not(:has(mjx-container))")
     assert raw.count() == 0, f"not typeset: {raw.first.text_content()}"
@@ -155,6 +159,23 @@ def check_width(page) -> None:
     )
     page.evaluate("document.querySelectorAll('details.hide').forEach((e) => { e.open = false; })")
     assert len(wide) <= blocks / 10, wide
+
+
+def check_opening(page, name: str) -> None:
+    """A chapter opens with its answer and a picture, and then asks its question."""
+    answer, picture, question = page.evaluate(
+        """() => {
+            const top = (e) => e ? e.getBoundingClientRect().top + scrollY : null;
+            const said = (...words) => [...document.querySelectorAll(".bd-article p > strong")]
+                .find((e) => words.some((word) => e.textContent.startsWith(word)));
+            const figures = [...document.querySelectorAll(".bd-article figure")];
+            const seen = figures.find((e) => e.getClientRects().length);
+            return [top(said("The answer", "In short")), top(seen), top(said("The question"))];
+        }"""
+    )
+    if question is not None:  # a chapter
+        assert answer < question
+        assert name in LATE or answer < picture <= FOLD, "its best picture is not above the fold"
 
 
 def check_length(page, name: str) -> None:
