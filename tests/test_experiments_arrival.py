@@ -174,6 +174,7 @@ def test_nothing_is_recorded_before_all_of_its_runs_are_there():
     assert samples["concept.arrives.competent"] == [1, 1, 1]
     assert samples["concept.corner"] == pytest.approx([-0.5] * 3)
     assert samples["concept.text"] == [1, 1, 1]
+    assert samples["concept.text.competent"] == [1, 1, 1]
     assert list(experiment.claims({3000: runs, 20000: {}})) == [
         n for n in samples if "arrives" not in n
     ]

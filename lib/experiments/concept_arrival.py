@@ -348,7 +348,7 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
         runs: Of `results`.
 
     Returns:
-        By row, a number a seed: `concept.arrives`, `concept.arrives.competent` and `concept.text`,
+        By row, a number a seed: `concept.arrives`, `concept.text` and of both `.competent`,
         shares of signals, `concept.lost`, the mean over signals, and `concept.corner`, colour's
         change.
     """
@@ -372,6 +372,7 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
             add("lost", np.mean([a for a in away if a is not None]))
         for run_ in of(CORNERS, seed):
             add("corner", learning.measure_run(run_)["retreat"][0])
-        if told := [learning.measure_run(run_)["turns"] for run_ in of(WORDS, seed)]:
-            add("text", np.mean(told))
+        if told := [learning.measure_run(run_) for run_ in of(WORDS, seed)]:
+            add("text", np.mean([t["turns"] for t in told]))
+            add("text.competent", np.mean([t["competent"] for t in told]))
     return samples
