@@ -166,11 +166,11 @@ def check_opening(page, name: str) -> None:
     answer, picture, question = page.evaluate(
         """() => {
             const top = (e) => e ? e.getBoundingClientRect().top + scrollY : null;
-            const said = (...words) => [...document.querySelectorAll(".bd-article p > strong")]
-                .find((e) => words.some((word) => e.textContent.startsWith(word)));
+            const said = (words) => [...document.querySelectorAll(".bd-article p > strong")]
+                .find((e) => e.textContent.startsWith(words));
             const figures = [...document.querySelectorAll(".bd-article figure")];
             const seen = figures.find((e) => e.getClientRects().length);
-            return [top(said("The answer", "In short")), top(seen), top(said("The question"))];
+            return [top(said("The answer")), top(seen), top(said("The question"))];
         }"""
     )
     if question is not None:  # a chapter
