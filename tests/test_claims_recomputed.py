@@ -405,6 +405,11 @@ def test_length_generalisation():
         "length.glue.beyond": np.subtract(passing["nearest"], passing["glued"]),
         "length.seams.scissors": cuts["paste"] - cuts["real"],
         "length.seams.near": cuts["nearest"] - cuts["real"],
+        "length.windows.alone": less(
+            [r["counts"]["6"] for r in length_runs("asked.label_one.full_local")],
+            "nearest-window",
+            "all",
+        ),
         "length.near.six": kept(six),
         "length.near.ten": kept(ten),
         "length.near.coherence": np.subtract(passing_ten["nearest"], passing_ten["paste"]),
@@ -440,14 +445,14 @@ def test_length_generalisation():
 
 def test_what_a_request_decides_by_noise():
     """Skill on a new request, exchanged at noise 3 less exchanged at .3; and never exchanged."""
-    stored, paths = recorded("experiments/local_scores"), []
-    for seed in range(3):
-        paths.append(RESULTS / f"local_scores/label_one.vector.seed{seed}.json")
-    by_level = [json.loads(path.read_text())["exchange.1"] for path in paths]
-    found = {
-        "local.high_noise": [skill(r["3"]["second"]) - skill(r["0.3"]["second"]) for r in by_level],
-        "local.competent": [skill(r["0"]["first"]) for r in by_level],
-    }
+    stored, found = recorded("experiments/local_scores"), {}
+    for row, network in (("", "vector"), (".near", "full_local")):
+        files = [f"local_scores/label_one.{network}.seed{seed}.json" for seed in range(3)]
+        runs = [json.loads((RESULTS / file).read_text())["exchange.1"] for file in files]
+        found[f"local.high_noise{row}"] = [
+            skill(r["3"]["second"]) - skill(r["0.3"]["second"]) for r in runs
+        ]
+        found[f"local.competent{row}"] = [skill(r["0"]["first"]) for r in runs]
     assert set(found) == set(stored)
     for id, samples in found.items():
         assert np.allclose(stored[id]["samples"], samples, rtol=0, atol=1e-12), id
