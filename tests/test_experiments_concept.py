@@ -178,6 +178,14 @@ def test_an_exponential_is_found_where_noise_does_not_hide_it():
     assert experiment.power_of_speed(imagined(0.8, 0, noise=1e-4)) < 0.2
 
 
+def test_a_way_that_is_fastest_at_its_end_has_no_decay_and_all_else(monkeypatch):
+    (run_, *_) = experiment.tables()["signal0.4"]
+    whole = experiment.measure_run(run_)
+    assert whole["decay"]["rate"] > 0
+    monkeypatch.setattr(experiment.trajectory, "FITTED", 1000)
+    assert experiment.measure_run(run_) == whole | {"decay": None}
+
+
 def test_what_is_stored_is_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "BASE", ("signal0.4",))
     monkeypatch.setattr(experiment, "SIGNALS", (0.4,))

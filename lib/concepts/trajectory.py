@@ -8,6 +8,7 @@ import numpy as np
 
 LEARNED = 0.75  # of a concept, when it counts as learned
 HEARD = 0.25  # least effect of a concept that is asked for, of the way between class means
+FITTED = 4  # speeds at least, from the maximum on, for two numbers of a decay
 STILL = 1e-4  # shortest way that counts as one: places are stored to as many digits
 
 
@@ -110,8 +111,10 @@ def decay(steps, speeds) -> dict[str, float]:
         raise ValueError(f"speeds must be finite and positive: {list(speeds)}")
     start = int(np.argmax(speeds))
     steps, logs = np.asarray(steps, float)[start:], np.log(np.asarray(speeds, float)[start:])
-    if len(logs) < 4:
-        raise ValueError(f"a decay needs 4 speeds or more from the maximum on, not {len(logs)}")
+    if len(logs) < FITTED:
+        raise ValueError(
+            f"a decay needs {FITTED} speeds or more from the maximum on, not {len(logs)}"
+        )
     result = {}
     for name, left, x in (("rate", "exponential", steps), ("power", "power", np.log(steps))):
         slope, level = np.polyfit(x, logs, 1)

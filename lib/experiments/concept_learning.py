@@ -452,7 +452,8 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
         whether the rise is none of theirs; `minimum` and `peak` of that rise and the `late` error;
         `approaches`, whether the error had halved before it rose, `arrives`, and `competent`, the
         gate; `retreat`, the change of colour and size during the rise, and `interaction`, the part
-        of colour's that is the interaction's; `decay`; `end`, the last place.
+        of colour's that is the interaction's; `decay`, None where the way is fastest at its end;
+        `end`, the last place.
     """
     steps, places = way(run_, weights)
     keep = np.isfinite(places).all((1, 2))  # raw weights may draw nothing readable at one step
@@ -462,6 +463,8 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
     others = ((places - corners)[:, :-1] ** 2).sum(-1).T  # (3, T)
     low, top = trajectory.largest_rise(held_out)
     late = end_of(steps)
+    speed = trajectory.speed(held_out, steps)
+    falling = len(speed[1]) - int(np.argmax(speed[1])) >= trajectory.FITTED
     found = {
         "passing": trajectory.first_passing(held_out, steps).tolist(),
         "learnt": trajectory.step_learnt(held_out, steps).tolist(),
@@ -475,7 +478,7 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
         "competent": bool(others[:, late].mean(1).max() < GATE),
         "retreat": (held_out[top] - held_out[low]).tolist(),
         "interaction": _share_of_interaction(places[top] - places[low]),
-        "decay": trajectory.decay(*trajectory.speed(held_out, steps)),
+        "decay": trajectory.decay(*speed) if falling else None,
         "end": held_out[-1].tolist(),
     }
     found["order"], found["order_learnt"] = (
