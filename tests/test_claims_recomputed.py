@@ -273,6 +273,26 @@ def test_another_corner_held_out():
     assert np.allclose(stored["concept.corner"]["samples"], changes, atol=1e-12)
 
 
+def test_told_in_words():
+    """Shares of three signals, a number a seed: whether the error turns, and the gate."""
+    stored, turn, gate = recorded("experiments/concept_arrival"), [], []
+    for seed in (5, 6, 7):
+        told = []
+        for signal in (0.3, 0.5, 0.7):
+            path = RESULTS / f"concept_arrival/signal{signal}.told-words.seed{seed}.json"
+            steps, places = listened(json.loads(path.read_text()))
+            errors = np.sum((places - np.array(list(CORNERS.values()))) ** 2, axis=2).T
+            last = np.sort(np.abs(np.diff(errors[3][-(len(steps) // 3) :])))
+            rise, worst = largest_rise(errors[3]), max(map(largest_rise, errors[:3]))
+            more = (0.01 * errors[3][0], 3 * last[(len(last) - 1) // 2], 2 * worst)
+            late = errors[:3, -max(len(steps) // 5, 1) :].mean(1)
+            told.append((rise > max(more), late.max() < 0.05))
+        turn.append(np.mean([t for t, _ in told]))
+        gate.append(np.mean([g for _, g in told]))
+    assert np.allclose(stored["concept.text"]["samples"], turn, rtol=0, atol=1e-12)
+    assert np.allclose(stored["concept.text.competent"]["samples"], gate, rtol=0, atol=1e-12)
+
+
 def test_concepts_of_a_diffusion_model():
     stored, found = recorded("experiments/concept_learning"), concept()
     assert set(stored) == {*found, "concept.prediction"}
