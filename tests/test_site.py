@@ -21,7 +21,7 @@ LENGTHS = {
 }
 # The fold: a chapter's first picture begins above it, but for those that still begin with text.
 FOLD = 600
-LATE = {"06_cpc_lcs_lemma", "07_noise_and_locality", "08_feature_space"}
+LATE = {"08_feature_space"}  # at its very edge
 # A word that a reader would look for, and the chapter that must come up; for one that is not here
 # `own_word` takes the longest of the words that no other chapter has.
 TERMS = {
