@@ -37,6 +37,7 @@ LESS_FRESH = {  # of `SEEN_BEFORE`, without seed 0
 }
 NEAR = "label_one.full_local"  # whose weights the next row is about
 LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
+LESS_TEN = {"length.near.coherence": (COHERENCE, "nearest", "paste")}  # as `LESS_FRESH`, at ten
 KEPT_NEAR = {"length.near.six": SIX, "length.near.ten": TEN}  # of `SEEN_BEFORE`, without seed 0
 SIGMA = 1.0  # that the rows `length.local.*` are about
 
@@ -71,10 +72,14 @@ def retention(results: Sequence[dict]) -> list[float]:
     Raises:
         ValueError: A seed has no skill at one, of which nothing could be kept.
     """
-    ones = skills(results, 1)
+    return _over_one(skills(results, 6), skills(results, 1))
+
+
+def _over_one(values: Sequence[float], ones: Sequence[float]) -> list[float]:
+    """Skills over those at one object, which are all above 0."""
     if min(ones, default=1.0) <= 0:
         raise ValueError(f"retention needs skill above 0 at one object, not {ones}")
-    return [six / one for six, one in zip(skills(results, 6), ones, strict=True)]
+    return [value / one for value, one in zip(values, ones, strict=True)]
 
 
 def coherent(answers: dict, way: str) -> float:
@@ -188,8 +193,7 @@ def samples(
     found |= _paired(LESS_FRESH, skilled, looks, cuts)
     ones = {seed: skills([run], 1)[0] for seed, run in kept.get(SEEN_BEFORE, {}).items()}
     found |= {row: kept_near(ones, fresh, count) for row, count in KEPT_NEAR.items()}
-    _, looks, _ = _in_all(fresh, TEN)
-    found |= _paired({"length.near.coherence": (0, "nearest", "paste")}, looks)
+    found |= _paired(LESS_TEN, *_in_all(fresh, TEN))
     found |= _paired(LESS_NEAR, *_in_all(answers.get(NEAR, {})))
     found |= local(near)
     rows = painters.values()
@@ -214,9 +218,7 @@ def kept_near(ones: dict[int, float], answers: dict[int, dict], count: str) -> l
     asked = {seed: counts.get(count, {}) for seed, counts in answers.items()}
     near = {seed: asked[seed]["nearest"] for seed in asked if "nearest" in asked[seed]}
     both = sorted(set(near) & set(ones))
-    if min((ones[seed] for seed in both), default=1.0) <= 0:
-        raise ValueError(f"what is kept needs skill above 0 at one object, not {ones}")
-    return [skill(near[seed]) / ones[seed] for seed in both]
+    return _over_one([skill(near[seed]) for seed in both], [ones[seed] for seed in both])
 
 
 def _in_all(answers: dict[int, dict], count: str = SIX) -> list[dict[str, list[float]]]:
