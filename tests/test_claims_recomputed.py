@@ -168,14 +168,23 @@ def farthest(path):
     return lead[np.argmax(np.abs(lead))]
 
 
+def turned_and_gate(steps, places):
+    """Whether the held-out error turns as no other does, and whether what was shown is drawn."""
+    errors = np.sum((places - np.array(list(CORNERS.values()))) ** 2, axis=2).T
+    last = np.sort(np.abs(np.diff(errors[3][-(len(steps) // 3) :])))
+    noise = last[(len(last) - 1) // 2]  # the median; of an even number the lower one
+    rise, others = largest_rise(errors[3]), max(map(largest_rise, errors[:3]))
+    turned = rise > 0.01 * errors[3][0] and rise > 3 * noise and rise > 2 * others
+    late = errors[:3, -max(len(steps) // 5, 1) :].mean(1)
+    return turned, late.max() < 0.05
+
+
 def concept_row(signal, run):
     """One run: sign of the expected lead, and what it did."""
     steps, places = listened(run)
     held_out = places[:, 3]
-    errors = [np.sum((places[:, k] - v) ** 2, axis=1) for k, v in enumerate(CORNERS.values())]
-    own, last = errors[3], np.abs(np.diff(errors[3][-(len(errors[3]) // 3) :]))
-    noise = np.sort(last)[(len(last) - 1) // 2]  # the median; of an even number the lower one
-    rise, others = largest_rise(own), max(map(largest_rise, errors[:3]))
+    own = np.sum((held_out - 1) ** 2, axis=1)
+    swings, competent = turned_and_gate(steps, places)
     top = max(range(len(own)), key=lambda k: own[k] - min(own[: k + 1]))
     low = min(range(top + 1), key=lambda k: own[k])
     cross = places[:, 3, 0] - places[:, 1, 0] - places[:, 2, 0] + places[:, 0, 0]
@@ -189,17 +198,16 @@ def concept_row(signal, run):
     fall = slice(int(np.argmax(speed)), None)
     logs = np.log(speed[fall])
     alone = from_one_layer(signal, run["setting"]["seed"], steps)
-    fifth = max(len(steps) // 5, 1)
     return {
         "wanted": -1 if signal < 0.35 else 1 if signal > 0.55 else 0,
         "between": 0.25 < signal < 0.75,
         "stays": stays,
         "farther": farthest(held_out) - farthest(alone),
-        "swings": rise > 0.01 * own[0] and rise > 3 * noise and rise > 2 * others,
+        "swings": swings,
         "part": (cross[top] - cross[low]) / (held_out[top, 0] - held_out[low, 0])
         if top > low else np.nan,
         "exponential": what_is_left(when[fall], logs) < what_is_left(np.log(when[fall]), logs),
-        "competent": max(np.mean(e[-fifth:]) for e in errors[:3]) < 0.05,
+        "competent": competent,
         "power": found_if_exponential(steps, places),
     }  # fmt: skip
 
@@ -280,13 +288,7 @@ def test_told_in_words():
         told = []
         for signal in (0.3, 0.5, 0.7):
             path = RESULTS / f"concept_arrival/signal{signal}.told-words.seed{seed}.json"
-            steps, places = listened(json.loads(path.read_text()))
-            errors = np.sum((places - np.array(list(CORNERS.values()))) ** 2, axis=2).T
-            last = np.sort(np.abs(np.diff(errors[3][-(len(steps) // 3) :])))
-            rise, worst = largest_rise(errors[3]), max(map(largest_rise, errors[:3]))
-            more = (0.01 * errors[3][0], 3 * last[(len(last) - 1) // 2], 2 * worst)
-            late = errors[:3, -max(len(steps) // 5, 1) :].mean(1)
-            told.append((rise > max(more), late.max() < 0.05))
+            told.append(turned_and_gate(*listened(json.loads(path.read_text()))))
         turn.append(np.mean([t for t, _ in told]))
         gate.append(np.mean([g for _, g in told]))
     assert np.allclose(stored["concept.text"]["samples"], turn, rtol=0, atol=1e-12)
