@@ -91,6 +91,11 @@ def speed(path, steps) -> tuple[np.ndarray, np.ndarray]:
     return (steps[1:] + steps[:-1]) / 2, np.maximum(way, STILL) / np.diff(steps)
 
 
+def slowing(speeds) -> slice:
+    """From a path's largest speed on: where `decay` is fitted, to `FITTED` of them at least."""
+    return slice(int(np.argmax(speeds)), len(speeds))
+
+
 def decay(steps, speeds) -> dict[str, float]:
     """How a speed falls off from its maximum on: two straight lines through its logarithm.
 
@@ -109,8 +114,8 @@ def decay(steps, speeds) -> dict[str, float]:
     """
     if not (np.isfinite(speeds) & (np.asarray(speeds) > 0)).all():
         raise ValueError(f"speeds must be finite and positive: {list(speeds)}")
-    start = int(np.argmax(speeds))
-    steps, logs = np.asarray(steps, float)[start:], np.log(np.asarray(speeds, float)[start:])
+    part = slowing(speeds)
+    steps, logs = np.asarray(steps, float)[part], np.log(np.asarray(speeds, float)[part])
     if len(logs) < FITTED:
         raise ValueError(
             f"a decay needs {FITTED} speeds or more from the maximum on, not {len(logs)}"

@@ -463,8 +463,8 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
     others = ((places - corners)[:, :-1] ** 2).sum(-1).T  # (3, T)
     low, top = trajectory.largest_rise(held_out)
     late = end_of(steps)
-    speed = trajectory.speed(held_out, steps)
-    falling = len(speed[1]) - int(np.argmax(speed[1])) >= trajectory.FITTED
+    middles, speeds = trajectory.speed(held_out, steps)
+    slowing = speeds[trajectory.slowing(speeds)]
     found = {
         "passing": trajectory.first_passing(held_out, steps).tolist(),
         "learnt": trajectory.step_learnt(held_out, steps).tolist(),
@@ -478,7 +478,7 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
         "competent": bool(others[:, late].mean(1).max() < GATE),
         "retreat": (held_out[top] - held_out[low]).tolist(),
         "interaction": _share_of_interaction(places[top] - places[low]),
-        "decay": trajectory.decay(*speed) if falling else None,
+        "decay": trajectory.decay(middles, speeds) if len(slowing) >= trajectory.FITTED else None,
         "end": held_out[-1].tolist(),
     }
     found["order"], found["order_learnt"] = (

@@ -173,9 +173,11 @@ def draw(setting: Setting, seed: int) -> Run:
     """Everything random of a run."""
     generator = torch.Generator().manual_seed(seed)
     s, d = len(setting.mu), setting.d
-    points = replace(setting.task, d=s).sample(setting.n, generator)
+    task = replace(setting.task, d=s)
+    points = task.sample(setting.n, generator)
     if setting.excluded:
-        points = _outside(points, setting, torch.Generator().manual_seed(seed + SPARE))
+        spare = torch.Generator().manual_seed(seed + SPARE)
+        points = _outside(points, lambda: task.sample(setting.n, spare), task)
     points = points[torch.randperm(len(points), generator=generator)]
     basis = torch.eye(d, dtype=torch.float64)
     if setting.rotate:
@@ -195,11 +197,10 @@ def draw(setting: Setting, seed: int) -> Run:
     return Run(points.T.contiguous(), basis, weights, biases)
 
 
-def _outside(points: torch.Tensor, setting: Setting, spare: torch.Generator) -> torch.Tensor:
-    """The points (n, s), those near the held-out composition drawn anew; the others as they are."""
-    task = replace(setting.task, d=len(setting.mu))
+def _outside(points: torch.Tensor, anew: Callable[[], torch.Tensor], task: SIMTask) -> torch.Tensor:
+    """The points (n, s), those near the held-out one drawn anew, the others as they are."""
     while (near := (points - task.test_point).norm(dim=1) < min(task.mu) / 2).any():
-        points = torch.where(near[:, None], task.sample(setting.n, spare), points)
+        points = torch.where(near[:, None], anew(), points)
     return points
 
 
