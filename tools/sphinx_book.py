@@ -1,7 +1,6 @@
 """The book's Sphinx extension: ledger, formulas in docstrings, own MathJax, light pages."""
 
 import re
-import shutil
 from pathlib import Path
 
 from lib import storage
@@ -30,20 +29,12 @@ def finish(app, exception) -> None:
     if exception or app.builder.format != "html":
         return
     lighten.copy_mathjax(Path(app.outdir))
-    copy_networks(Path(app.outdir))
+    ask_network.publish(Path(app.outdir) / "_static" / "networks")
     lighten.site(Path(app.outdir))
     ledger_page.finish(Path(app.outdir), Path(app.srcdir), claims.rows())
     glossary.finish(Path(app.outdir))
     data.pack(storage.RESULTS, Path(app.outdir) / "_static")
     cover.card(Path(app.outdir) / "_static" / cover.CARD)
-
-
-def copy_networks(folder: Path) -> None:
-    """Puts the weights that a page reads on demand into the site's `_static/networks`."""
-    target = folder / "_static" / "networks"
-    target.mkdir(parents=True, exist_ok=True)
-    for name, path in ask_network.files().items():
-        shutil.copyfile(path, target / name)
 
 
 def mend_page(app, pagename, templatename, context, doctree) -> None:

@@ -22,8 +22,8 @@ def noise_levels(steps, low=0.01, high=20.0, rho=7.0):
 def heun(slope, x, sigmas):
     r"""Walks $dx / d\sigma$ = `slope(x, sigma)` down noise levels by Heun's method.
 
-    Deterministic and second order; the last step, to noise 0, is Euler's and ends on the denoised
-    picture (Karras et al. 2022, algorithm 1).
+    Each step is :eq:`eq-heun`: deterministic and second order. The last, to noise 0, is Euler's and
+    ends on the denoised picture (Karras et al. 2022, algorithm 1).
 
     Args:
         slope: of the shape of x.

@@ -5,7 +5,7 @@
 import { eachFrame } from "./surface.js";
 
 const SIDE = 32, LIMIT = 16, STEPS = [6, 9, 12, 18, 24, 36], RADIUS = 1 / 20;
-const NEEDED = ["Worker", "Blob", "fetch"];
+const NEEDED = ["Worker", "Blob", "fetch", "DecompressionStream"];
 const within = (value) => Math.min(1, Math.max(0, value));
 const counted = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
 
@@ -113,16 +113,23 @@ function buttons(page, state) {
   });
 }
 
+/** What was packed by gzip; as it is, where the server's answer was unpacked on its way. */
+async function unpacked(answer) {
+  const bytes = await answer.blob(), [first, second] = new Uint8Array(await bytes.slice(0, 2).arrayBuffer());
+  if (first !== 0x1f || second !== 0x8b) return bytes.arrayBuffer();
+  return new Response(bytes.stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+}
+
 /** A file of weights: read once, and held against what the page was made with. */
 async function weights(state, file) {
   if (!state.files.has(file)) {
-    const answer = await fetch(state.folder + file).catch(() => null);
+    const answer = await fetch(`${state.folder}${file}.gz`).catch(() => null);
     if (!answer?.ok) {
       const why = answer ? `are not there (${answer.status})` : "can't be read from here";
       throw new Error(`the weights ${file} ${why}; they are part of the book's site`);
     }
-    const buffer = await answer.arrayBuffer();
-    if (checksum(new Uint8Array(buffer)) !== state.checksums[file]) {
+    const buffer = await unpacked(answer).catch(() => null);
+    if (!buffer || checksum(new Uint8Array(buffer)) !== state.checksums[file]) {
       throw new Error(`the weights ${file} are damaged, or newer than this page: load it again`);
     }
     state.files.set(file, buffer);
@@ -170,13 +177,13 @@ function hired(page, state) {
   worker.onmessage = ({ data }) => data.job === state.job && heard(page, state, data);
   worker.onerror = (event) => {
     event.preventDefault();
-    stopped(page, state, `Nothing was drawn: ${event.message ?? "the browser starts no worker here"}.`);
+    failed(page, state, event.message ?? "the browser starts no worker here");
   };
   return worker;
 }
 
 function heard(page, state, message) {
-  if (message.error) return stopped(page, state, `Nothing was drawn: ${message.error}.`);
+  if (message.error) return failed(page, state, message.error);
   if (!message.done) {
     state.path.push(message);
     state.shown.max = message.steps;
@@ -207,6 +214,13 @@ function stopped(page, state, sentence) {
   }
   ended(state);
   page.say(sentence);
+}
+
+/** No picture: the page's own first one stands there again. */
+function failed(page, state, why) {
+  state.path = [];
+  state.paint.forEach((paint) => paint(null));
+  stopped(page, state, `Nothing was drawn: ${why}.`);
 }
 
 /** One step: the picture with its noise, and what the network takes it for. */

@@ -4,6 +4,7 @@
 they are copied to the site and read from there when they are first needed.
 """
 
+import gzip
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +38,13 @@ def files() -> dict[str, Path]:
     """Everything that a page may ask the site for: the networks of seed 0, and the detector."""
     stored = {path.name: path for path in sorted(STORED.glob("*.seed0.safetensors"))}
     return stored | {DETECTOR: detector.WEIGHTS}
+
+
+def publish(folder: Path) -> None:
+    """Writes these files to a folder of the site, packed: half precision leaves a fifth of air."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in files().items():
+        (folder / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
 
 
 def ways(name: str) -> list[str]:

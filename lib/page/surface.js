@@ -159,6 +159,7 @@ class Panel {
     this.sheet.before(canvas);
     const context = canvas.getContext("2d"), pixels = context.createImageData(width, height);
     return (colour) => {
+      if (!colour) return context.clearRect(0, 0, width, height);
       for (let k = 0; k < width * height; k++) pixels.data.set([...colour(k), 255], 4 * k);
       context.putImageData(pixels, 0, 0);
     };
