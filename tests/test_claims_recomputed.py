@@ -407,7 +407,24 @@ def test_length_generalisation():
         for labels in ("all", "one")
     }
     both = set(keep["all"]) & set(keep["one"])
+    pixels = {"keeps": {}, "passes": {}, "far": []}
+    for network in ("full_local", "local_local"):
+        for r in length_runs(f"label_one.{network}"):
+            share = skill(r["counts"]["6"]) / skill(r["counts"]["1"])
+            pixels["keeps"][network, r["setting"]["seed"]] = share
+        for r in length_runs(f"asked.label_one.{network}"):
+            looks_ = np.array(r["counts"]["6"]["all"]["looks"])
+            pixels["passes"][network, r["setting"]["seed"]] = np.mean(looks_ > 0)
+    for r in length_runs("label_one.full_local"):
+        pixels["far"].append(r["training"]["3000"]["locality"]["pixel"][3])
+
+    def near_less_all(of):
+        return [of[n, s] - of["full_local", s] for n, s in of if n == "local_local"]
+
     special = {
+        "length.pixels.far": pixels["far"],
+        "length.pixels.kept": near_less_all(pixels["keeps"]),
+        "length.pixels.coherence": near_less_all(pixels["passes"]),
         "length.contrast": [keep["all"][seed] - keep["one"][seed] for seed in both],
         "length.local.one": local["1"],
         "length.local.grows": np.subtract(local["3"], local["1"]),

@@ -52,7 +52,7 @@ def run(setting, hits):
         "scale": asdict(SCALE),
         "counts": counts,
         "losses": {"40": 0.123456789},
-        "training": {"4": {"counts": {"1": counts["1"]}, "locality": {"pixel": [0.123456789]}}},
+        "training": {"4": {"counts": {"1": counts["1"]}, "locality": {"pixel": [0.123456789] * 5}}},
     }
 
 
@@ -110,7 +110,7 @@ def test_what_is_stored_is_what_was_measured_to_the_digits_that_count(runs):
                     assert ours["counts"][K][key] == numbers[key]
                 assert np.allclose(ours["counts"][K]["error"], numbers["error"], atol=5e-5)
             assert ours["losses"] == {"40": 0.1235}
-            assert ours["training"]["4"]["locality"]["pixel"] == [0.12346]
+            assert ours["training"]["4"]["locality"]["pixel"] == [0.12346] * 5
     ours = length_generalization.answers(runs / "kept")[FULL_ALL.name][1]["6"]["paste"]
     theirs = answers(replace(FULL_ALL, seed=1))["counts"]["6"]["paste"]
     assert np.allclose(ours.pop("error"), theirs.pop("error"), atol=5e-5)
@@ -514,3 +514,31 @@ def test_the_book_s_weights_are_bfloat16_small_and_say_where_they_come_from():
 def test_all_of_the_book_s_weights_together_are_small():
     sizes = [path.stat().st_size for path in storage.RESULTS.rglob("*.safetensors")]
     assert sum(sizes) <= 16e6
+
+
+def test_seeing_near_is_compared_seed_by_seed():
+    """Runs of one seed are paired whatever their order, and who was not asked is left out."""
+
+    def exact(hits):
+        return {"hits": [hits], "blind": [0], "ceiling": [1]}
+
+    def run(six, far):
+        counts = {"1": exact(1.0), "6": exact(six)}
+        pixel = [0, 0, 0, far, 0]
+        return {"counts": counts, "training": {"9": _pixel([1] * 5), "30": _pixel(pixel)}}
+
+    runs = {
+        "label_one.full_local": {0: run(0.5, 0.2), 2: run(0.7, 0.4)},
+        "label_one.local_local": {2: run(0.75, 0.9), 1: run(0.1, 0.9), 0: run(0.25, 0.9)},
+    }
+    looks = {"label_one.full_local": [1, 1, -1, -1], "label_one.local_local": [1, -1, -1, -1]}
+    answers = {n: {0: {"6": {"all": {"looks": row}}}, 2: {"6": {}}} for n, row in looks.items()}
+    found = length_results.seeing(runs, answers)
+    assert found["length.pixels.far"] == [0.2, 0.4]
+    assert found["length.pixels.kept"] == pytest.approx([-0.25, 0.05])
+    assert found["length.pixels.coherence"] == [-0.25]
+    assert length_results.seeing({}, {}) == {}
+
+
+def _pixel(shares):
+    return {"locality": {"pixel": shares}}

@@ -35,10 +35,12 @@ LESS_FRESH = {  # of `SEEN_BEFORE`, without seed 0
     "length.sum.far": (SKILL, "pair-far", "pair-near"),
     "length.sum.added": (SKILL, "added-far", "pair-far"),
 }
-NEAR = "label_one.full_local"  # whose weights the next row is about
+NEAR = "label_one.full_local"  # hears near; whose weights the next row is about
+SEES_NEAR = "label_one.local_local"  # and sees near too
 LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
 LESS_TEN = {"length.near.coherence": (COHERENCE, "nearest", "paste")}  # as `LESS_FRESH`, at ten
 KEPT_NEAR = {"length.near.six": SIX, "length.near.ten": TEN}  # of `SEEN_BEFORE`, without seed 0
+FAR = 3.0  # noise level of the row `length.pixels.far`
 SIGMA = 1.0  # that the rows `length.local.*` are about
 
 
@@ -195,6 +197,7 @@ def samples(
     found |= {row: kept_near(ones, fresh, count) for row, count in KEPT_NEAR.items()}
     found |= _paired(LESS_TEN, *_in_all(fresh, TEN))
     found |= _paired(LESS_NEAR, *_in_all(answers.get(NEAR, {})))
+    found |= seeing(kept, answers)
     found |= local(near)
     rows = painters.values()
     passed = [min(row["smeared"], row["recoloured"]) for row in rows]
@@ -202,6 +205,38 @@ def samples(
     failed = [row["scissors"] for row in rows]
     found["length.coherence.scissors"] = [sum(failed) / len(failed)]
     return found
+
+
+def seen_outside(run: dict, sigma: float = FAR) -> float:
+    """Of what a pixel of a trained network depends on, the share outside 5 x 5 cells about it."""
+    last = max(run["training"], key=int)
+    return run["training"][last]["locality"]["pixel"][LEVELS.index(sigma)]
+
+
+def seeing(
+    runs: dict[str, dict[int, dict]], answers: dict[str, dict[int, dict]]
+) -> dict[str, list[float]]:
+    """What stands behind the rows `length.pixels.*`: a number a run, or a pair of runs of one seed.
+
+    Args:
+        runs: Results, by setting and seed.
+        answers: As for `samples`.
+    """
+    all_, near = runs.get(NEAR, {}), runs.get(SEES_NEAR, {})
+    found = {"length.pixels.far": [seen_outside(all_[seed]) for seed in sorted(all_)]}
+    both = sorted(set(all_) & set(near))
+    found["length.pixels.kept"] = less(*(retention([r[s] for s in both]) for r in (near, all_)))
+    looks = [
+        {
+            seed: coherent(counts[SIX], "all")
+            for seed, counts in answers.get(name, {}).items()
+            if "all" in counts.get(SIX, {})
+        }
+        for name in (SEES_NEAR, NEAR)
+    ]
+    both = sorted(set(looks[0]) & set(looks[1]))
+    found["length.pixels.coherence"] = less(*([look[seed] for seed in both] for look in looks))
+    return {row: values for row, values in found.items() if values}
 
 
 def kept_near(ones: dict[int, float], answers: dict[int, dict], count: str) -> list[float]:
