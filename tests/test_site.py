@@ -351,12 +351,21 @@ def test_on_paper_ink_is_dark_and_no_line_is_cut(browser, site, name):
     title = page.locator(".bd-article h1")
     assert title.is_visible(), "the title with its number"
     torn = page.evaluate(
-        """() => [...document.querySelectorAll(
-              ".bd-article :is(pre, .cell, .cell_input, .cell_output)")]
+        """() => [...document.querySelectorAll(".bd-article :is(pre, .cell, .cell_input, " +
+              ".cell_output, .admonition, div[class^='highlight'])")]
             .filter((e) => e.getClientRects().length)
-            .filter((e) => getComputedStyle(e).overflowY !== "visible").length"""
+            .filter((e) => {
+                const style = getComputedStyle(e);
+                return style.overflowY !== "visible" || style.display === "flex" ||
+                    style.breakInside !== "auto";
+            }).map((e) => e.className)"""
     )
-    assert torn == 0, "what can scroll is not broken over pages and leaves them half empty"
+    assert not torn, "what can't be broken over pages leaves them half empty"
+    words = page.evaluate(
+        "[...document.querySelectorAll('.bd-article td')]"
+        ".map((e) => getComputedStyle(e).overflowWrap)"
+    )
+    assert set(words) == {"break-word"}, "else a column breaks its numbers"
     page.wait_for_function(  # the page is laid out anew for paper, which takes a moment
         """[...document.querySelectorAll(".bd-article pre")]
           .every((e) => e.scrollWidth <= e.clientWidth + 1)""",
