@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib.concepts import circles
-from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
+from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World, render
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -45,7 +45,7 @@ def test_mu_and_sigma_are_those_of_the_conditions(jitter):
 
 
 def test_training_never_shows_the_held_out_composition():
-    _, properties, places = World(0.2).batch(3000, generator())
+    _, properties, places, _ = World(0.2).batch(3000, generator())
     assert torch.equal(World(0.2).places(properties) > 0.5, places > 0.5)
     color, size = (places > 0.5).unbind(1)
     assert not (color & size).any()
@@ -106,7 +106,7 @@ def test_the_edge_is_a_gaussian_of_one_pixel():
 
 
 def test_pictures_lie_in_range_and_follow_their_seed():
-    pictures, properties, _ = World(0.8).batch(200, generator(3))
+    pictures, properties, *_ = World(0.8).batch(200, generator(3))
     assert pictures.shape == (200, 3, 32, 32)
     assert properties.shape == (200, 4)
     assert pictures.abs().max() < 1.02
@@ -139,3 +139,20 @@ def test_unknown_compositions_and_concepts_are_refused():
         World(0.4, held_out="blue huge")
     with pytest.raises(ValueError, match=r"balanced is one of .* not 'shape'"):
         World(0.4, balance="shape")
+
+
+def test_a_wrong_colour_costs_alike_in_every_disc_where_discs_count_alike():
+    """Two colours of the same disc in the same place, apart by d, cost what a big disc costs."""
+    radii, d = [0.1, 0.25, 0.65, 0.8], 0.2
+    centre, background = torch.zeros(4, 2).double(), torch.full((4, 3), 0.9).double()
+    red = torch.tensor([[0.7, 0.3, 0.3, r] for r in radii]).double()
+    off = red - d * torch.tensor([1, 0, 0, 0])
+    errors = (render(red, centre, background) - render(off, centre, background))[:, 0] ** 2
+    discs = circles.coverage(centre, red[:, 3])
+    counts = circles.counted_alike(discs)
+    assert counts.shape == (4, 1, 32, 32)
+    assert (counts > 0).all()
+    costs, plain = (counts[:, 0] * errors).sum((1, 2)), errors.sum((1, 2))
+    assert torch.allclose(costs, plain[2].expand(4), rtol=1e-6)  # as the mean big disc's, uncounted
+    assert plain[2] > 5 * plain[1]
+    assert torch.allclose(counts[:, 0, 0, 0], torch.ones(4).double(), atol=1e-6)  # beside the disc

@@ -72,6 +72,32 @@ def test_a_run_is_the_plain_loop_of_its_definition():
     assert torch.linalg.norm(weights(ours) - weights(training.averaged)) > 1e-3
 
 
+def test_what_a_pixel_counts_is_what_its_error_is_multiplied_by():
+    """Counting nothing but the upper half trains as if the lower half were not there."""
+    half = torch.zeros(1, 1, *batch(train.stream(0, 0, 0))[0].shape[2:])
+    half[..., : half.shape[2] // 2, :] = 2
+
+    def halved(generator):
+        return *batch(generator), half
+
+    ours = denoiser()
+    record = next(iter(Training(ours, halved, SETTINGS).run()))
+    generator = train.stream(0, 0, 0)
+    pictures, conditions = batch(generator)
+    theirs = denoiser()
+    seen = []
+    edm.loss(lambda x, s, c: seen.append((x, s)) or theirs(x, s, c), pictures, conditions,
+             generator, sigma_data=0.3)  # fmt: skip
+    ((noisy, sigma),) = seen
+    weight = (sigma**2 + 0.3**2) / (0.3 * sigma) ** 2
+    errors = ((theirs(noisy, sigma, conditions) - pictures) ** 2).unflatten(2, (2, -1))[:, :, 0]
+    expected = (weight * errors.mean((1, 2, 3))).mean()
+    assert record["loss"] == pytest.approx(expected.item(), rel=1e-4)
+    own = Training(ours, halved, SETTINGS, loss=lambda answer, truth: answer.mean())
+    with pytest.raises(ValueError, match="takes no count of pixels"):
+        next(iter(own.run()))
+
+
 def test_training_learns_what_the_condition_says():
     settings = Settings(200, learning_rate=5e-3, average=0.95, precision="float32", warmup=20)
     training = Training(denoiser(width=16, embedding=64), batch, settings)

@@ -81,6 +81,16 @@ def test_the_rules_are_the_same_from_every_corner(held_out):
     assert other["decay"] == pytest.approx(usual["decay"])
 
 
+def test_a_step_at_which_nothing_is_seen_has_no_place():
+    whole, run_ = imagined(THERE_AND_BACK), imagined(THERE_AND_BACK)
+    run_["averaged"]["place"][9][3] = [None, None]
+    steps, places = learning.way(run_)
+    assert run_["steps"][9] not in steps
+    assert len(steps) == len(places) == len(learning.way(whole)[0]) - 1
+    assert experiment.turning(run_) == experiment.turning(whole)
+    assert learning.measure_run(run_)["rise"] == pytest.approx(learning.measure_run(whole)["rise"])
+
+
 def test_what_is_shared_by_all_compositions_is_no_beginning():
     run_ = imagined(STRAIGHT)
     place = np.array(run_["averaged"]["place"])
@@ -173,10 +183,19 @@ def test_nothing_is_recorded_before_all_of_its_runs_are_there():
     assert samples["concept.lost"] == pytest.approx([0, 0, 0])
     assert samples["concept.arrives.competent"] == [1, 1, 1]
     assert samples["concept.corner"] == pytest.approx([-0.5] * 3)
+    assert samples["concept.pixels"] == pytest.approx([1] * 3)
+    assert max(samples["concept.pixels.competent"]) < learning.GATE
     assert samples["concept.text"] == [1, 1, 1]
     assert samples["concept.text.competent"] == [1, 1, 1]
     assert list(experiment.claims({3000: runs, 20000: {}})) == [
         n for n in samples if "arrives" not in n
     ]
     del runs[experiment.MAIN[-1].name], runs[experiment.WORDS[0].name]
+    rest = ["concept.pixels", "concept.pixels.competent", "concept.corner"]
+    assert list(experiment.claims({3000: runs, 20000: runs})) == rest
+    less = np.interp(np.arange(30), (0, 6, 12, 29), (0.2, 0.9, 0.6, 1.0))
+    runs[experiment.DISCS[1].name] = imagined(less, experiment.DISCS[1])
+    left = experiment.claims({3000: runs, 20000: runs})["concept.pixels"][1]
+    assert left == pytest.approx(0.5)  # to .65, where the error is largest: size comes nearer
+    del runs[experiment.PLAIN[0].name]
     assert list(experiment.claims({3000: runs, 20000: runs})) == ["concept.corner"]

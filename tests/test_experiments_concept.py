@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from lib.book import runtime
-from lib.concepts import classifier
+from lib.concepts import circles, classifier
 from lib.concepts.circles import COMPOSITIONS
+from lib.diffusion import train
 from lib.experiments import __main__ as program
 from lib.experiments import concept_learning as experiment
 from lib.experiments.concept_learning import Scale, Setting
@@ -91,6 +92,23 @@ def test_a_run_looks_stores_and_resumes(tmp_path, interrupted):
 
 def test_no_stopwatch_chooses_a_reported_run_s_precision():
     assert experiment.prepared(Setting(), TINY).precision == "float32"
+
+
+def test_counted_alike_discs_are_the_same_pictures_and_cost_what_big_ones_do():
+    """Only what pixels count differs; where they count 1, so does the loss."""
+    plain, alike = (
+        experiment.prepared(Setting(0.5, 3, counted=what), Scale(batch=4)).batch
+        for what in ("pixels", "discs")
+    )
+    pictures, told = plain(train.stream(3, 0))
+    again, told_again, counts = alike(train.stream(3, 0))
+    assert torch.equal(pictures, again)
+    assert torch.equal(told, told_again)
+    areas = np.pi * (16 * told[:, 3]) ** 2  # in pixels
+    more = (counts - 1).flatten(1)
+    more = more.gather(1, more.abs().argmax(1, keepdim=True))[:, 0]  # of a pixel inside the disc
+    big = np.pi * (16 * circles.RADIUS[0]) ** 2
+    assert torch.allclose(more * areas, big - areas, rtol=0.25, atol=10)  # but for blurred edges
 
 
 def test_a_bad_classifier_stops_the_run(tmp_path, monkeypatch):
@@ -243,6 +261,7 @@ def test_the_command_line_runs_a_setting(monkeypatch):
         ({"seed": -1}, "need seed >= 0"),
         ({"scale": 0}, "scale > 0"),
         ({"average": 1}, "decay must lie in"),
+        ({"counted": "cells"}, "counted alike are pixels or discs, not 'cells'"),
     ],
 )
 def test_unknown_settings_are_refused(settings, message):

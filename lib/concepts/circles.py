@@ -120,14 +120,20 @@ class World:
             index = torch.multinomial(weights, count, True, generator=generator)
         return corners[index]
 
-    def batch(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Fresh training pictures (count, 3, 32, 32), their properties, and places of their class.
+    def batch(
+        self, count: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Fresh training pictures, their properties, places of their class, and how they cover.
 
         Drawn on the generator's device.
+
+        Returns:
+            (count, 3, 32, 32), (count, 4), (count, 2), and of `coverage` (count, 32, 32).
         """
         places = self.classes(count, generator)
         properties = self.properties(places, generator)
-        return draw(properties, generator), properties, places
+        pictures, discs = _drawn(properties, generator)
+        return pictures, properties, places, discs
 
 
 def towards(places, held_out: str = HELD_OUT):
@@ -167,9 +173,34 @@ def place_of(name: str) -> tuple[float, float]:
 
 def draw(properties: Tensor, generator: torch.Generator, size: int = 32) -> Tensor:
     """Pictures (B, 3, size, size) in [-1, 1] with properties (B, 4), all else at random."""
-    pictures = render(properties, *surroundings(len(properties), generator), size)
+    return _drawn(properties, generator, size)[0]
+
+
+def _drawn(properties: Tensor, generator: torch.Generator, size: int = 32) -> tuple[Tensor, Tensor]:
+    """Pictures as of `draw`, and how far each of their pixels belongs to the disc."""
+    centre, background = surroundings(len(properties), generator)
+    pictures = render(properties, centre, background, size)
     noise = torch.randn(pictures.shape, generator=generator, device=generator.device)
-    return pictures + 2 * NOISE * noise
+    return pictures + 2 * NOISE * noise, coverage(centre, properties[:, 3], size)
+
+
+def counted_alike(discs: Tensor) -> Tensor:
+    """How much each pixel's error must count for a wrong colour to cost alike in every disc.
+
+    A disc's colour off by d is an error of d times its coverage. Beside the disc a pixel counts 1,
+    inside 1 + a, and a is such that the squared errors cost what they do in a big disc of mean
+    radius where all pixels count alike.
+
+    Args:
+        discs: Of `coverage`, (B, size, size).
+
+    Returns:
+        (B, 1, size, size).
+    """
+    middle, radius = discs.new_zeros(1, 2), discs.new_tensor([RADIUS[0]])
+    target = (coverage(middle, radius, discs.shape[-1]) ** 2).sum()
+    squares, cubes = ((discs**power).sum((1, 2), keepdim=True) for power in (2, 3))
+    return (1 + discs * (target - squares) / cubes)[:, None]
 
 
 def surroundings(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -66,6 +66,7 @@ def loss(
     p_mean: float = -1.2,
     p_std: float = 1.2,
     sigma_data: float | None = None,
+    counts: Tensor | None = None,
 ) -> Tensor:
     """The weighted denoising error of a batch, :eq:`eq-edm-loss`; 1 for a network that says 0.
 
@@ -80,6 +81,8 @@ def loss(
         p_mean: Mean of ln(sigma).
         p_std: Standard deviation of ln(sigma).
         sigma_data: As in `Preconditioned`; the denoiser's own where it has one, else 0.5.
+        counts: How much each element's error counts, of a shape that x0's takes; alike if not
+            given.
 
     Returns:
         The mean over batch and elements, ().
@@ -100,6 +103,8 @@ def loss(
     noise = torch.randn(x0.shape, generator=generator, device=x0.device, dtype=x0.dtype)
     levels = _levels(sigma, x0)
     weight = (levels**2 + sigma_data**2) / (levels * sigma_data) ** 2
+    if counts is not None:
+        weight = weight * counts
     return (weight * (denoiser(x0 + levels * noise, sigma, conditions) - x0) ** 2).mean()
 
 

@@ -25,7 +25,7 @@ from lib.diffusion import edm
 from lib.diffusion.muon import Muon
 from lib.storage import checkpoint
 
-Batch = Callable[[torch.Generator], tuple[Tensor, Any]]
+Batch = Callable[[torch.Generator], tuple[Tensor, Any] | tuple[Tensor, Any, Tensor]]
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 TORCHRUN = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
@@ -124,7 +124,8 @@ class Training:
             denoiser: On the device to train on. Its network has a `name`; so has one that is no
                 denoiser, which needs a loss.
             batch: Called with a generator on that device; gives pictures (B, C, H, W) and what
-                the denoiser takes as their conditions. B is per shard.
+                the denoiser takes as their conditions, and may give how much each pixel's error
+                counts (B, 1 or C, H, W). B is per shard.
             settings: How to train.
             about: What else makes it this run, such as the labels: flat JSON data, kept in its
                 checkpoints. It resumes from none that says something else.
@@ -196,24 +197,25 @@ class Training:
         with _untouched(self.denoiser), _autocast(self.device, self.precision):
             self._loss(model, *self._batch(0)).backward()
 
-    def _batch(self, shard: int) -> tuple[Tensor, Any, torch.Generator]:
-        """The data of this step and the stream that its noise comes from."""
+    def _batch(self, shard: int) -> tuple[Tensor, Any, torch.Generator, Tensor | None]:
+        """The data of this step, the stream that its noise comes from, and what pixels count."""
         generator = stream(self.settings.seed, self.step, shard, self.device)
-        pictures, conditions = self.batch(generator)
-        return pictures.contiguous(memory_format=torch.channels_last), conditions, generator
+        pictures, conditions, *counts = self.batch(generator)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        return pictures, conditions, generator, *(counts or [None])
 
     def _advance(self, model: nn.Module) -> float:
         """One step over this process's shards; returns the mean loss of all shards."""
         own = range(self.rank, self.settings.shards, self.world)
         total = torch.zeros((), device=self.device)
         for shard in own:
-            pictures, conditions, generator = self._batch(shard)
+            batch = self._batch(shard)
             alone = isinstance(model, DistributedDataParallel) and shard != own[-1]
             with (
                 model.no_sync() if alone else nullcontext(),
                 _autocast(self.device, self.precision),
             ):
-                loss = self._loss(model, pictures, conditions, generator)
+                loss = self._loss(model, *batch)
             (loss / len(own)).backward()
             total += loss.detach() / len(own)
         value = self._finite(total)
@@ -240,12 +242,16 @@ class Training:
             )
         return value
 
-    def _loss(self, model: nn.Module, pictures: Tensor, conditions: Any, generator) -> Tensor:
+    def _loss(
+        self, model: nn.Module, pictures: Tensor, conditions: Any, generator, counts=None
+    ) -> Tensor:
         if self.loss is not None:
+            if counts is not None:
+                raise ValueError("a loss of its own takes no count of pixels")
             return self.loss(model(pictures), conditions)
         p_mean, p_std = self.settings.p_mean, self.settings.p_std
         sigma_data = self.denoiser.sigma_data
-        return edm.loss(model, pictures, conditions, generator, p_mean, p_std, sigma_data)
+        return edm.loss(model, pictures, conditions, generator, p_mean, p_std, sigma_data, counts)
 
     @torch.no_grad()
     def _average(self) -> None:

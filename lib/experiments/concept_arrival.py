@@ -31,6 +31,14 @@ in this network, whatever is held out; then it retreats there too. Or what is ra
 with as many blue as red discs (a half of them blue and big) it is no longer colour. The change of
 colour during the largest rise, a number a run: below zero, colour goes back.
 
+**Is it the pixels?** (`concept.pixels`) The two changes of `concept.corner` left one account: a
+wrong colour of a small disc costs few pixels. It was not touched itself. Counted so that a wrong
+colour costs alike in every disc (the same pictures, noise and seeds), *pixels* foretells that
+colour no longer goes back; *what small discs were*, a prior over the colour of small things
+whatever it costs, that it does. The part of colour's retreat that is left, of the run of the same
+seed: 0 by the first, 1 by the second. Below one half: the pixels; in between both may act, or all
+is learned sooner and goes back the less.
+
 **Interaction** (`concept.interaction`). f(11) - f(10) - f(01) + f(00) of the places is zero for
 every linear map. The part of colour's retreat that is its change: 0 if the ways of the single
 concepts retreat, 1 if their interaction does. Above one half: the interaction. Read off the runs of
@@ -82,6 +90,8 @@ TRIES = 8  # pictures a request; one half chooses, the other is read
 MAIN = [Setting(signal, seed) for seed in SEEDS for signal in (0.5, 0.4, 0.6, 0.3, 0.7)]
 CORNERS = [Setting(0.5, seed, held_out="blue big") for seed in SEEDS]
 BALANCED = [Setting(0.5, seed, balance="colour") for seed in SEEDS]
+DISCS = [Setting(0.5, seed, counted="discs") for seed in SEEDS]
+PLAIN = [s for s in MAIN if s.signal == DISCS[0].signal]  # what they are compared with
 WORDS = [Setting(s, seed, told="words") for seed in SEEDS for s in (0.5, 0.3, 0.7)]
 SLOWLY = [Setting(0.5, seed, PUBLISHED_RATE) for seed in SEEDS]
 WEIGHTED = MAIN[0]  # whose weights are stored with the book
@@ -89,6 +99,7 @@ ENDED = [Setting(s, SEEDS[0]) for s in ENDS]
 QUEUE = [  # setting and step to go to, in the order of worth
     *((s, SHORT) for s in MAIN if s.signal == 0.5),
     *((s, SHORT) for s in (*CORNERS, *WORDS[::3], *BALANCED)),
+    *((s, SHORT) for s in DISCS),
     *((s, SHORT) for s in (*MAIN, *WORDS)),
     *((s, SCALE.steps) for s in (*MAIN, *ENDED)),
     *((s, SHORT) for s in SLOWLY),
@@ -349,8 +360,8 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
 
     Returns:
         By row, a number a seed: `concept.arrives`, `concept.text` and of both `.competent`,
-        shares of signals, `concept.lost`, the mean over signals, and `concept.corner`, colour's
-        change.
+        shares of signals, `concept.lost`, the mean over signals, `concept.corner`, colour's
+        change, `concept.pixels`, the part of it that is left, and its `.competent`, an error.
     """
     short, whole = runs.values()
     samples: dict[str, list[float]] = {}
@@ -370,6 +381,10 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
             add("arrives.competent", np.mean([f["competent"] for f in found]))
         if away := [lost_at_peak(run_)["lost"] for run_ in of(MAIN, seed)]:
             add("lost", np.mean([a for a in away if a is not None]))
+        for pair in zip(of(DISCS, seed), of(PLAIN, seed), strict=False):  # none without the other
+            counted, plain = map(learning.measure_run, pair)
+            add("pixels", counted["retreat"][0] / plain["retreat"][0])
+            add("pixels.competent", counted["off"])
         for run_ in of(CORNERS, seed):
             add("corner", learning.measure_run(run_)["retreat"][0])
         if told := [learning.measure_run(run_) for run_ in of(WORDS, seed)]:

@@ -91,6 +91,8 @@ class Setting:
         held_out: The composition that is not trained on.
         balance: The concept whose two values are shown alike often, `colour` or `size`, or `none`.
         told: Whether the network is told `numbers` or `words`.
+        counted: Alike in the loss: `pixels`, or `discs`, where a wrong colour of a small disc
+            costs as much as one of a big disc; see `lib.concepts.circles.counted_alike`.
     """
 
     signal: float = 0.4
@@ -102,6 +104,7 @@ class Setting:
     held_out: str = HELD_OUT
     balance: str = "none"
     told: str = "numbers"
+    counted: str = "pixels"
 
     def __post_init__(self):
         """Refuses what cannot be run."""
@@ -113,6 +116,8 @@ class Setting:
             )
         if not 0 <= self.average < 1:
             raise ValueError(f"the average's decay must lie in [0, 1), not be {self.average}")
+        if self.counted not in ("pixels", "discs"):
+            raise ValueError(f"counted alike are pixels or discs, not {self.counted!r}")
         if self.told not in ("numbers", "words") or (self.told == "words" and self.scale != 1):
             raise ValueError(
                 f"told is numbers, or words (which have no scale), not {self.told!r} with scale "
@@ -174,11 +179,13 @@ def prepared(setting: Setting, scale: Scale, device: torch.device | str = "cpu")
         precision="float32",
     )
 
-    def batch(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        pictures, properties, places = setting.world.batch(scale.batch, generator)
+    def batch(generator: torch.Generator) -> tuple[Tensor, ...]:
+        pictures, properties, places, discs = setting.world.batch(scale.batch, generator)
+        told = setting.scale * properties
         if setting.told == "words":
-            return pictures, words.sentences(places, generator)
-        return pictures, setting.scale * properties
+            told = words.sentences(places, generator)
+        counts = [circles.counted_alike(discs)] if setting.counted == "discs" else []
+        return pictures, told, *counts
 
     return train.Training(denoiser, batch, settings, asdict(setting) | asdict(scale))
 
@@ -425,7 +432,8 @@ def way(run_: dict, weights: str = "averaged") -> tuple[np.ndarray, np.ndarray]:
     """Steps (T,) and places (T, 4, 2) of a run, from where both concepts are heard.
 
     By the averaged weights' places, see `trajectory.hears`. Seen from the corner opposite to the
-    held-out composition, which comes last, as in `circles.all_towards`.
+    held-out composition, which comes last, as in `circles.all_towards`. Without the steps at which
+    a composition's pictures show nothing: there is no place then.
 
     Raises:
         ValueError: Neither is ever heard.
@@ -436,8 +444,9 @@ def way(run_: dict, weights: str = "averaged") -> tuple[np.ndarray, np.ndarray]:
     if not heard.any():
         raise ValueError(f"{setting.name} never tells its compositions apart")
     first = int(np.argmax(heard))
-    steps, places = path(run_, weights)
-    return steps[first:], circles.all_towards(places[first:], setting.held_out)
+    steps, places = (values[first:] for values in path(run_, weights))
+    there = np.isfinite(places).all((1, 2))
+    return steps[there], circles.all_towards(places[there], setting.held_out)
 
 
 def measure_run(run_: dict, weights: str = "averaged") -> dict:
@@ -450,14 +459,13 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
         `order` and `order_learnt` by these; `bend` of the path; `rise`, the held-out error's
         largest, its `jitter`, `others`, the largest rise of each training composition, and `turns`,
         whether the rise is none of theirs; `minimum` and `peak` of that rise and the `late` error;
-        `approaches`, whether the error had halved before it rose, `arrives`, and `competent`, the
-        gate; `retreat`, the change of colour and size during the rise, and `interaction`, the part
-        of colour's that is the interaction's; `decay`, None where the way is fastest at its end;
-        `end`, the last place.
+        `approaches`, whether the error had halved before it rose, and `arrives`; `off`, the largest
+        late error of a training composition, squared, and `competent`, the gate on it; `retreat`,
+        the change of colour and size during the rise, and `interaction`, the part of colour's that
+        is the interaction's; `decay`, None where the way is fastest at its end; `end`, the last
+        place.
     """
     steps, places = way(run_, weights)
-    keep = np.isfinite(places).all((1, 2))  # raw weights may draw nothing readable at one step
-    steps, places = steps[keep], places[keep]
     held_out, error = places[:, -1], trajectory.error(places[:, -1])
     corners = np.array(list(COMPOSITIONS.values()))
     others = ((places - corners)[:, :-1] ** 2).sum(-1).T  # (3, T)
@@ -475,7 +483,7 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
         "minimum": float(error[low] / error[0]),
         "peak": float(error[top] / error[0]),
         "late": float(error[late].mean() / error[0]),
-        "competent": bool(others[:, late].mean(1).max() < GATE),
+        "off": float(others[:, late].mean(1).max()),
         "retreat": (held_out[top] - held_out[low]).tolist(),
         "interaction": _share_of_interaction(places[top] - places[low]),
         "decay": trajectory.decay(middles, speeds) if len(slowing) >= trajectory.FITTED else None,
@@ -484,6 +492,7 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
     found["order"], found["order_learnt"] = (
         int(np.sign(s - c)) if s != c else 0 for c, s in (found["passing"], found["learnt"])
     )
+    found["competent"] = found["off"] < GATE
     found["turns"] = turns(found["rise"], found["jitter"], float(np.max(found["others"])))
     found["approaches"] = found["minimum"] < 0.5
     there = (held_out[late].mean(0) > trajectory.LEARNED).all()
