@@ -51,6 +51,14 @@ def test_one_pass_equals_cell_by_cell(k):
     assert (one_pass - oracle).abs().max() < 1e-5
 
 
+def test_a_cell_of_one_pixel_will_do():
+    network, x = tiny(size=GRID), pictures(size=GRID)
+    conditions = asked((0, 0), (3, 4))
+    one_pass = network(x, NOISE, conditions)
+    oracle = patch.cell_by_cell(network, x, NOISE, conditions)
+    assert (one_pass - oracle).abs().max() < 1e-5
+
+
 @pytest.mark.parametrize(("pixels", "conditions"), FOUR)
 @pytest.mark.parametrize("cell", [(0, 0), (3, 4), (7, 2)])
 def test_pixels_outside_the_window_change_no_bit(pixels, conditions, cell):
