@@ -295,12 +295,75 @@ def test_ways_are_told_a_seed_at_a_time_and_a_seed_not_asked_so_is_left_out():
     seeds = {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (1, 0)}
     del seeds[0]["6"]["paste"]
     found = length_results.by_way(seeds)
-    assert set(found) == set(WAYS | LEVELS)
+    assert set(found) == {*WAYS, *LEVELS, "real"}
+    assert found["real"]["skill"] == []
+    seams = [np.mean(seeds[s]["6"]["real"]["seams"]) for s in (0, 1)]
+    assert np.allclose(found["real"]["seams"], seams)
+    means = length_results.average(found, "skill")
+    assert "real" not in means
+    assert np.isclose(means["all"], np.mean(found["all"]["skill"]))
+    pooled = length_results.pool({1: seeds[1]}, "paste")
+    assert np.array_equal(pooled["looks"], seeds[1]["6"]["paste"]["looks"])
+    both = length_results.pool(seeds, "all")["seams"]
+    assert np.array_equal(both, [v for s in (0, 1) for v in seeds[s]["6"]["all"]["seams"]])
+    assert list(length_results.leave_out_first(seeds)) == [1]
     assert np.allclose(found["all"]["skill"], [independent(seeds[s]["6"]["all"]) for s in (0, 1)])
     assert np.allclose(found["paste"]["skill"], [independent(seeds[1]["6"]["paste"])])
     looks = np.array(seeds[1]["6"]["paste"]["looks"])
     assert np.allclose(found["paste"]["coherence"], [(looks > 0).mean()])
     assert length_results.by_way(seeds, 8) == {}
+
+
+def pooled(looks, seams=(), found=()):
+    return {"looks": np.array(looks), "seams": np.array(seams), "found": np.array(found)}
+
+
+def test_a_lead_at_equal_seams_is_what_seams_do_not_explain():
+    these = pooled([1, 1, -1, 1], [0, 1, 2, 3])  # groups below and above 1.5
+    others = pooled([-1, 1, 1, -1], [0, 3, 3, 3])
+    lead = length_results.lead_at_equal_seams(these, others, 2)
+    assert np.isclose(lead, ((1 - 0) + (1 / 2 - 2 / 3)) / 2)
+    smooth, rough = np.linspace(0, 1, 600), np.linspace(0, 1, 600) ** 0.5
+    looks = [np.where(seams < 0.5, 1.0, -1.0) for seams in (smooth, rough)]  # by seams alone
+    assert (looks[0] > 0).mean() - (looks[1] > 0).mean() > 0.2
+    explained = length_results.lead_at_equal_seams(
+        pooled(looks[0], smooth), pooled(looks[1], rough)
+    )
+    assert abs(explained) < 0.01
+    with pytest.raises(ValueError, match="take fewer"):
+        length_results.lead_at_equal_seams(these, pooled([1, 1], [0, 0]), 2)
+
+
+def test_a_lead_where_as_full_is_of_pairs_that_show_no_less():
+    these = pooled([1, -1, -1, 1], found=[3, 1, 2, 6])
+    others = pooled([-1, 1, -1, 1], found=[2, 2, 2, 5])
+    assert np.isclose(length_results.lead_where_as_full(these, others), 2 / 3 - 1 / 3)
+    assert length_results.lead_where_as_full(others, these) == 1 / 2 - 0
+    with pytest.raises(ValueError, match="as many objects"):
+        length_results.lead_where_as_full(pooled([1], found=[1]), pooled([1], found=[2]))
+
+
+def test_far_shares_are_of_the_squared_change():
+    near = {s: {"1": {"moved": [0.1 * s] * 5}, "3": {"moved": [0.5] * 5}} for s in (1, 2)}
+    found = length_results.far_shares(near, (3, 1))
+    assert found.shape == (2, 2, 5)
+    assert np.allclose(found[:, :, 0], [[0.25, 0.01], [0.25, 0.04]])
+
+
+def test_networks_are_read_by_the_mean_of_their_seeds():
+    """Two objects are composed by the mean, though by one seed only one is."""
+    flat = {"blind": [0], "ceiling": [10]}
+    hits = {"0": (0, 0), "1": (9, 10), "10": (6, 8), "2": (7, 10)}  # as they are stored
+    seeds = [{"counts": {K: flat | {"hits": [h[s]]} for K, h in hits.items()}} for s in (0, 1)]
+    found = length_results.by_count(seeds)
+    assert list(found.items()) == [(1, [0.9, 1.0]), (2, [0.7, 1.0]), (10, [0.6, 0.8])]
+    assert length_results.k_max(seeds, 0.8) == 2
+    assert length_results.k_max(seeds[:1], 0.8) == 1
+    cases = np.array(length_results.cases(scored(6, 0.5, 0)))
+    assert np.isclose(np.divide(*cases.sum(0)), independent(scored(6, 0.5, 0)))
+    six = {name: [{"counts": {"6": flat | {"hits": [h]}}}] for name, h in (("a", 3), ("b", 9))}
+    six["a"].append({"counts": {"6": flat | {"hits": [10]}}})
+    assert length_results.best_first(six) == ["b", "a"]
 
 
 def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):

@@ -12,20 +12,8 @@ import torch
 from PIL import Image
 
 from lib.scenes import Camera, clevr, locations, project, render, render_frame, sample_scenes
-from lib.scenes.clevr import load_scenes, recover_camera, save_scenes
+from lib.scenes.clevr import OFFICIAL, load_scenes, recover_camera, reproject, save_scenes
 from lib.scenes.scene import EYE
-
-# CLEVR_val_000000 of CLEVR v1.0 (Johnson et al. 2017, CC BY 4.0): 3d_coords and pixel_coords.
-OFFICIAL = {
-    "image_index": 0,
-    "objects": [
-        {"3d_coords": [-1.4937210, -1.9936031, 0.7], "pixel_coords": [119, 131, 10.8019686]},
-        {"3d_coords": [1.5557086, -2.1047366, 0.7], "pixel_coords": [198, 190, 8.6010399]},
-        {"3d_coords": [-2.3421842, -0.5205015, 0.35], "pixel_coords": [161, 118, 12.3727274]},
-        {"3d_coords": [-0.8073106, 1.9141238, 0.7], "pixel_coords": [282, 100, 12.4950018]},
-        {"3d_coords": [2.6763813, 0.0345387, 0.35], "pixel_coords": [337, 195, 9.1612120]},
-    ],
-}
 
 
 def generator(seed=0):
@@ -39,6 +27,9 @@ def test_an_official_camera_is_recovered():
     off = project([o["3d_coords"] for o in OFFICIAL["objects"]], camera) - pixel_coords
     assert off[:, :2].norm(dim=1).max() < 0.6  # rounding alone makes up to 0.71
     assert off[:, 2].abs().max() < 3e-3
+    again, most = reproject(OFFICIAL)
+    assert torch.equal(again.eye, camera.eye)
+    assert abs(most - np.hypot(*off[:, :2].T.numpy()).max()) < 1e-4
 
 
 @pytest.mark.parametrize("count", [1, 2, 6])

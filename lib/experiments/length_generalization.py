@@ -59,7 +59,7 @@ from lib.experiments._training import train_watched
 from lib.experiments._worlds import CLEVR, WORLDS, World
 from lib.experiments.length_results import LEVELS
 from lib.scenes import detector, labelling, measure, render
-from lib.scenes.scene import locations, with_locations
+from lib.scenes.scene import Scenes, locations, with_locations
 
 RUNS = storage.RUNS / "length_generalization"
 KEPT = storage.RESULTS / "length_generalization"  # what the book keeps of finished runs
@@ -463,10 +463,7 @@ def _ends_of_skill(seeds: list[dict]) -> dict[str, float | None]:
     """The interval of skill at one number of objects; none where nothing was asked."""
     if not seeds[0]["count"]:
         return {"low": None, "high": None}
-    cases = [
-        [(hit - blind, most - blind, 1) for hit, blind, most in zip(*numbers, strict=True)]
-        for numbers in ([seed[name] for name in ("hits", "blind", "ceiling")] for seed in seeds)
-    ]
+    cases = [[(*case, 1) for case in length_results.cases(seed)] for seed in seeds]
     found = intervals.ratio(cases, unit="seed" if len(seeds) > 1 else "picture")
     return {"low": found.low, "high": found.high}
 
@@ -591,6 +588,24 @@ def perfect_skill(count: int = 6, samples: int = measure.MEASURE.samples) -> flo
     pair = with_locations(scenes, places), scenes
     drawn, real = (CLEVR.find(render(s, detector.SIZE)) for s in pair)
     return length_results.skill(measure.raw_scores(drawn, labelling.label_all(scenes), real))
+
+
+def known_painters(scenes: Scenes, others: Scenes, size: int = 32) -> dict[str, Tensor]:
+    """Pictures (B, 3, size, size) whose skill is known before they are looked at.
+
+    Args:
+        scenes: That are asked for.
+        others: Of as many objects, elsewhere.
+        size: Of the pictures, in pixels.
+
+    Returns:
+        `perfect`, what is asked in other colours and materials; `blind`, the others; `half`, every
+        second picture of either.
+    """
+    repainted = replace(scenes, color=(scenes.color + 3) % 8, material=1 - scenes.material)
+    perfect, blind = render(repainted, size), render(others, size)
+    listens = torch.arange(len(perfect)).view(-1, 1, 1, 1) % 2 == 0
+    return {"perfect": perfect, "blind": blind, "half": torch.where(listens, perfect, blind)}
 
 
 def results(folder: Path = KEPT) -> dict[str, dict]:

@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from scipy import stats
 
+from lib.scenes import measure
 from lib.scenes.coherence import coherence
 
+TOLD_ALL = "label_all.vector"
 ASKED = "label_one.full_all"  # whose weights the rows `length.asked.*` are about
 SIX, TEN = "6", "10"
 SEEN_BEFORE = "label_one.vector"  # seed 0 was looked at before its rules; the others confirm it
@@ -68,6 +70,28 @@ def skills(results: Sequence[dict], count: int, wide: bool = False) -> list[floa
     return [skill(result["counts"][str(count)], wide) for result in results]
 
 
+def by_count(results: Sequence[dict]) -> dict[int, list[float]]:
+    """Skill of each seed, by the number of objects asked for, which is 1 or more."""
+    return {K: skills(results, K) for K in sorted(map(int, results[0]["counts"])) if K}
+
+
+def best_first(results: dict[str, list[dict]]) -> list[str]:
+    """Networks by the skill at six of their first seed."""
+    return sorted(results, key=lambda name: -skills(results[name][:1], 6)[0])
+
+
+def k_max(results: Sequence[dict], level: float) -> int:
+    """How many objects are composed by the seeds' mean skill, see `lib.scenes.measure.k_max`."""
+    means = {K: float(np.mean(each)) for K, each in by_count(results).items()}
+    return measure.k_max(means, level)
+
+
+def cases(scores: dict) -> list[tuple[float, float]]:
+    """Skill as a ratio of sums: of each picture hits and ceiling, both less blind hits."""
+    parts = (scores[name] for name in ("hits", "blind", "ceiling"))
+    return [(hits - blind, most - blind) for hits, blind, most in zip(*parts, strict=True)]
+
+
 def retention(results: Sequence[dict]) -> list[float]:
     """Skill at six over skill at one, seed by seed.
 
@@ -103,14 +127,13 @@ def by_way(answers: dict[int, dict], count: int = 6) -> dict[str, dict[str, list
 
     Returns:
         By way, `skill`, `coherence` and `seams` (where measured): of the seeds that were asked so,
-        in their order.
+        in their order. Of `real` pictures too, which have no skill.
     """
-    rows = _by_way([answers[seed].get(str(count), {}) for seed in sorted(answers)])
-    return {way: row for way, row in rows.items() if way != "real"}
+    return _by_way([answers[seed].get(str(count), {}) for seed in sorted(answers)])
 
 
 def _by_way(parts: Sequence[dict]) -> dict[str, dict[str, list[float]]]:
-    """As `by_way`, of one number of locations; of `real` pictures too, which have no skill."""
+    """As `by_way`, of one number of locations, seed by seed."""
     found: dict[str, dict[str, list[float]]] = {}
     for part in parts:
         for way in part:
@@ -121,6 +144,64 @@ def _by_way(parts: Sequence[dict]) -> dict[str, dict[str, list[float]]]:
             if "seams" in part[way]:
                 row["seams"].append(seams(part, way))
     return found
+
+
+def average(rows: dict[str, dict[str, list[float]]], kind: str) -> dict[str, float]:
+    """The mean over seeds of one kind of what `by_way` gives, where it was measured."""
+    return {way: float(np.mean(row[kind])) for way, row in rows.items() if row[kind]}
+
+
+def leave_out_first(answers: dict[int, dict]) -> dict[int, dict]:
+    """What was asked of the seeds that were not looked at before the rules were written."""
+    return {seed: counts for seed, counts in answers.items() if seed}
+
+
+def pool(answers: dict[int, dict], way: str, count: int = 6) -> dict[str, np.ndarray]:
+    """What was measured of each picture of one way, all seeds: `looks`, `seams`, `found`, (n,)."""
+    parts = [answers[seed][str(count)][way] for seed in sorted(answers)]
+    kinds = ("looks", "seams", "found")
+    return {kind: np.concatenate([part[kind] for part in parts]) for kind in kinds}
+
+
+def lead_at_equal_seams(
+    these: dict[str, np.ndarray], others: dict[str, np.ndarray], bins: int = 6
+) -> float:
+    """How much more often pictures pass for one scene than others whose seams are as high.
+
+    Args:
+        these: Of `pool`; they are parted by their seams into groups of equal size.
+        others: Whose pictures are compared with those in the group into which their seams fall.
+        bins: How many groups, over which the lead is averaged.
+
+    Raises:
+        ValueError: A group is empty, so nothing is compared in it.
+    """
+    edges = np.quantile(these["seams"], np.linspace(0, 1, bins + 1)[1:-1])
+    groups = [np.digitize(part["seams"], edges) for part in (these, others)]
+    if any(set(group) != set(range(bins)) for group in groups):
+        raise ValueError(f"of the {bins} groups by seams some hold no picture: take fewer")
+    passing = [
+        [(part["looks"][group == b] > 0).mean() for b in range(bins)]
+        for part, group in zip((these, others), groups, strict=True)
+    ]
+    return float(np.subtract(*passing).mean())
+
+
+def lead_where_as_full(these: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> float:
+    """How much more often pictures pass than others of the same requests that show no more objects.
+
+    Args:
+        these: Of `pool`.
+        others: Of the same requests, picture by picture; only pairs count in which at least as
+            many objects are found in these.
+
+    Raises:
+        ValueError: There is no such pair.
+    """
+    full = these["found"] >= others["found"]
+    if not full.any():
+        raise ValueError("no picture shows as many objects as the one it is paired with")
+    return float(np.subtract(*((part["looks"][full] > 0).mean() for part in (these, others))))
 
 
 def equivalent(differences: Sequence[float], margin: float = 0.1) -> bool:
@@ -145,18 +226,28 @@ def outside(counts: dict, count: int, sigma: float = SIGMA) -> float:
     return counts[str(count)]["moved"][LEVELS.index(sigma)]
 
 
+def far_shares(near: dict[int, dict], counts: Sequence[int]) -> np.ndarray:
+    """Shares of the *squared* change that lie outside, (seeds, counts, `LEVELS`); see `outside`.
+
+    Args:
+        near: By seed and number of requests, what was measured of one setting.
+        counts: Numbers of requests.
+    """
+    return np.square([[part[str(k)]["moved"] for k in counts] for part in near.values()])
+
+
 def local(near: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
     """What stands behind the rows `length.local.*`: a number a run, seed 0 left out.
 
     Args:
         near: How local answers are, of `length_generalization.answers`.
     """
-    fresh = [c for name in ONE_LABEL for s, c in sorted(near.get(name, {}).items()) if s]
-    if not fresh:
+    each = [c for name in ONE_LABEL for _, c in sorted(leave_out_first(near.get(name, {})).items())]
+    if not each:
         return {}
     return {
-        "length.local.one": [outside(counts, 1) for counts in fresh],
-        "length.local.grows": [outside(counts, 3) - outside(counts, 1) for counts in fresh],
+        "length.local.one": [outside(counts, 1) for counts in each],
+        "length.local.grows": [outside(counts, 3) - outside(counts, 1) for counts in each],
     }
 
 
@@ -190,12 +281,12 @@ def samples(
     if "nearest-above-3" in skilled:
         found["length.level.above"] = skilled["nearest-above-3"]
     found |= _paired(LESS, skilled, looks, cuts)
-    fresh = {seed: counts for seed, counts in answers.get(SEEN_BEFORE, {}).items() if seed}
-    skilled, looks, cuts = _in_all(fresh)
+    again = leave_out_first(answers.get(SEEN_BEFORE, {}))
+    skilled, looks, cuts = _in_all(again)
     found |= _paired(LESS_FRESH, skilled, looks, cuts)
     ones = {seed: skills([run], 1)[0] for seed, run in kept.get(SEEN_BEFORE, {}).items()}
-    found |= {row: kept_near(ones, fresh, count) for row, count in KEPT_NEAR.items()}
-    found |= _paired(LESS_TEN, *_in_all(fresh, TEN))
+    found |= {row: kept_near(ones, again, count) for row, count in KEPT_NEAR.items()}
+    found |= _paired(LESS_TEN, *_in_all(again, TEN))
     found |= _paired(LESS_NEAR, *_in_all(answers.get(NEAR, {})))
     found |= seeing(kept, answers)
     found |= local(near)

@@ -67,6 +67,18 @@ DIRECTIONS = {
     "front": (-BEHIND[0], -BEHIND[1], 0.0),
 }
 
+# Of CLEVR_val_000000 of CLEVR v1.0 (Johnson et al. 2017, CC BY 4.0), to try a camera on.
+OFFICIAL = {
+    "image_index": 0,
+    "objects": [
+        {"3d_coords": [-1.4937210, -1.9936031, 0.7], "pixel_coords": [119, 131, 10.8019686]},
+        {"3d_coords": [1.5557086, -2.1047366, 0.7], "pixel_coords": [198, 190, 8.6010399]},
+        {"3d_coords": [-2.3421842, -0.5205015, 0.35], "pixel_coords": [161, 118, 12.3727274]},
+        {"3d_coords": [-0.8073106, 1.9141238, 0.7], "pixel_coords": [282, 100, 12.4950018]},
+        {"3d_coords": [2.6763813, 0.0345387, 0.35], "pixel_coords": [337, 195, 9.1612120]},
+    ],
+}
+
 
 class Loaded(NamedTuple):
     """B scenes of a file, and their pictures (B, 3, size, size) in [-1, 1], cropped to squares."""
@@ -169,6 +181,24 @@ def recover_camera(scene: dict[str, Any], width: int = 480, height: int = 320) -
             f"{DEPTH_WEIGHT:g} pixels are 1 of depth"
         )
     return _camera(torch.from_numpy(fit.x), width, height)
+
+
+def reproject(scene: dict[str, Any]) -> tuple[Camera, float]:
+    """The camera that a scene's labels give, and how far off it sees them.
+
+    Args:
+        scene: As for `recover_camera`.
+
+    Returns:
+        The camera; of the objects the largest distance to the label, in pixels of CLEVR's frame.
+
+    Raises:
+        ValueError: As `recover_camera`.
+    """
+    camera = recover_camera(scene)
+    written = torch.tensor([o["pixel_coords"] for o in scene["objects"]]).double()
+    seen = project([o["3d_coords"] for o in scene["objects"]], camera)
+    return camera, (seen - written)[:, :2].norm(dim=1).max().item()
 
 
 def _camera(eye: Tensor, width: int, height: int) -> Camera:

@@ -1,0 +1,466 @@
+"""The pictures of the length experiments, one function each.
+
+A function returns the figure and what it says in words, for `lib.book.figures.show`. It draws what
+it is given: a network or a way that was not measured is left out.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from lib.book import figures, player
+from lib.experiments import length_results
+from lib.experiments.length_asking import LEVELS
+from lib.experiments.length_generalization import SETTINGS
+from lib.experiments.length_results import ONE_LABEL, SEEN_BEFORE, SIGMA
+from lib.experiments.length_words import LABELS, PAIRS, WAYS, pairs
+from lib.scenes import coherence, detector, failures, labelling, measure, render
+from lib.scenes.scene import Scenes
+
+GAP = 2  # pixels between the pictures of a strip
+LOOKS = {  # colour and line of a network
+    "label_all.vector": (figures.GREEN, "-"),
+    "label_one.vector": (figures.RED, "-"),
+    "label_one.map": (figures.TEAL, "-"),
+    "label_one.full_all": (figures.ORANGE, "-"),
+    "label_one.full_local": (figures.PURPLE, "-"),
+    "label_one.local_all": (figures.GREY, ":"),
+    "label_one.local_local": (figures.BLUE, "--"),
+    "label_all.full_nearest": (figures.GREEN, "--"),
+    "label_all.full_random": (figures.GREY, "--"),
+}
+GLUE = {
+    "paste": figures.RED,
+    "glued": figures.ORANGE,
+    "nearest": figures.BLUE,
+    "glued-near": figures.PURPLE,
+}
+PAINTERS = {  # that the judge of coherence was tried on
+    "real": ("real scenes", figures.GREEN),
+    "recoloured": ("other colours", figures.TEAL),
+    "smeared": ("smeared", figures.BLUE),
+    "scissors_one_light": ("scissors under one light", figures.ORANGE),
+    "scissors": ("scissors on real scenes", figures.RED),
+}
+Answers = dict[str, dict[int, dict]]  # of `length_generalization.answers`
+Results = dict[str, list[dict]]  # of `length_generalization.finished_runs`
+
+
+def picture(ax: Axes, pixels: Tensor, title: str = "") -> None:
+    """Draws a picture (3, H, W) in [-1, 1]."""
+    ax.imshow(((pixels + 1) / 2).clamp(0, 1).permute(1, 2, 0).numpy())
+    ax.set_title(title, fontsize=9)
+    ax.axis("off")
+
+
+def strip(pictures: Tensor) -> np.ndarray:
+    """Pictures (n, 3, S, S) in [-1, 1] side by side, (S, W, 3) in [0, 1]."""
+    framed = torch.nn.functional.pad((pictures + 1) / 2, (0, GAP), value=0.5)
+    joined = framed.permute(2, 0, 3, 1).flatten(1, 2)[:, :-GAP]
+    return joined.clamp(0, 1).numpy()
+
+
+def spots(places: Tensor, size: int = 32) -> Tensor:
+    """Where places (n, K, 2) in [0, 1] lie in a strip of n pictures: (n K, 2), pixels."""
+    right = torch.arange(len(places))[:, None, None] * torch.tensor([size + GAP, 0])
+    return (places * size - 0.5 + right).flatten(0, 1)
+
+
+def opening(
+    drawn: dict[str, Tensor], places: Tensor, skill: dict[str, float]
+) -> tuple[Figure, str]:
+    """Six requests and what was drawn of them.
+
+    Args:
+        drawn: By way, pictures (n, 3, 32, 32).
+        places: Asked for, (n, 6, 2).
+        skill: By way, at six.
+    """
+    lines = {
+        "real": "real pictures of the requests",
+        "told all": f"told all labels: skill {skill['told all']:.2f}",
+        "all": f"told one, asked for all six: {skill['all']:.2f}",
+        "nearest": f"the same weights, each cell asked for its nearest: {skill['nearest']:.2f}",
+        "paste": f"scissors and paste, the same weights: {skill['paste']:.2f}",
+    }
+    fig, axes = plt.subplots(len(lines), 1, figsize=(6.4, 1.62 * len(lines)))
+    for ax, (way, text) in zip(axes, lines.items(), strict=True):
+        ax.imshow(strip(drawn[way]))
+        ax.plot(*spots(places).T, "o", ms=8, mfc="none", mec="white", mew=0.8)
+        ax.set_title(text, fontsize=10, loc="left")
+        ax.axis("off")
+    shown = [f"{skill[way]:.2f}" for way in ("all", "nearest", "paste")]
+    return fig, (
+        "Rows of pictures with six asked places ringed: real scenes; a network told all labels; "
+        "one told a single label, asked for all six, which fills few places (skill "
+        f"{shown[0]}); the same weights asked at each cell for its nearest request ({shown[1]}); "
+        f"and pasted from pictures drawn separately ({shown[2]})."
+    )
+
+
+def examples(scenes: dict[str, Scenes]) -> Figure:
+    """A scene by title, as the world is and as networks see it, its locations ringed."""
+    fig, axes = plt.subplots(2, len(scenes), figsize=(7.6, 3.9))
+    for (above, below), (title, scene) in zip(axes.T, scenes.items(), strict=True):
+        picture(above, render(scene, 128)[0], title)
+        picture(below, render(scene, 32)[0])
+        where, there = labelling.label_all(scene)
+        below.plot(*(where[there] * 32 - 0.5).T, "o", ms=9, mfc="none", mec="white")
+    return fig
+
+
+def read_again(
+    read: Sequence[tuple[Tensor, Tensor, Tensor]], frame: Tensor, marks: Tensor
+) -> Figure:
+    """Scenes read from files, and an official scene's coordinates.
+
+    Args:
+        read: The picture read (3, S, S), the one rendered again, and the locations (K, 2).
+        frame: What was rendered at the official coordinates, (3, H, W).
+        marks: Where its file says that they are, (N, 2), pixels.
+    """
+    fig, axes = plt.subplots(1, 2 * len(read) + 1, figsize=(8.8, 2.1))
+    for i, (small, again, places) in enumerate(read):
+        for ax, pixels, title in zip(
+            axes[2 * i : 2 * i + 2], (small, again), ("as read", "rendered again"), strict=True
+        ):
+            picture(ax, pixels, title)
+            ax.plot(*(places * pixels.shape[-1] - 0.5).T, "+", ms=8, color="white")
+    picture(axes[-1], frame, "CLEVR_val_000000")
+    axes[-1].plot(*(marks - 0.5).T, "+", ms=8, color="white")
+    return fig
+
+
+def judge_on_painters(rows: dict[str, dict[str, float]]) -> Figure:
+    """What share of the pictures of painters of known worth passes, by number of objects."""
+    fig, ax = plt.subplots(figsize=(5.6, 2.9))
+    for painter, (label, colour) in PAINTERS.items():
+        passing = [row[painter] for row in rows.values()]
+        ax.plot(list(map(int, rows)), passing, "o-", ms=4, color=colour, label=label)
+    ax.set(
+        xlabel="objects in the picture", ylim=(-0.03, 1.03), title="share that passes for one scene"
+    )
+    ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return fig
+
+
+def skill_by_count(results: Results) -> tuple[Figure, str]:
+    """Skill against the number of objects: networks without windows, and with."""
+    fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.7), sharey=True)
+    for ax, windows, title in zip(
+        axes, (False, True), ("skill: labels and pathways", "skill: windows"), strict=True
+    ):
+        ax.axvspan(0.6, 3.5, color=figures.GREY, alpha=0.12, lw=0)
+        ax.axhline(0, color=figures.INK, lw=0.8)
+        for name, seeds in results.items():
+            if (SETTINGS[name].pathway == "window") != windows:
+                continue
+            colour, style = LOOKS[name]
+            each = length_results.by_count(seeds)
+            values = np.array(list(each.values()))
+            ax.plot(list(each), values.mean(1), style, color=colour, label=LABELS[name])
+            ax.plot(list(each), values, ".", ms=5, color=colour)
+        ax.set(xlabel="objects asked for, K", ylim=(-0.12, 1.05), xlim=(0.6, 10.4))
+        if ax.lines[1:]:
+            ax.legend(fontsize=8, loc="best")
+        ax.set_title(title)
+    told = []
+    for name, seeds in results.items():
+        one, six = (f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 6))
+        told.append(f"{LABELS[name]} {one} and {six}")
+    said = "Skill against the number of objects asked for, at one and at six"
+    return fig, f"{said}: {'; '.join(told)}."
+
+
+def skill_and_coherence(answers: Answers) -> tuple[Figure, str]:
+    """Every way of asking as a point, a mark a seed, for each network told one label."""
+    fig, panels = _panels(answers, (4.4, 3.9))
+    for name, ax in panels.items():
+        for seed, counts in answers[name].items():
+            part = counts["6"]
+            for way in WAYS:
+                if way in part:
+                    x = length_results.skill(part[way])
+                    _mark_way(ax, way, (x, length_results.coherent(part, way)), named=seed == 0)
+        real = length_results.by_way(answers[name])["real"]["coherence"]
+        ax.axhline(np.mean(real), color=figures.GREEN, lw=1)
+        ax.set(xlabel="skill at 6", xlim=(-0.1, 1.25), ylim=(-0.05, 1.05), title=LABELS[name])
+    next(iter(panels.values())).set_ylabel("share that passes for one scene")
+    rows = length_results.by_way(answers[SEEN_BEFORE])
+    skill, passing = (length_results.average(rows, kind) for kind in ("skill", "coherence"))
+    near, paste = (
+        f"{skill[way]:.2f}, of which {passing[way]:.0%} pass" for way in ("nearest", "paste")
+    )
+    return fig, (
+        "Each way of asking as a point, skill at six to the right, share of pictures that pass for "
+        f"one scene upward. As trained: skill {skill['all']:.2f}; asked near {near}; scissors "
+        f"{paste}."
+    )
+
+
+def _panels(answers: Answers, size: tuple[float, float]) -> tuple[Figure, dict[str, Axes]]:
+    """A panel for each network told one label that was asked, `size` inches each."""
+    names = [name for name in ONE_LABEL if name in answers]
+    fig, axes = plt.subplots(
+        1, len(names), figsize=(size[0] * len(names), size[1]), sharey=True, squeeze=False
+    )
+    return fig, dict(zip(names, axes[0], strict=True))
+
+
+def _mark_way(ax: Axes, way: str, at: tuple[float, float], named: bool) -> None:
+    """A way's mark; its name so that names of neighbours do not meet."""
+    scissors = way.startswith(("paste", "glued"))
+    colour = figures.BLUE
+    if scissors:
+        colour = figures.RED if way.startswith("paste") else figures.ORANGE
+    ax.plot(*at, "s" if scissors else "o", ms=6, color=colour)
+    if named:
+        low = way in ("window-2", "paste", "composed", "random", "glued")
+        side = -1 if way == "nearest-heard" else 1
+        ax.annotate(
+            WAYS[way],
+            at,
+            xytext=(5 * side, -10 if low else 3),
+            textcoords="offset points",
+            ha="left" if side == 1 else "right",
+            fontsize=7,
+        )
+
+
+def _bars(ax: Axes, rows: dict[str, tuple[Sequence[float], str]]) -> None:
+    """A bar from above for each row's mean and a point for each seed: by name numbers, colour."""
+    for y, (values, colour) in enumerate(rows.values()):
+        ax.barh(y, np.mean(values), color=colour, alpha=0.5)
+        ax.plot(values, [y] * len(values), "o", ms=4, color=colour)
+
+
+def _name_bars(ax: Axes, names: Sequence[str]) -> None:
+    """The names of rows of bars, from above."""
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+
+
+def glue(answers: dict[int, dict]) -> tuple[Figure, str]:
+    """Scissors with and without glue beside asking near: skill, coherence and seams.
+
+    Args:
+        answers: Of one network, by seed.
+    """
+    rows = length_results.by_way(answers)
+    labels = WAYS | {"paste": "scissors"}
+    shown = [way for way in GLUE if way in rows]
+    kinds = {"skill": "skill at 6", "coherence": "pass for one scene", "seams": "seams, brightness"}
+    mean = {kind: length_results.average(rows, kind) for kind in kinds}
+    fig, axes = plt.subplots(1, 3, figsize=(8.6, 2.5), sharey=True)
+    for ax, (kind, title) in zip(axes, kinds.items(), strict=True):
+        _bars(ax, {way: (rows[way][kind], GLUE[way]) for way in shown})
+        if "real" in mean[kind]:
+            ax.axvline(mean[kind]["real"], color=figures.GREEN, lw=1.2)
+        ax.set_title(title, fontsize=9)
+    for ax in axes[:2]:
+        ax.set_xlim(0, 1)
+    _name_bars(axes[0], [labels[way] for way in shown])
+    looks = {
+        w: f"{mean['coherence'][w]:.0%} pass, seams {mean['seams'][w]:.3f}"
+        for w in (*shown, "real")
+    }
+    told = "; ".join(f"{labels[w]}: skill {mean['skill'][w]:.2f}, {looks[w]}" for w in shown)
+    return fig, (
+        "Skill at six, share of pictures that pass for one scene, and seams, of the network told "
+        f"one label as a row. {told}. Real pictures: {looks['real']}."
+    )
+
+
+def second_request(answers: Answers) -> tuple[Figure, str]:
+    """Skill where each cell hears its nearest request and one other."""
+    fig, panels = _panels(answers, (4.2, 2.7))
+    told = []
+    for name, ax in panels.items():
+        skill = pairs(length_results.by_way(answers[name]))
+        colours = {way: figures.RED if way.startswith("pair") else figures.BLUE for way in skill}
+        _bars(ax, {way: (values, colours[way]) for way, values in skill.items()})
+        ax.set(xlabel="skill at 6", xlim=(0, 1), title=LABELS[name])
+        means = ", ".join(f"{PAIRS[way]} {np.mean(v):.2f}" for way, v in skill.items())
+        told.append(f"{LABELS[name]}: {means}")
+    _name_bars(next(iter(panels.values())), list(PAIRS.values()))
+    said = "Skill at six where each cell hears its nearest request and one other."
+    return fig, f"{said} {'; '.join(told)}."
+
+
+def far_shares(near: Answers, counts: Sequence[int]) -> tuple[Figure, str]:
+    """How much of what changes when a request moves lies far away, by number and noise level.
+
+    Args:
+        near: Of `length_generalization.answers`, kind `local`.
+        counts: Numbers of requests.
+    """
+    at = length_results.LEVELS.index(SIGMA)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3), sharey=True)
+    told = []
+    for name in (*ONE_LABEL, length_results.TOLD_ALL):
+        if name not in near:
+            continue
+        colour, style = LOOKS[name]
+        each = length_results.far_shares(near[name], counts)
+        mean = each.mean(0)  # (K, levels)
+        left.plot(counts, mean[:, at], style, color=colour, label=LABELS[name])
+        left.plot(counts, each[:, :, at].T, ".", ms=5, color=colour)
+        for k, line in ((counts.index(1), style), (counts.index(3), ":")):
+            right.semilogx(length_results.LEVELS, mean[k], line, color=colour, lw=1.5)
+        told.append(f"{LABELS[name]}: {', '.join(f'{v:.2f}' for v in mean[:, at])}")
+    left.axvspan(0.6, 3.5, color=figures.GREY, alpha=0.12, lw=0)
+    left.set(
+        xlabel="requests at once, K",
+        ylabel="of the squared change, far",
+        ylim=(-0.02, 1.0),
+        xlim=(0.6, 6.4),
+        title="noise level 1",
+    )
+    right.set(xlabel="noise level", title="one request; dotted: three")
+    left.legend(fontsize=8)
+    asked = ", ".join(map(str, counts[:-1]))
+    return fig, (
+        f"Share of the squared change far from a request that moves, asked for {asked} and "
+        f"{counts[-1]}: {'; '.join(told)}. Right: over noise levels, for one request and for "
+        "three; largest at low noise."
+    )
+
+
+def by_level(answers: Answers) -> tuple[Figure, str]:
+    """Skill against the noise level at which the way of asking changes."""
+    fig, panels = _panels(answers, (4.3, 3.3))
+    for name, ax in panels.items():
+        rows = length_results.by_way(answers[name])
+        for side, colour, text in (
+            ("above", figures.BLUE, "near above, all below"),
+            ("below", figures.ORANGE, "all above, near below"),
+        ):
+            known = [v for v in LEVELS if f"nearest-{side}-{v:g}" in rows]
+            each = [rows[f"nearest-{side}-{v:g}"]["skill"] for v in known]
+            ax.semilogx(known, list(map(np.mean, each)), color=colour, label=text)
+            for level, values in zip(known, each, strict=True):
+                ax.plot([level] * len(values), values, "o", ms=4, color=colour)
+        for way, line in (("nearest", "-"), ("all", ":")):
+            ax.axhline(np.mean(rows[way]["skill"]), color=figures.INK, lw=0.9, ls=line)
+        ax.set(xlabel="noise level of the change", title=LABELS[name])
+        ax.set_xticks(known, [f"{level:g}" for level in known])
+        ax.minorticks_off()
+    first = next(iter(panels.values()))
+    first.set(ylabel="skill at 6", ylim=(-0.1, 1.0))
+    first.legend(fontsize=8)
+    skill = length_results.average(length_results.by_way(answers[SEEN_BEFORE]), "skill")
+    shown = [f"{skill[f'nearest-{change}']:.2f}" for change in ("above-1", "below-1", "below-3")]
+    return fig, (
+        "Skill at six against the noise level at which the way of asking changes, a panel a "
+        f"network. Told one label as a row: near above 1 and all below {shown[0]}; all above 1 and "
+        f"near below {shown[1]}; all above 3 and near below {shown[2]}."
+    )
+
+
+def accounts(account: dict[str, np.ndarray], names: dict[str, str]) -> tuple[Figure, str]:
+    """What pictures show of what was asked: objects drawn to the right, missing ones to the left.
+
+    Args:
+        account: By way, the mean of `lib.scenes.failures.accounts`.
+        names: Of the ways, beside their bars.
+    """
+    colours = (figures.GREEN, figures.ORANGE, figures.GREY, figures.PURPLE, figures.TEAL)
+    missing = failures.KINDS.index("missing")
+    fig, ax = plt.subplots(figsize=(6.4, 2.6))
+    for y, values in enumerate(account.values()):
+        label = "missing" if y == 0 else None
+        ax.barh(y, -values[missing], color=colours[missing], label=label)
+        start = 0.0
+        for k, kind in enumerate(failures.KINDS):
+            if k != missing:
+                label = kind if y == 0 else None
+                ax.barh(y, values[k], left=start, color=colours[k], label=label)
+                start += values[k]
+    ax.axvline(0, color=figures.INK, lw=0.8)
+    _name_bars(ax, [names[way] for way in account])
+    ax.set(xlabel="objects a picture, six asked for", xlim=(-6, 12))
+    ax.legend(fontsize=7, loc="center right")
+    told = (
+        f"{WAYS[way]}: "
+        + ", ".join(f"{v:.1f} {kind}" for v, kind in zip(values, failures.KINDS, strict=True))
+        for way, values in account.items()
+    )
+    return fig, "; ".join(told) + "."
+
+
+def along_training(results: Results) -> Figure:
+    """Skill at one and at six, and the outside share of a moved request, a line a run."""
+    fig, axes = plt.subplots(1, 3, figsize=(8.8, 3.0))
+    reads: list[Callable] = [
+        lambda seen: length_results.skill(seen["counts"]["1"]),
+        lambda seen: length_results.skill(seen["counts"]["6"]),
+        lambda seen: seen["locality"]["moved"][length_results.LEVELS.index(SIGMA)],
+    ]
+    for name, seeds in results.items():
+        colour, style = LOOKS[name]
+        for label, result in zip([LABELS[name], *[None] * len(seeds)], seeds, strict=False):
+            steps = sorted(map(int, result["training"]))
+            for ax, read in zip(axes, reads, strict=True):
+                values = [read(result["training"][str(step)]) for step in steps]
+                ax.semilogx(steps, values, style, color=colour, label=label)
+    axes[0].set(title="skill at 1", xlabel="step", ylim=(-0.1, 1.05))
+    axes[1].set(title="skill at 6", xlabel="step", ylim=(-0.1, 1.05))
+    axes[2].set(title="outside, a request moved", xlabel="step", ylim=(-0.02, 1.0))
+    axes[2].legend(fontsize=6, loc="upper right")
+    return fig
+
+
+def read_off(pictures: Tensor, asked: Tensor, finder, judge) -> str:
+    """How many places (n, K, 2) are hit and how many pictures pass for one scene, in words."""
+    where = detector.detect(finder, pictures)
+    hits = sum(len(measure.matched(p[m], a)) for p, m, a in zip(*where, asked, strict=True))
+    passing = int((coherence.logits(judge, pictures) > 0).sum())
+    return f"{hits} of {asked[..., 0].numel()} places hit, {passing} of {len(asked)} pass"
+
+
+def asked_otherwise(
+    drawn: dict[int, dict[str, Tensor]], places: dict[int, Tensor], finder, judge
+) -> dict[str, Any]:
+    """Every way of asking at every number of locations, for `lib.book.player.show`.
+
+    Args:
+        drawn: By number of locations K and way, pictures (n, 3, 32, 32); 6 and `nearest`, at which
+            it starts, are among them.
+        places: By K, those asked for, (n, K, 2).
+        finder: Finds objects, see `lib.scenes.detector`.
+        judge: Of coherence.
+
+    Returns:
+        The arguments but for the caption.
+    """
+    others = {"told all": "another network, told all labels", "real": "real pictures"}
+    counts, ways = list(drawn), list(drawn[6])
+    grid, n = (len(ways), len(counts)), len(places[6])
+    tiles = np.stack([np.stack([strip(drawn[K][way]) for K in counts]) for way in ways])
+    hits = [[read_off(drawn[K][way], places[K], finder, judge) for K in counts] for way in ways]
+    turn = np.linspace(0, 2 * np.pi, 14)
+    ring = 1.6 * np.stack([np.cos(turn), np.sin(turn)], 1)
+    rings = np.full((len(counts), n * max(counts), len(turn) + 1, 2), np.nan)
+    for own, K in zip(rings, counts, strict=True):
+        own[: n * K, :-1] = spots(places[K])[:, None].numpy() + ring
+    rings = rings.reshape(1, len(counts), -1, 2)
+    fig, ax = plt.subplots(figsize=(7.4, 7.4 / n + 0.3))
+    image = ax.imshow(tiles[0, 0])
+    (circle,) = ax.plot([], [], color="white", lw=1.0)
+    ax.set(xlim=(-0.5, tiles.shape[3] - 0.5), ylim=(31.5, -0.5))
+    ax.axis("off")
+    return {
+        "figure": fig,
+        "sliders": {"each cell hears": [WAYS.get(w, others.get(w)) for w in ways], "K": counts},
+        "marks": [player.Image(image, tiles), player.Line(circle, rings[..., 0], rings[..., 1])],
+        "alt": "{each cell hears}, {K} requests: {hits}.",
+        "readouts": {"hits": np.reshape(hits, grid)},
+        "play": "K",
+        "start": {"K": counts.index(6), "each cell hears": ways.index("nearest")},
+    }

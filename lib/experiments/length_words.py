@@ -1,0 +1,362 @@
+"""What the page says of the length experiments: names, tables, and sentences with their numbers.
+
+`statements` are the sentences that rest on stored measurements, each with the number that it is
+about and the bounds between which it is true; `untrue` names those that are not.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import inf
+
+import numpy as np
+
+from lib.experiments import length_results
+from lib.experiments.length_generalization import SETTINGS
+from lib.experiments.length_results import ASKED, NEAR, ONE_LABEL, SEEN_BEFORE, TOLD_ALL
+
+LABELS = {  # of networks
+    "label_all.vector": "all labelled",
+    "label_one.vector": "one labelled",
+    "label_one.map": "one labelled, as a map",
+    "label_one.full_all": "sees all, hears all",
+    "label_one.full_local": "sees all, hears near",
+    "label_one.local_all": "sees near, hears all",
+    "label_one.local_local": "sees near, hears near",
+    "label_all.full_nearest": "all labelled, hears its nearest",
+    "label_all.full_random": "all labelled, hears one at random",
+}
+WAYS = {  # what each cell hears
+    "all": "all requests, as trained",
+    "nearest": "its nearest request",
+    "random": "one at random",
+    "mean": "the mean of all",
+    "composed": "each alone, differences added",
+    "window-2": "those in a window",
+    "displaced": "those in a window elsewhere",
+    "nearest-heard": "its nearest, all in one call",
+    "paste": "scissors, one noise",
+    "paste-apart": "scissors, other noise",
+    "glued": "scissors, then glue",
+    "glued-near": "scissors, glued near",
+}
+WAYS_NEAR = {  # of the network that hears near
+    "all": "all in its window, as trained",
+    "nearest-window": "of its window, the nearest",
+    "nearest": "its nearest, however far",
+    "paste": "scissors, one noise",
+}
+PAIRS = {  # a second request, near or far
+    "alone": "its nearest alone",
+    "pair-near": "and its second nearest, one call",
+    "pair-far": "and the farthest, one call",
+    "added-near": "and its second nearest, answers added",
+    "added-far": "and the farthest, answers added",
+}
+HEARS = {
+    "local": "5 x 5 cells around",
+    "all": "everything",
+    "nearest": "its nearest request",
+    "random": "one at random",
+}
+PAPER = {"label_all.vector": "unknown", "label_one.vector": "2", "label_one.local_local": "9"}
+
+
+def said(values: Sequence[float]) -> str:
+    """A mean, and the ends of what the seeds gave."""
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def competence(results: dict[str, list[dict]], names: Sequence[str]) -> str:
+    """Runs and skill at one object of some networks."""
+    return "; ".join(
+        f"{LABELS[n]}: {len(results[n])} run{'s' * (len(results[n]) > 1)}, skill at one object "
+        f"{said(length_results.skills(results[n], 1))}"
+        for n in names
+    )
+
+
+def hearing_near(results: dict[str, list[dict]]) -> str:
+    """What the network that hears near keeps, beside the one that hears everything."""
+    near, all_ = (said(length_results.retention(results[name])) for name in (NEAR, ASKED))
+    one = said(length_results.skills(results[NEAR], 1))
+    return (
+        f"{LABELS[NEAR].capitalize()}: {len(results[NEAR])} seeds, skill at one {one}; of it, kept "
+        f"at six {near}. {LABELS[ASKED].capitalize()}, as trained: kept {all_}."
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def networks(results: dict[str, list[dict]]) -> str:
+    """The table of the networks, and what each keeps.
+
+    Args:
+        results: Of `length_generalization.finished_runs`.
+    """
+    rows = []
+    for name, seeds in results.items():
+        setting = SETTINGS[name]
+        window = setting.pathway == "window"
+        sees = HEARS[setting.pixels] if window and setting.pixels == "local" else "everything"
+        one, six = (f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 6))
+        rows.append(
+            [
+                f"**{LABELS[name]}**",
+                "all" if setting.labels == "label_all" else "one",
+                sees,
+                HEARS[setting.conditions] if window else "everything",
+                "after the last layer that mixes places" if window else "before the first",
+                *(len(seeds), one, six, f"{np.mean(length_results.retention(seeds)):.0%}"),
+            ]
+        )
+    head = "labelled in training|sees|hears|requests enter|seeds|skill at 1|at 6|kept"
+    return table(["", *head.split("|")], rows)
+
+
+def _measured(row: dict[str, list[float]] | None) -> list[str]:
+    """Three cells of a table: skill, coherence and seams, see `length_results.by_way`."""
+    if row is None:
+        return [""] * 3
+    return [
+        said(row["skill"]) if row["skill"] else "1",  # real pictures
+        f"{np.mean(row['coherence']):.0%}",
+        str(round(1000 * np.mean(row["seams"]))) if row["seams"] else "",
+    ]
+
+
+def ways(answers: dict[str, dict[int, dict]]) -> str:
+    """The table of the ways of asking the networks that were told one label.
+
+    Args:
+        answers: Of `length_generalization.answers`; a network that is not in it has no column.
+    """
+    columns = {n: length_results.by_way(answers[n]) for n in ONE_LABEL if n in answers}
+    head, *rows = _columns(columns, WAYS)
+    other = "*another network, told all labels, asked for all*"  # of the first network's kind
+    whole = length_results.by_way(answers[TOLD_ALL])["all"]
+    rows.append([other, *_measured(whole), *[""] * 3 * (len(columns) - 1)])
+    real = (cell for column in columns.values() for cell in _measured(column["real"]))
+    return table(head, [*rows, ["*real pictures*", *real]])
+
+
+def ways_near(answers: dict[str, dict[int, dict]], names: Sequence[str] = (NEAR,)) -> str:
+    """As `ways`, of networks that hear near."""
+    columns = {name: length_results.by_way(answers[name]) for name in names if name in answers}
+    head, *rows = _columns(columns, WAYS_NEAR)
+    return table(head, rows)
+
+
+def _columns(columns: dict[str, dict], labels: dict[str, str]) -> list[list[str]]:
+    """Head and rows of a table of ways, with three columns a network."""
+    head, rows = ["each cell hears"], [[f"**{label}**"] for label in labels.values()]
+    for name, column in columns.items():
+        own = f"{LABELS[name]}: " if len(columns) > 1 else ""
+        head += [f"{own}skill at 6", "one scene", "seams"]
+        for row, way in zip(rows, labels, strict=True):
+            row += _measured(column.get(way))
+    return [head, *rows]
+
+
+def at_ten(answers: dict[int, dict]) -> str:
+    """The table of six beside ten locations, of one network's seeds."""
+    rows = [length_results.by_way(answers, K) for K in (6, 10)]
+    kinds = (("skill", ".2f"), ("coherence", ".0%"))
+    return table(
+        ["each cell hears", "skill at 6", "at 10", "one scene at 6", "at 10"],
+        [
+            [f"**{WAYS[way]}**"]
+            + [f"{np.mean(row[way][kind]):{form}}" for kind, form in kinds for row in rows]
+            for way in ("all", "composed", "nearest", "glued", "paste")
+        ],
+    )
+
+
+def most_objects(results: dict[str, list[dict]]) -> str:
+    """The table of K_max, see `length_results.k_max`."""
+    return table(
+        ["trained on 1 to 3 objects", "K_max at .8", "at .6", "paper (its judge unknown)"],
+        [
+            [LABELS[n], *(length_results.k_max(seeds, v) for v in (0.8, 0.6)), PAPER.get(n, "")]
+            for n, seeds in results.items()
+        ],
+    )
+
+
+def plain(answers: dict[str, dict[int, dict]]) -> dict:
+    """Skill and coherence of all that was asked, by setting, seed, number of locations and way."""
+    return {
+        name: {
+            seed: {
+                K: {
+                    way: [length_results.skill(part[way]), length_results.coherent(part, way)]
+                    for way in part
+                    if way != "real"
+                }
+                for K, part in counts.items()
+            }
+            for seed, counts in seeds.items()
+        }
+        for name, seeds in answers.items()
+    }
+
+
+def pairs(rows: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
+    """Skill of each of `PAIRS`, of `length_results.by_way`.
+
+    In a network with windows all ways are one call; elsewhere its nearest alone is told in one.
+    """
+    alone = rows["nearest-heard" if "nearest-heard" in rows else "nearest"]
+    return {way: (alone if way == "alone" else rows[way])["skill"] for way in PAIRS}
+
+
+Bounds = tuple[float, float, float]  # a number, what it is above, what it is below
+
+
+def untrue(results: dict[str, list[dict]], answers: dict[str, dict[int, dict]], near) -> list[str]:
+    """Those of `statements` that the measurements do not bear out, and why."""
+    found = statements(results, answers, near)
+    return [
+        f"{s}: {v:.3f}, not in {a:g} to {b:g}" for s, (v, a, b) in found.items() if not a < v < b
+    ]
+
+
+def statements(results, answers, near) -> dict[str, Bounds]:
+    """The chapter's sentences that rest on stored measurements.
+
+    Args:
+        results: Of `length_generalization.finished_runs`.
+        answers: Of `length_generalization.answers`.
+        near: The same of kind `local`.
+    """
+    found = _of_labels(results) | _of_a_row(results, answers) | _of_glue(answers[SEEN_BEFORE])
+    for name in ONE_LABEL:
+        each = _of_one_label(length_results.by_way(answers[name]))
+        each |= _of_far_shares(near[name], near[TOLD_ALL])
+        found |= {f"{LABELS[name]}: {sentence}": bounds for sentence, bounds in each.items()}
+    return found | _of_windows(results, answers)
+
+
+def _of_labels(results) -> dict[str, Bounds]:
+    kept = {name: length_results.retention(seeds) for name, seeds in results.items()}
+    three = np.mean(length_results.skills(results[TOLD_ALL], 3))
+    return {
+        "told all labels, half is kept at six": (np.mean(kept[TOLD_ALL]), 0.45, 0.6),
+        "at three, nine of ten": (three, 0.9, inf),
+        "told one label, next to nothing": (np.mean(kept[SEEN_BEFORE]), -inf, 0.05),
+        "told it as a map, eight tenths": (np.mean(kept["label_one.map"]), 0.75, 0.85),
+        "windows are about at the gate": (min(length_results.skills(results[ASKED], 1)), 0.75, inf),
+        "and keep little": (max(kept[ASKED]), -inf, 0.15),
+    }
+
+
+def _of_a_row(results, answers) -> dict[str, Bounds]:
+    """Of the network told one label as a row, whose seed 0 was looked at first."""
+    own, again = answers[SEEN_BEFORE], length_results.leave_out_first(answers[SEEN_BEFORE])
+    rows = length_results.by_way(own)
+    skill, looks = (length_results.average(rows, kind) for kind in ("skill", "coherence"))
+    first = length_results.average(length_results.by_way({0: own[0]}), "skill")
+    ones = {r["setting"]["seed"]: length_results.skills([r], 1)[0] for r in results[SEEN_BEFORE]}
+    one, near = ones[0], skill["nearest"]
+    told = np.mean(length_results.skills(results[TOLD_ALL], 6))
+    whole = np.mean(length_results.by_way(answers[TOLD_ALL])["all"]["coherence"])
+    kept = {K: np.mean(length_results.kept_near(ones, again, K)) for K in ("6", "10")}
+    ten = {w: np.array(r["coherence"]) for w, r in length_results.by_way(again, 10).items()}
+    fail = max(skill[way] for way in ("random", "mean", "displaced"))
+    high = max(first["nearest-above-3"], first["nearest-below-0.3"])
+    return {
+        "it is competent at one object": (one, 0.8, inf),
+        "asked for six it draws hardly any": (skill["all"], -inf, 0.2 * one),
+        "asked near, most of what it can": (near, 0.7 * one, inf),
+        "at random, the mean and elsewhere as little": (fail, -inf, 0.2 * one),
+        "a narrow window does as the nearest": (skill["window-2"], 0.7 * one, inf),
+        "in one call nearly as many": (skill["nearest-heard"], 0.7 * near, inf),
+        "scissors fill more": (skill["paste"], near, inf),
+        "but pass less, and real pictures more": (looks["nearest"], looks["paste"], looks["real"]),
+        "near below 3 is nearly as good": (first["nearest-below-3"], 0.9 * near, inf),
+        "near above 0.3 too": (first["nearest-above-0.3"], 0.8 * near, inf),
+        "near above 3 or below 0.3 is not": (high, -inf, 0.3 * one),
+        "asked near, .76": (near, 0.754, 0.766),
+        "beside .52 told all labels": (told, 0.515, 0.525),
+        "of the pictures .84 pass": (looks["nearest"], 0.834, 0.846),
+        "and .80 of one told all labels": (whole, 0.795, 0.805),
+        "it keeps .85 of its skill at six": (kept["6"], 0.844, 0.856),
+        "and .76 at ten": (kept["10"], 0.754, 0.766),
+        "at ten near passes more than glued": (min(ten["nearest"] - ten["glued"]), 0.2, inf),
+        "and than scissors": (min(ten["nearest"] - ten["paste"]), 0.5, inf),
+    }
+
+
+def _of_glue(answers) -> dict[str, Bounds]:
+    """Of fresh seeds of the network told one label as a row."""
+    again = length_results.leave_out_first(answers)
+    rows = length_results.by_way(again)
+    kinds = ("skill", "coherence", "seams")
+    skill, looks, seams = (length_results.average(rows, kind) for kind in kinds)
+    pooled = [length_results.pool(again, way) for way in ("nearest", "glued")]
+    lead, left = (looks["nearest"] - looks[way] for way in ("paste", "glued"))
+    half_to_seven_tenths = (looks["paste"] + share * lead for share in (0.5, 0.7))
+    filled = min(skill["glued"], skill["glued-near"])
+    return {
+        "glue goes nearly two thirds of the way": (looks["glued"], *half_to_seven_tenths),
+        "one picture in seven is left": (left, 0.1, 0.18),
+        "a tenth at equal seams": (length_results.lead_at_equal_seams(*pooled), 0.08, 0.13),
+        "and where as full": (length_results.lead_where_as_full(*pooled), 0.08, 0.13),
+        "glued near it is nearly as coherent": (looks["nearest"] - looks["glued-near"], 0, 0.08),
+        "glued pastes fill more": (filled, skill["nearest"], inf),
+        "glue halves the seams": (seams["glued"], 0, seams["paste"] / 2),
+    }
+
+
+def _of_one_label(rows) -> dict[str, Bounds]:
+    """Of either network that was told one label, by the ways in which it was asked."""
+    skill = length_results.average(rows, "skill")
+    two = {way: np.mean(values) for way, values in pairs(rows).items()}
+    near, fail = skill["nearest"], max(skill[w] for w in ("all", "mean", "random", "displaced"))
+    return {
+        "all, the mean, at random and elsewhere fail": (fail, -inf, 0.15),
+        "differences added do not": (skill["composed"], 0.4, inf),
+        "near fills most, scissors more": (near, 0.6, skill["paste"]),
+        "near below 3 is nearly as good": (skill["nearest-below-3"], 0.9 * near, inf),
+        "near above 1 is not": (skill["nearest-above-1"], -inf, 0.5 * near),
+        "a second in one call harms": (
+            max(two["pair-near"], two["pair-far"]),
+            -inf,
+            two["alone"] - 0.15,
+        ),
+        "near as much as far": (two["pair-near"] - two["pair-far"], -0.1, 0.1),
+        "answers added do not": (min(two["added-near"], two["added-far"]), two["alone"] - 0.1, inf),
+    }
+
+
+def _of_far_shares(near, told_all) -> dict[str, Bounds]:
+    """Of what changes far away when a request moves, at a noise level of 1."""
+    at = length_results.LEVELS.index(length_results.SIGMA)
+    one, all_ = (
+        length_results.far_shares(part, (1, 2, 6))[:, :, at].mean(0) for part in (near, told_all)
+    )
+    return {
+        "one request moves nothing far away": (one[0], -inf, 0.05),
+        "two of a network told all labels neither": (max(all_[:2]), -inf, 0.05),
+        "two of this do": (one[1], 0.1, inf),
+        "and six, more than there": (one[2], all_[2] + 0.2, inf),
+    }
+
+
+def _of_windows(results, answers) -> dict[str, Bounds]:
+    """Of the network that hears near."""
+    skill = {w: np.array(r["skill"]) for w, r in length_results.by_way(answers[NEAR]).items()}
+    own, gain = skill["nearest-window"].mean(), skill["nearest-window"] - skill["all"]
+    without = np.mean(length_results.by_way(answers[ASKED])["nearest"]["skill"])
+    kept = np.mean(length_results.retention(results[NEAR]))
+    return {
+        "the nearest of a window fills .13 more": (min(gain), 0.125, 0.135),
+        "to .21": (max(gain), 0.205, 0.215),
+        "as the nearest, however far": (own - skill["nearest"].mean(), -0.05, 0.05),
+        "and as without a window, asked near": (own - without, -0.1, 0.1),
+        "hearing near, seven tenths are kept": (kept, 0.65, 0.75),
+    }

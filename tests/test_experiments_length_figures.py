@@ -1,0 +1,246 @@
+"""The pictures of the length experiments: as many marks as measurements, where these say."""
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from lib.book import figures, player
+from lib.experiments import coherence as painters
+from lib.experiments import length_figures as pictures
+from lib.experiments import length_generalization as length
+from lib.experiments import length_results, length_words
+from lib.experiments.length_results import ASKED, NEAR, ONE_LABEL, SEEN_BEFORE, TOLD_ALL
+from lib.scenes import coherence, detector, labelling, render
+
+RUNS = length.finished_runs(length.KEPT)
+ANSWERS, NEAR_BY = length.answers(), length.answers(kind="local")
+
+
+@pytest.fixture(autouse=True)
+def style():
+    figures.use_style()
+    yield
+    plt.close("all")
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def marks(ax, kind="o"):
+    """The marks of one kind in a panel, (n, 2)."""
+    points = [line.get_xydata() for line in ax.lines if line.get_marker() == kind]
+    return np.concatenate(points) if points else np.empty((0, 2))
+
+
+def names(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_skill_by_count_draws_every_network_in_the_panel_of_its_kind():
+    fig, alt = pictures.skill_by_count(RUNS)
+    windowed = [n for n in RUNS if length.SETTINGS[n].pathway == "window"]
+    for ax, own in zip(fig.axes, ([n for n in RUNS if n not in windowed], windowed), strict=True):
+        assert names(ax) == [length_words.LABELS[n] for n in own]
+        each = [length_results.by_count(RUNS[n]) for n in own]
+        assert len(marks(ax, ".")) == sum(len(v) for part in each for v in part.values())
+        line = next(line for line in ax.lines if line.get_label() == names(ax)[0])
+        assert np.allclose(line.get_ydata(), [np.mean(v) for v in each[0].values()])
+    assert f"{length_words.LABELS[SEEN_BEFORE]} 0.89 and 0.03" in alt
+    fig, alt = pictures.skill_by_count({TOLD_ALL: RUNS[TOLD_ALL]})  # no network with windows
+    assert names(fig.axes[0]) == ["all labelled"]
+    assert fig.axes[1].get_legend() is None
+    assert "one labelled" not in alt
+
+
+def test_ways_of_asking_are_a_mark_a_seed_and_named_once():
+    fig, alt = pictures.skill_and_coherence(ANSWERS)
+    for ax, name in zip(fig.axes, ONE_LABEL, strict=True):
+        rows = length_results.by_way(ANSWERS[name])
+        known = {way: rows[way] for way in length_words.WAYS if way in rows}
+        scissors = [w for w in known if w.startswith(("paste", "glued"))]
+        assert len(marks(ax, "s")) == sum(len(known[w]["skill"]) for w in scissors)
+        assert len(marks(ax)) == sum(
+            len(row["skill"]) for w, row in known.items() if w not in scissors
+        )
+        assert {t.get_text() for t in ax.texts} == {length_words.WAYS[w] for w in known}
+        assert [*marks(ax)[0]] == [known["all"]["skill"][0], known["all"]["coherence"][0]]
+        line = next(line for line in ax.lines if line.get_color() == figures.GREEN)
+        assert np.allclose(line.get_ydata(), np.mean(rows["real"]["coherence"]))
+    assert "asked near 0.76, of which 84% pass; scissors 0.88, of which 47% pass" in alt
+    fig, _ = pictures.skill_and_coherence({SEEN_BEFORE: ANSWERS[SEEN_BEFORE]})
+    assert len(fig.axes) == 1
+
+
+def test_glue_is_a_bar_a_way_and_a_point_a_seed():
+    fig, alt = pictures.glue(ANSWERS[SEEN_BEFORE])
+    rows = length_results.by_way(ANSWERS[SEEN_BEFORE])
+    for ax, kind in zip(fig.axes, ("skill", "coherence", "seams"), strict=True):
+        assert np.allclose(
+            [bar.get_width() for bar in ax.patches], [np.mean(rows[w][kind]) for w in pictures.GLUE]
+        )
+        assert len(marks(ax)) == 4 * len(ANSWERS[SEEN_BEFORE])
+        green = [line for line in ax.lines if line.get_color() == figures.GREEN]
+        assert len(green) == (kind != "skill")  # real pictures have no skill
+    labels = [label.get_text() for label in fig.axes[0].get_yticklabels()]
+    assert labels == [
+        "scissors",
+        "scissors, then glue",
+        "its nearest request",
+        "scissors, glued near",
+    ]
+    assert "scissors, then glue: skill 0.83, 72% pass, seams 0.010" in alt
+    few = {0: {"6": {w: ANSWERS[SEEN_BEFORE][0]["6"][w] for w in ("paste", "nearest", "real")}}}
+    fig, alt = pictures.glue(few)
+    assert len(fig.axes[0].patches) == 2
+    assert "glue" not in alt
+
+
+def test_a_second_request_is_a_bar_a_way_red_where_two_are_told_in_one_call():
+    fig, alt = pictures.second_request(ANSWERS)
+    for ax, name in zip(fig.axes, ONE_LABEL, strict=True):
+        found = length_words.pairs(length_results.by_way(ANSWERS[name]))
+        assert np.allclose(
+            [bar.get_width() for bar in ax.patches], [np.mean(v) for v in found.values()]
+        )
+        red = [
+            bar.get_facecolor()[:3] == plt.matplotlib.colors.to_rgb(figures.RED)
+            for bar in ax.patches
+        ]
+        assert red == [False, True, True, False, False]
+        assert len(marks(ax)) == sum(map(len, found.values()))
+    assert "sees all, hears all: its nearest alone 0.68" in alt
+    assert len(pictures.second_request({ASKED: ANSWERS[ASKED]})[0].axes) == 1
+
+
+def test_far_shares_are_squared_and_a_line_a_network():
+    fig, alt = pictures.far_shares(NEAR_BY, (1, 2, 3, 6))
+    left, right = fig.axes
+    assert names(left) == ["one labelled", "sees all, hears all", "all labelled"]
+    assert len(marks(left, ".")) == 4 * sum(len(seeds) for seeds in NEAR_BY.values())
+    assert len(right.lines) == 2 * 3
+    at_one = [counts["1"]["moved"][2] for counts in NEAR_BY[SEEN_BEFORE].values()]
+    assert np.isclose(left.lines[0].get_ydata()[0], np.mean(np.square(at_one)))
+    assert "asked for 1, 2, 3 and 6: one labelled: 0.03, 0.12, 0.28, 0.58;" in alt
+    fig, _ = pictures.far_shares({ASKED: NEAR_BY[ASKED]}, (1, 3))
+    assert names(fig.axes[0]) == ["sees all, hears all"]
+
+
+def test_changes_at_a_level_are_a_point_a_seed():
+    fig, alt = pictures.by_level(ANSWERS)
+    for ax, name in zip(fig.axes, ONE_LABEL, strict=True):
+        rows = length_results.by_way(ANSWERS[name])
+        levels = [w for w in rows if w.startswith(("nearest-above", "nearest-below"))]
+        assert len(marks(ax)) == sum(len(rows[w]["skill"]) for w in levels)
+    assert "near above 1 and all below 0.26" in alt
+    assert names(fig.axes[0]) == ["near above, all below", "all above, near below"]
+
+
+def test_accounts_add_up_to_what_was_asked_and_found():
+    account = {"all": np.array([1.0, 2, 3, 0.5, 4]), "paste": np.array([5.0, 0, 1, 0, 0])}
+    fig, alt = pictures.accounts(account, {"all": "as trained", "paste": "scissors"})
+    bars = fig.axes[0].patches
+    assert [bar.get_width() for bar in bars[::5]] == [-3, -1]  # what is missing, to the left
+    assert [max(b.get_x() + b.get_width() for b in bars[i : i + 5]) for i in (0, 5)] == [7.5, 5]
+    assert names(fig.axes[0]) == ["missing", "hit", "misplaced", "blended", "extra"]
+    assert alt.startswith("all requests, as trained: 1.0 hit, 2.0 misplaced, 3.0 missing")
+
+
+def test_training_is_a_line_a_run_named_once():
+    fig = pictures.along_training(RUNS)
+    runs = sum(map(len, RUNS.values()))
+    assert [len(ax.lines) for ax in fig.axes] == [runs] * 3
+    assert names(fig.axes[2]) == [length_words.LABELS[n] for n in RUNS]
+    last = RUNS[TOLD_ALL][0]["training"]
+    last = last[max(last, key=int)]
+    drawn = [ax.lines[list(RUNS).index(TOLD_ALL)].get_ydata()[-1] for ax in fig.axes]
+    assert np.allclose(drawn[:2], [length_results.skill(last["counts"][K]) for K in ("1", "6")])
+    assert drawn[2] == last["locality"]["moved"][2]
+    assert len(pictures.along_training({NEAR: RUNS[NEAR][:1]}).axes[0].lines) == 1
+
+
+def test_the_judge_is_drawn_on_each_painter():
+    made = {str(K): dict.fromkeys(pictures.PAINTERS, K / 10) for K in (3, 6)}
+    (ax,) = pictures.judge_on_painters(made).axes
+    assert len(ax.lines) == len(names(ax)) == 5
+    assert all(line.get_xydata().tolist() == [[3, 0.3], [6, 0.6]] for line in ax.lines)
+    assert set(pictures.PAINTERS) == set(painters.painters(3, 1, generator()))
+
+
+def test_a_strip_is_pictures_side_by_side_and_spots_lie_in_them():
+    shown = torch.rand(3, 3, 8, 8, generator=generator()) * 2 - 1
+    found = pictures.strip(shown)
+    assert found.shape == (8, 3 * 8 + 2 * pictures.GAP, 3)
+    assert np.allclose(found[:, 20:], (shown[2].permute(1, 2, 0) + 1) / 2)
+    assert np.allclose(found[:, 8:10], 0.5)
+    places = torch.tensor([[[0.0, 0.5]], [[1.0, 0.25]], [[0.5, 1.0]]])
+    assert pictures.spots(places, 8).tolist() == [[-0.5, 3.5], [17.5, 1.5], [23.5, 7.5]]
+
+
+SCENES = {K: labelling.request_scenes(2, K, generator(K)) for K in (3, 6)}
+PLACES = {K: labelling.label_all(scenes)[0] for K, scenes in SCENES.items()}
+
+
+def test_the_opening_rings_every_place_under_what_was_drawn():
+    ways = ("real", "told all", "all", "nearest", "paste")
+    drawn = {way: render(SCENES[6], 32) for way in ways}
+    fig, alt = pictures.opening(drawn, PLACES[6], dict.fromkeys(ways, 0.25))
+    assert [len(marks(ax)) for ax in fig.axes] == [12] * 5
+    assert fig.axes[1].get_title(loc="left") == "told all labels: skill 0.25"
+    assert alt.count("0.25") == 3
+
+
+def test_scenes_are_shown_as_they_are_and_as_networks_see_them():
+    fig = pictures.examples(
+        {"two": labelling.request_scenes(1, 2, generator()), "six": SCENES[6][:1]}
+    )
+    above, below = np.array(fig.axes).reshape(2, 2)
+    assert [ax.get_title(loc="left") for ax in above] == ["two", "six"]
+    assert [ax.images[0].get_array().shape[0] for ax in (above[0], below[0])] == [128, 32]
+    assert [len(marks(ax)) for ax in below] == [2, 6]
+    small = render(SCENES[3], 32)
+    read = [(small[i], small[i], PLACES[3][i]) for i in range(2)]
+    fig = pictures.read_again(read, torch.zeros(3, 32, 48), torch.ones(5, 2))
+    assert [len(marks(ax, "+")) for ax in fig.axes] == [3, 3, 3, 3, 5]
+
+
+def test_the_player_tells_what_was_hit_and_what_passes():
+    finder, judge = detector.load(), coherence.load()
+    elsewhere = {K: render(labelling.request_scenes(2, K, generator(9)), 32) for K in SCENES}
+    drawn = {
+        K: {"nearest": render(scenes, 32), "real": torch.zeros(2, 3, 32, 32) + elsewhere[K]}
+        for K, scenes in SCENES.items()
+    }
+    found = pictures.asked_otherwise(drawn, PLACES, finder, judge)
+    assert found["sliders"] == {
+        "each cell hears": ["its nearest request", "real pictures"],
+        "K": [3, 6],
+    }
+    assert found["start"] == {"each cell hears": 0, "K": 1}
+    hits = found["readouts"]["hits"]
+    assert hits.shape == (2, 2)
+    assert hits[0, 0] == "6 of 6 places hit, 2 of 2 pass"
+    assert int(hits[1, 1].split()[0]) < int(hits[0, 1].split()[0])
+    assert hits[0, 1].endswith("2 of 2 pass")
+    flat = pictures.read_off(torch.full((2, 3, 32, 32), -1.0), PLACES[3], finder, judge)
+    assert flat.startswith("0 of 6 places hit")
+    image, rings = found["marks"]
+    assert isinstance(image, player.Image)
+    assert np.isfinite(rings.x).reshape(1, 2, 12, 15)[0, :, :, :-1].all(-1).sum(1).tolist() == [
+        6,
+        12,
+    ]
+
+
+def test_painters_of_known_worth_paint_what_their_names_say():
+    scenes, others = SCENES[6], labelling.request_scenes(2, 6, generator(7))
+    found = length.known_painters(scenes, others)
+    assert torch.equal(found["blind"], render(others, 32))
+    assert torch.equal(found["half"][0], found["perfect"][0])
+    assert torch.equal(found["half"][1], found["blind"][1])
+    assert (found["perfect"] - render(scenes, 32)).norm() > 1  # other colours
+    assert torch.equal(found["perfect"], render(replace(
+        scenes, color=(scenes.color + 3) % 8, material=1 - scenes.material), 32))  # fmt: skip

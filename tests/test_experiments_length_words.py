@@ -1,0 +1,198 @@
+"""What the page says of the length experiments: by measurements made up, and by the book's own."""
+
+import copy
+import functools
+
+import numpy as np
+import pytest
+
+from lib.experiments import length_generalization as length
+from lib.experiments import length_words as words
+from lib.experiments.length_results import ASKED, NEAR, SEEN_BEFORE, TOLD_ALL
+
+
+def scores(hits, looks=(1.0, -1.0), seams=(0.01, 0.03)):
+    """Two pictures asked for some objects, of which so many are hit: skill is hits / 10."""
+    raw = {"hits": [hits, hits], "blind": [0, 0], "ceiling": [10, 10], "found": [4, 4]}
+    return raw | {"looks": list(looks), "seams": list(seams)}
+
+
+def seeds(*by_seed):
+    """Answers at six: by seed, by way; of real pictures too."""
+    real = {"looks": [1.0, 1.0], "seams": [0.0, 0.002]}
+    return {seed: {"6": ways | {"real": real}} for seed, ways in enumerate(by_seed)}
+
+
+@functools.cache
+def kept():
+    runs = length.finished_runs(length.KEPT)
+    return runs, length.answers(), length.answers(kind="local")
+
+
+def rows(table):
+    """The cells of a table, its rule left out."""
+    lines = [[cell.strip() for cell in line[1:-1].split("|")] for line in table.split("\n")]
+    assert set(lines.pop(1)) == {"---"}
+    assert len(set(map(len, lines))) == 1
+    return lines
+
+
+def test_the_measurements_bear_out_every_sentence():
+    assert words.untrue(*kept()) == []
+
+
+def exchanged(parts, one, other):
+    parts[one], parts[other] = parts[other], parts[one]
+
+
+def tampered(how):
+    """The book's measurements, changed so that some sentences are not true any more."""
+    results, answers, near = map(copy.deepcopy, kept())
+    asked = [
+        ways for counts in answers.values() for seed in counts.values() for ways in seed.values()
+    ]
+    drawn = [part for ways in asked for way, part in ways.items() if way != "real"]
+    at_six = [run["counts"][K] for runs in results.values() for run in runs for K in ("3", "6")]
+    if how in ("blind", "ceiling"):  # nothing is drawn where it is asked, or all
+        for part in drawn + at_six:
+            part["hits"] = [0.999 * v if how == "ceiling" else v for v in part[how]]
+    elif how == "weak":  # hardly competent at one object
+        for run in (run for runs in results.values() for run in runs):
+            one = run["counts"]["1"]
+            one["hits"] = [0.7 * most + 0.3 * least for most, least in zip(
+                one["ceiling"], one["blind"], strict=True)]  # fmt: skip
+    elif how in ("pass", "fail"):
+        for part in drawn:
+            part["looks"] = [1.0 if how == "pass" else -1.0 for _ in part["looks"]]
+    elif how in ("near", "far"):  # nothing changes far away, or much
+        for counts in (part for seeds_ in near.values() for part in seeds_.values()):
+            for part in counts.values():
+                part["moved"] = [float(how == "far") for _ in part["moved"]]
+    else:
+        for ways in asked:
+            if set(how) <= set(ways):
+                exchanged(ways, *how)
+    return results, answers, near
+
+
+TAMPERED = {
+    "blind": "asked near, most of what it can",
+    "ceiling": "told one label, next to nothing",
+    "weak": "it is competent at one object",
+    "pass": "one picture in seven is left",
+    "fail": "but pass less, and real pictures more",
+    "near": "one labelled: and six, more than there",
+    "far": "sees all, hears all: one request moves nothing far away",
+    ("nearest", "all"): "one labelled: near fills most, scissors more",
+    ("nearest", "glued"): "and where as full",
+    ("paste", "glued"): "glue halves the seams",
+    ("pair-far", "added-far"): "one labelled: near as much as far",
+    ("nearest-window", "paste"): "and as without a window, asked near",
+    ("nearest-window", "all"): "the nearest of a window fills .13 more",
+    ("nearest", "paste"): "glued pastes fill more",
+    ("nearest-above-3", "nearest-below-3"): "near above 3 or below 0.3 is not",
+    ("nearest-above-1", "nearest-below-1"): "sees all, hears all: near above 1 is not",
+    ("pair-near", "added-near"): "one labelled: answers added do not",
+}
+
+
+def test_every_sentence_can_fail_by_name():
+    """A sentence that no measurement could break would say nothing."""
+    broken = set()
+    for how, sentence in TAMPERED.items():
+        found = [line.split(": ") for line in words.untrue(*tampered(how))]
+        found = {": ".join(parts[:-1]) for parts in found}
+        assert sentence in found, how
+        broken |= found
+    said = set(words.statements(*kept()))
+    assert broken <= said
+    assert said - broken == set()
+
+
+def test_a_mean_is_said_with_the_ends_of_what_the_seeds_gave():
+    assert words.said([0.5]) == "0.50"
+    assert words.said([0.75, 0.25, 0.5]) == "0.50 (0.25 to 0.75)"
+
+
+def run(setting, one, six):
+    counts = {"1": scores(one), "6": scores(six)}
+    return {"setting": {"seed": 0}, "counts": {"0": scores(0)} | counts}
+
+
+def test_the_table_of_networks_says_who_sees_and_hears_what():
+    made = {name: [run(name, 8, 6), run(name, 8, 2)] for name in (TOLD_ALL, "label_one.local_all")}
+    made["label_one.local_local"] = [run("", 5, 4)]
+    _, first, second, third = rows(words.networks(made))
+    assert first[1:] == ["all", "everything", "everything", "before the first", "2", "0.80", "0.40",
+                         "50%"]  # fmt: skip
+    late = "after the last layer that mixes places"
+    assert second[1:5] == ["one", "5 x 5 cells around", "everything", late]
+    assert third[1:] == ["one", *["5 x 5 cells around"] * 2, late, "1", "0.50", "0.40", "80%"]
+    assert words.competence(made, list(made)[1:]) == (
+        "sees near, hears all: 2 runs, skill at one object 0.80 (0.80 to 0.80); "
+        "sees near, hears near: 1 run, skill at one object 0.50"
+    )
+
+
+def test_the_table_of_ways_leaves_open_what_was_not_asked():
+    near = seeds({"all": scores(1), "nearest": scores(6)}, {"nearest": scores(8)})
+    answers = {SEEN_BEFORE: near, TOLD_ALL: seeds({"all": scores(5)})}
+    alone = rows(words.ways(answers))
+    assert alone[0] == ["each cell hears", "skill at 6", "one scene", "seams"]
+    by_name = {line[0].strip("*"): line[1:] for line in alone}
+    assert by_name["its nearest request"] == ["0.70 (0.60 to 0.80)", "50%", "20"]
+    assert by_name["all requests, as trained"][0] == "0.10"
+    assert by_name["one at random"] == [""] * 3
+    assert by_name["another network, told all labels, asked for all"][0] == "0.50"
+    assert by_name["real pictures"] == ["1", "100%", "1"]
+    both = rows(words.ways(answers | {ASKED: seeds({"nearest": scores(3)})}))
+    assert both[0][1::3] == ["one labelled: skill at 6", "sees all, hears all: skill at 6"]
+    assert [line[:4] for line in both[1:]] == alone[1:]
+    assert both[2][4] == "0.30"
+    assert both[-2][4:] == [""] * 3  # the other network has one kind
+
+
+def test_the_tables_of_networks_that_hear_near_and_of_ten():
+    windows = seeds({"all": scores(4), "nearest-window": scores(7), "nearest": scores(6)})
+    found = rows(words.ways_near({NEAR: windows}))
+    assert [line[1] for line in found] == ["skill at 6", "0.40", "0.70", "0.60", ""]
+    names = (NEAR, "label_one.local_local")
+    found = rows(words.ways_near(dict.fromkeys(names, windows), names))
+    assert found[0][4] == "sees near, hears near: skill at 6"
+    assert [line[4] for line in found[1:]] == ["0.40", "0.70", "0.60", ""]
+    asked = ("all", "composed", "nearest", "glued", "paste")
+    counts = {str(K): {way: scores(hits) for way in asked} for K, hits in ((6, 8), (10, 4))}
+    assert rows(words.at_ten({1: counts}))[1][1:] == ["0.80", "0.40", "50%", "50%"]
+    text = words.hearing_near({NEAR: [run(NEAR, 8, 6)], ASKED: [run(ASKED, 8, 2)]})
+    assert text == (
+        "Sees all, hears near: 1 seeds, skill at one 0.80; of it, kept at six 0.75. "
+        "Sees all, hears all, as trained: kept 0.25."
+    )
+
+
+def test_the_table_of_the_most_objects_is_of_the_seeds_mean():
+    made = {SEEN_BEFORE: [run("", 9, 6), run("", 8, 7)], NEAR: [run("", 7, 5)]}
+    found = rows(words.most_objects(made))[1:]
+    assert [line[1:] for line in found] == [["1", "6", "2"], ["0", "1", ""]]
+
+
+def test_the_nearest_alone_is_told_in_one_call():
+    asked = {way: scores(hits) for hits, way in enumerate(words.PAIRS) if way != "alone"}
+    asked |= {"nearest": scores(7)}
+    by_way = {way: {"skill": [part["hits"][0] / 10]} for way, part in asked.items()}
+    assert words.pairs(by_way)["alone"] == [0.7]
+    assert words.pairs(by_way | {"nearest-heard": {"skill": [0.6]}})["alone"] == [0.6]
+    assert list(words.pairs(by_way)) == list(words.PAIRS)
+    assert words.pairs(by_way)["pair-far"] == [0.2]
+
+
+def test_what_is_downloaded_is_skill_and_coherence():
+    found = words.plain({SEEN_BEFORE: seeds({"all": scores(3)}, {"all": scores(4, (1, 1))})})
+    assert list(found[SEEN_BEFORE][0]["6"]) == ["all"]
+    assert np.allclose(found[SEEN_BEFORE][0]["6"]["all"], [0.3, 0.5])
+    assert np.allclose(found[SEEN_BEFORE][1]["6"]["all"], [0.4, 1])
+
+
+@pytest.mark.parametrize("name", sorted(length.SETTINGS))
+def test_every_network_has_a_name(name):
+    assert words.LABELS[name]
