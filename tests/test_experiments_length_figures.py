@@ -76,7 +76,7 @@ def test_ways_of_asking_are_a_mark_a_seed_and_named_once():
 
 
 def test_glue_is_a_bar_a_way_and_a_point_a_seed():
-    fig, alt = pictures.glue(ANSWERS[SEEN_BEFORE])
+    fig, alt = pictures.glue_bars(ANSWERS[SEEN_BEFORE])
     rows = length_results.by_way(ANSWERS[SEEN_BEFORE])
     for ax, kind in zip(fig.axes, ("skill", "coherence", "seams"), strict=True):
         assert np.allclose(
@@ -94,15 +94,15 @@ def test_glue_is_a_bar_a_way_and_a_point_a_seed():
     ]
     assert "scissors, then glue: skill 0.83, 72% pass, seams 0.010" in alt
     few = {0: {"6": {w: ANSWERS[SEEN_BEFORE][0]["6"][w] for w in ("paste", "nearest", "real")}}}
-    fig, alt = pictures.glue(few)
+    fig, alt = pictures.glue_bars(few)
     assert len(fig.axes[0].patches) == 2
     assert "glue" not in alt
 
 
 def test_a_second_request_is_a_bar_a_way_red_where_two_are_told_in_one_call():
-    fig, alt = pictures.second_request(ANSWERS)
+    fig, alt = pictures.second_request_bars(ANSWERS)
     for ax, name in zip(fig.axes, ONE_LABEL, strict=True):
-        found = length_words.pairs(length_results.by_way(ANSWERS[name]))
+        found = length_words.second_requests(length_results.by_way(ANSWERS[name]))
         assert np.allclose(
             [bar.get_width() for bar in ax.patches], [np.mean(v) for v in found.values()]
         )
@@ -113,11 +113,11 @@ def test_a_second_request_is_a_bar_a_way_red_where_two_are_told_in_one_call():
         assert red == [False, True, True, False, False]
         assert len(marks(ax)) == sum(map(len, found.values()))
     assert "sees all, hears all: its nearest alone 0.68" in alt
-    assert len(pictures.second_request({ASKED: ANSWERS[ASKED]})[0].axes) == 1
+    assert len(pictures.second_request_bars({ASKED: ANSWERS[ASKED]})[0].axes) == 1
 
 
 def test_far_shares_are_squared_and_a_line_a_network():
-    fig, alt = pictures.far_shares(NEAR_BY, (1, 2, 3, 6))
+    fig, alt = pictures.far_share_lines(NEAR_BY, (1, 2, 3, 6))
     left, right = fig.axes
     assert names(left) == ["one labelled", "sees all, hears all", "all labelled"]
     assert len(marks(left, ".")) == 4 * sum(len(seeds) for seeds in NEAR_BY.values())
@@ -125,12 +125,12 @@ def test_far_shares_are_squared_and_a_line_a_network():
     at_one = [counts["1"]["moved"][2] for counts in NEAR_BY[SEEN_BEFORE].values()]
     assert np.isclose(left.lines[0].get_ydata()[0], np.mean(np.square(at_one)))
     assert "asked for 1, 2, 3 and 6: one labelled: 0.03, 0.12, 0.28, 0.58;" in alt
-    fig, _ = pictures.far_shares({ASKED: NEAR_BY[ASKED]}, (1, 3))
+    fig, _ = pictures.far_share_lines({ASKED: NEAR_BY[ASKED]}, (1, 3))
     assert names(fig.axes[0]) == ["sees all, hears all"]
 
 
 def test_changes_at_a_level_are_a_point_a_seed():
-    fig, alt = pictures.by_level(ANSWERS)
+    fig, alt = pictures.skill_by_level(ANSWERS)
     for ax, name in zip(fig.axes, ONE_LABEL, strict=True):
         rows = length_results.by_way(ANSWERS[name])
         levels = [w for w in rows if w.startswith(("nearest-above", "nearest-below"))]
@@ -141,7 +141,7 @@ def test_changes_at_a_level_are_a_point_a_seed():
 
 def test_accounts_add_up_to_what_was_asked_and_found():
     account = {"all": np.array([1.0, 2, 3, 0.5, 4]), "paste": np.array([5.0, 0, 1, 0, 0])}
-    fig, alt = pictures.accounts(account, {"all": "as trained", "paste": "scissors"})
+    fig, alt = pictures.account_bars(account, {"all": "as trained", "paste": "scissors"})
     bars = fig.axes[0].patches
     assert [bar.get_width() for bar in bars[::5]] == [-3, -1]  # what is missing, to the left
     assert [max(b.get_x() + b.get_width() for b in bars[i : i + 5]) for i in (0, 5)] == [7.5, 5]
@@ -225,7 +225,7 @@ def test_the_player_tells_what_was_hit_and_what_passes():
     assert hits[0, 0] == "6 of 6 places hit, 2 of 2 pass"
     assert int(hits[1, 1].split()[0]) < int(hits[0, 1].split()[0])
     assert hits[0, 1].endswith("2 of 2 pass")
-    flat = pictures.read_off(torch.full((2, 3, 32, 32), -1.0), PLACES[3], finder, judge)
+    flat = pictures.hits_and_passes(torch.full((2, 3, 32, 32), -1.0), PLACES[3], finder, judge)
     assert flat.startswith("0 of 6 places hit")
     image, rings = found["marks"]
     assert isinstance(image, player.Image)

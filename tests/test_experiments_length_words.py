@@ -110,8 +110,8 @@ def test_every_sentence_can_fail_by_name():
 
 
 def test_a_mean_is_said_with_the_ends_of_what_the_seeds_gave():
-    assert words.said([0.5]) == "0.50"
-    assert words.said([0.75, 0.25, 0.5]) == "0.50 (0.25 to 0.75)"
+    assert words.mean_and_ends([0.5]) == "0.50"
+    assert words.mean_and_ends([0.75, 0.25, 0.5]) == "0.50 (0.25 to 0.75)"
 
 
 def run(setting, one, six):
@@ -122,7 +122,7 @@ def run(setting, one, six):
 def test_the_table_of_networks_says_who_sees_and_hears_what():
     made = {name: [run(name, 8, 6), run(name, 8, 2)] for name in (TOLD_ALL, "label_one.local_all")}
     made["label_one.local_local"] = [run("", 5, 4)]
-    _, first, second, third = rows(words.networks(made))
+    _, first, second, third = rows(words.networks_table(made))
     assert first[1:] == ["all", "everything", "everything", "before the first", "2", "0.80", "0.40",
                          "50%"]  # fmt: skip
     late = "after the last layer that mixes places"
@@ -137,7 +137,7 @@ def test_the_table_of_networks_says_who_sees_and_hears_what():
 def test_the_table_of_ways_leaves_open_what_was_not_asked():
     near = seeds({"all": scores(1), "nearest": scores(6)}, {"nearest": scores(8)})
     answers = {SEEN_BEFORE: near, TOLD_ALL: seeds({"all": scores(5)})}
-    alone = rows(words.ways(answers))
+    alone = rows(words.ways_table(answers))
     assert alone[0] == ["each cell hears", "skill at 6", "one scene", "seams"]
     by_name = {line[0].strip("*"): line[1:] for line in alone}
     assert by_name["its nearest request"] == ["0.70 (0.60 to 0.80)", "50%", "20"]
@@ -145,7 +145,7 @@ def test_the_table_of_ways_leaves_open_what_was_not_asked():
     assert by_name["one at random"] == [""] * 3
     assert by_name["another network, told all labels, asked for all"][0] == "0.50"
     assert by_name["real pictures"] == ["1", "100%", "1"]
-    both = rows(words.ways(answers | {ASKED: seeds({"nearest": scores(3)})}))
+    both = rows(words.ways_table(answers | {ASKED: seeds({"nearest": scores(3)})}))
     assert both[0][1::3] == ["one labelled: skill at 6", "sees all, hears all: skill at 6"]
     assert [line[:4] for line in both[1:]] == alone[1:]
     assert both[2][4] == "0.30"
@@ -154,15 +154,15 @@ def test_the_table_of_ways_leaves_open_what_was_not_asked():
 
 def test_the_tables_of_networks_that_hear_near_and_of_ten():
     windows = seeds({"all": scores(4), "nearest-window": scores(7), "nearest": scores(6)})
-    found = rows(words.ways_near({NEAR: windows}))
+    found = rows(words.ways_near_table({NEAR: windows}))
     assert [line[1] for line in found] == ["skill at 6", "0.40", "0.70", "0.60", ""]
     names = (NEAR, "label_one.local_local")
-    found = rows(words.ways_near(dict.fromkeys(names, windows), names))
+    found = rows(words.ways_near_table(dict.fromkeys(names, windows), names))
     assert found[0][4] == "sees near, hears near: skill at 6"
     assert [line[4] for line in found[1:]] == ["0.40", "0.70", "0.60", ""]
     asked = ("all", "composed", "nearest", "glued", "paste")
     counts = {str(K): {way: scores(hits) for way in asked} for K, hits in ((6, 8), (10, 4))}
-    assert rows(words.at_ten({1: counts}))[1][1:] == ["0.80", "0.40", "50%", "50%"]
+    assert rows(words.ten_table({1: counts}))[1][1:] == ["0.80", "0.40", "50%", "50%"]
     text = words.hearing_near({NEAR: [run(NEAR, 8, 6)], ASKED: [run(ASKED, 8, 2)]})
     assert text == (
         "Sees all, hears near: 1 seeds, skill at one 0.80; of it, kept at six 0.75. "
@@ -172,7 +172,7 @@ def test_the_tables_of_networks_that_hear_near_and_of_ten():
 
 def test_the_table_of_the_most_objects_is_of_the_seeds_mean():
     made = {SEEN_BEFORE: [run("", 9, 6), run("", 8, 7)], NEAR: [run("", 7, 5)]}
-    found = rows(words.most_objects(made))[1:]
+    found = rows(words.k_max_table(made))[1:]
     assert [line[1:] for line in found] == [["1", "6", "2"], ["0", "1", ""]]
 
 
@@ -180,14 +180,16 @@ def test_the_nearest_alone_is_told_in_one_call():
     asked = {way: scores(hits) for hits, way in enumerate(words.PAIRS) if way != "alone"}
     asked |= {"nearest": scores(7)}
     by_way = {way: {"skill": [part["hits"][0] / 10]} for way, part in asked.items()}
-    assert words.pairs(by_way)["alone"] == [0.7]
-    assert words.pairs(by_way | {"nearest-heard": {"skill": [0.6]}})["alone"] == [0.6]
-    assert list(words.pairs(by_way)) == list(words.PAIRS)
-    assert words.pairs(by_way)["pair-far"] == [0.2]
+    assert words.second_requests(by_way)["alone"] == [0.7]
+    assert words.second_requests(by_way | {"nearest-heard": {"skill": [0.6]}})["alone"] == [0.6]
+    assert list(words.second_requests(by_way)) == list(words.PAIRS)
+    assert words.second_requests(by_way)["pair-far"] == [0.2]
 
 
 def test_what_is_downloaded_is_skill_and_coherence():
-    found = words.plain({SEEN_BEFORE: seeds({"all": scores(3)}, {"all": scores(4, (1, 1))})})
+    found = words.plain_answers(
+        {SEEN_BEFORE: seeds({"all": scores(3)}, {"all": scores(4, (1, 1))})}
+    )
     assert list(found[SEEN_BEFORE][0]["6"]) == ["all"]
     assert np.allclose(found[SEEN_BEFORE][0]["6"]["all"], [0.3, 0.5])
     assert np.allclose(found[SEEN_BEFORE][1]["6"]["all"], [0.4, 1])

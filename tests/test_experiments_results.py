@@ -357,8 +357,8 @@ def test_networks_are_read_by_the_mean_of_their_seeds():
     seeds = [{"counts": {K: flat | {"hits": [h[s]]} for K, h in hits.items()}} for s in (0, 1)]
     found = length_results.by_count(seeds)
     assert list(found.items()) == [(1, [0.9, 1.0]), (2, [0.7, 1.0]), (10, [0.6, 0.8])]
-    assert length_results.k_max(seeds, 0.8) == 2
-    assert length_results.k_max(seeds[:1], 0.8) == 1
+    assert length_results.k_max_of_means(seeds, 0.8) == 2
+    assert length_results.k_max_of_means(seeds[:1], 0.8) == 1
     cases = np.array(length_results.cases(scored(6, 0.5, 0)))
     assert np.isclose(np.divide(*cases.sum(0)), independent(scored(6, 0.5, 0)))
     six = {name: [{"counts": {"6": flat | {"hits": [h]}}}] for name, h in (("a", 3), ("b", 9))}

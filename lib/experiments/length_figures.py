@@ -19,7 +19,7 @@ from lib.experiments import length_results
 from lib.experiments.length_asking import LEVELS
 from lib.experiments.length_generalization import SETTINGS
 from lib.experiments.length_results import ONE_LABEL, SEEN_BEFORE, SIGMA
-from lib.experiments.length_words import LABELS, PAIRS, WAYS, pairs
+from lib.experiments.length_words import LABELS, PAIRS, WAYS, second_requests
 from lib.scenes import coherence, detector, failures, labelling, measure, render
 from lib.scenes.scene import Scenes
 
@@ -52,7 +52,7 @@ Answers = dict[str, dict[int, dict]]  # of `length_generalization.answers`
 Results = dict[str, list[dict]]  # of `length_generalization.finished_runs`
 
 
-def picture(ax: Axes, pixels: Tensor, title: str = "") -> None:
+def show_picture(ax: Axes, pixels: Tensor, title: str = "") -> None:
     """Draws a picture (3, H, W) in [-1, 1]."""
     ax.imshow(((pixels + 1) / 2).clamp(0, 1).permute(1, 2, 0).numpy())
     ax.set_title(title, fontsize=9)
@@ -108,8 +108,8 @@ def examples(scenes: dict[str, Scenes]) -> Figure:
     """A scene by title, as the world is and as networks see it, its locations ringed."""
     fig, axes = plt.subplots(2, len(scenes), figsize=(7.6, 3.9))
     for (above, below), (title, scene) in zip(axes.T, scenes.items(), strict=True):
-        picture(above, render(scene, 128)[0], title)
-        picture(below, render(scene, 32)[0])
+        show_picture(above, render(scene, 128)[0], title)
+        show_picture(below, render(scene, 32)[0])
         where, there = labelling.label_all(scene)
         below.plot(*(where[there] * 32 - 0.5).T, "o", ms=9, mfc="none", mec="white")
     return fig
@@ -130,9 +130,9 @@ def read_again(
         for ax, pixels, title in zip(
             axes[2 * i : 2 * i + 2], (small, again), ("as read", "rendered again"), strict=True
         ):
-            picture(ax, pixels, title)
+            show_picture(ax, pixels, title)
             ax.plot(*(places * pixels.shape[-1] - 0.5).T, "+", ms=8, color="white")
-    picture(axes[-1], frame, "CLEVR_val_000000")
+    show_picture(axes[-1], frame, "CLEVR_val_000000")
     axes[-1].plot(*(marks - 0.5).T, "+", ms=8, color="white")
     return fig
 
@@ -246,7 +246,7 @@ def _name_bars(ax: Axes, names: Sequence[str]) -> None:
     ax.invert_yaxis()
 
 
-def glue(answers: dict[int, dict]) -> tuple[Figure, str]:
+def glue_bars(answers: dict[int, dict]) -> tuple[Figure, str]:
     """Scissors with and without glue beside asking near: skill, coherence and seams.
 
     Args:
@@ -277,12 +277,12 @@ def glue(answers: dict[int, dict]) -> tuple[Figure, str]:
     )
 
 
-def second_request(answers: Answers) -> tuple[Figure, str]:
+def second_request_bars(answers: Answers) -> tuple[Figure, str]:
     """Skill where each cell hears its nearest request and one other."""
     fig, panels = _panels(answers, (4.2, 2.7))
     told = []
     for name, ax in panels.items():
-        skill = pairs(length_results.by_way(answers[name]))
+        skill = second_requests(length_results.by_way(answers[name]))
         colours = {way: figures.RED if way.startswith("pair") else figures.BLUE for way in skill}
         _bars(ax, {way: (values, colours[way]) for way, values in skill.items()})
         ax.set(xlabel="skill at 6", xlim=(0, 1), title=LABELS[name])
@@ -293,7 +293,7 @@ def second_request(answers: Answers) -> tuple[Figure, str]:
     return fig, f"{said} {'; '.join(told)}."
 
 
-def far_shares(near: Answers, counts: Sequence[int]) -> tuple[Figure, str]:
+def far_share_lines(near: Answers, counts: Sequence[int]) -> tuple[Figure, str]:
     """How much of what changes when a request moves lies far away, by number and noise level.
 
     Args:
@@ -332,7 +332,7 @@ def far_shares(near: Answers, counts: Sequence[int]) -> tuple[Figure, str]:
     )
 
 
-def by_level(answers: Answers) -> tuple[Figure, str]:
+def skill_by_level(answers: Answers) -> tuple[Figure, str]:
     """Skill against the noise level at which the way of asking changes."""
     fig, panels = _panels(answers, (4.3, 3.3))
     for name, ax in panels.items():
@@ -363,7 +363,7 @@ def by_level(answers: Answers) -> tuple[Figure, str]:
     )
 
 
-def accounts(account: dict[str, np.ndarray], names: dict[str, str]) -> tuple[Figure, str]:
+def account_bars(account: dict[str, np.ndarray], names: dict[str, str]) -> tuple[Figure, str]:
     """What pictures show of what was asked: objects drawn to the right, missing ones to the left.
 
     Args:
@@ -416,7 +416,7 @@ def along_training(results: Results) -> Figure:
     return fig
 
 
-def read_off(pictures: Tensor, asked: Tensor, finder, judge) -> str:
+def hits_and_passes(pictures: Tensor, asked: Tensor, finder, judge) -> str:
     """How many places (n, K, 2) are hit and how many pictures pass for one scene, in words."""
     where = detector.detect(finder, pictures)
     hits = sum(len(measure.matched(p[m], a)) for p, m, a in zip(*where, asked, strict=True))
@@ -443,7 +443,9 @@ def asked_otherwise(
     counts, ways = list(drawn), list(drawn[6])
     grid, n = (len(ways), len(counts)), len(places[6])
     tiles = np.stack([np.stack([strip(drawn[K][way]) for K in counts]) for way in ways])
-    hits = [[read_off(drawn[K][way], places[K], finder, judge) for K in counts] for way in ways]
+    hits = [
+        [hits_and_passes(drawn[K][way], places[K], finder, judge) for K in counts] for way in ways
+    ]
     turn = np.linspace(0, 2 * np.pi, 14)
     ring = 1.6 * np.stack([np.cos(turn), np.sin(turn)], 1)
     rings = np.full((len(counts), n * max(counts), len(turn) + 1, 2), np.nan)

@@ -80,7 +80,7 @@ def best_first(results: dict[str, list[dict]]) -> list[str]:
     return sorted(results, key=lambda name: -skills(results[name][:1], 6)[0])
 
 
-def k_max(results: Sequence[dict], level: float) -> int:
+def k_max_of_means(results: Sequence[dict], level: float) -> int:
     """How many objects are composed by the seeds' mean skill, see `lib.scenes.measure.k_max`."""
     means = {K: float(np.mean(each)) for K, each in by_count(results).items()}
     return measure.k_max(means, level)

@@ -60,7 +60,7 @@ HEARS = {
 PAPER = {"label_all.vector": "unknown", "label_one.vector": "2", "label_one.local_local": "9"}
 
 
-def said(values: Sequence[float]) -> str:
+def mean_and_ends(values: Sequence[float]) -> str:
     """A mean, and the ends of what the seeds gave."""
     if len(values) == 1:
         return f"{values[0]:.2f}"
@@ -71,28 +71,28 @@ def competence(results: dict[str, list[dict]], names: Sequence[str]) -> str:
     """Runs and skill at one object of some networks."""
     return "; ".join(
         f"{LABELS[n]}: {len(results[n])} run{'s' * (len(results[n]) > 1)}, skill at one object "
-        f"{said(length_results.skills(results[n], 1))}"
+        f"{mean_and_ends(length_results.skills(results[n], 1))}"
         for n in names
     )
 
 
 def hearing_near(results: dict[str, list[dict]]) -> str:
     """What the network that hears near keeps, beside the one that hears everything."""
-    near, all_ = (said(length_results.retention(results[name])) for name in (NEAR, ASKED))
-    one = said(length_results.skills(results[NEAR], 1))
+    near, all_ = (mean_and_ends(length_results.retention(results[name])) for name in (NEAR, ASKED))
+    one = mean_and_ends(length_results.skills(results[NEAR], 1))
     return (
         f"{LABELS[NEAR].capitalize()}: {len(results[NEAR])} seeds, skill at one {one}; of it, kept "
         f"at six {near}. {LABELS[ASKED].capitalize()}, as trained: kept {all_}."
     )
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
     """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def networks(results: dict[str, list[dict]]) -> str:
+def networks_table(results: dict[str, list[dict]]) -> str:
     """The table of the networks, and what each keeps.
 
     Args:
@@ -115,7 +115,7 @@ def networks(results: dict[str, list[dict]]) -> str:
             ]
         )
     head = "labelled in training|sees|hears|requests enter|seeds|skill at 1|at 6|kept"
-    return table(["", *head.split("|")], rows)
+    return markdown_table(["", *head.split("|")], rows)
 
 
 def _measured(row: dict[str, list[float]] | None) -> list[str]:
@@ -123,13 +123,13 @@ def _measured(row: dict[str, list[float]] | None) -> list[str]:
     if row is None:
         return [""] * 3
     return [
-        said(row["skill"]) if row["skill"] else "1",  # real pictures
+        mean_and_ends(row["skill"]) if row["skill"] else "1",  # real pictures
         f"{np.mean(row['coherence']):.0%}",
         str(round(1000 * np.mean(row["seams"]))) if row["seams"] else "",
     ]
 
 
-def ways(answers: dict[str, dict[int, dict]]) -> str:
+def ways_table(answers: dict[str, dict[int, dict]]) -> str:
     """The table of the ways of asking the networks that were told one label.
 
     Args:
@@ -141,14 +141,14 @@ def ways(answers: dict[str, dict[int, dict]]) -> str:
     whole = length_results.by_way(answers[TOLD_ALL])["all"]
     rows.append([other, *_measured(whole), *[""] * 3 * (len(columns) - 1)])
     real = (cell for column in columns.values() for cell in _measured(column["real"]))
-    return table(head, [*rows, ["*real pictures*", *real]])
+    return markdown_table(head, [*rows, ["*real pictures*", *real]])
 
 
-def ways_near(answers: dict[str, dict[int, dict]], names: Sequence[str] = (NEAR,)) -> str:
+def ways_near_table(answers: dict[str, dict[int, dict]], names: Sequence[str] = (NEAR,)) -> str:
     """As `ways`, of networks that hear near."""
     columns = {name: length_results.by_way(answers[name]) for name in names if name in answers}
     head, *rows = _columns(columns, WAYS_NEAR)
-    return table(head, rows)
+    return markdown_table(head, rows)
 
 
 def _columns(columns: dict[str, dict], labels: dict[str, str]) -> list[list[str]]:
@@ -162,11 +162,11 @@ def _columns(columns: dict[str, dict], labels: dict[str, str]) -> list[list[str]
     return [head, *rows]
 
 
-def at_ten(answers: dict[int, dict]) -> str:
+def ten_table(answers: dict[int, dict]) -> str:
     """The table of six beside ten locations, of one network's seeds."""
     rows = [length_results.by_way(answers, K) for K in (6, 10)]
     kinds = (("skill", ".2f"), ("coherence", ".0%"))
-    return table(
+    return markdown_table(
         ["each cell hears", "skill at 6", "at 10", "one scene at 6", "at 10"],
         [
             [f"**{WAYS[way]}**"]
@@ -176,18 +176,22 @@ def at_ten(answers: dict[int, dict]) -> str:
     )
 
 
-def most_objects(results: dict[str, list[dict]]) -> str:
-    """The table of K_max, see `length_results.k_max`."""
-    return table(
+def k_max_table(results: dict[str, list[dict]]) -> str:
+    """The table of K_max, see `length_results.k_max_of_means`."""
+    return markdown_table(
         ["trained on 1 to 3 objects", "K_max at .8", "at .6", "paper (its judge unknown)"],
         [
-            [LABELS[n], *(length_results.k_max(seeds, v) for v in (0.8, 0.6)), PAPER.get(n, "")]
+            [
+                LABELS[n],
+                *(length_results.k_max_of_means(seeds, v) for v in (0.8, 0.6)),
+                PAPER.get(n, ""),
+            ]
             for n, seeds in results.items()
         ],
     )
 
 
-def plain(answers: dict[str, dict[int, dict]]) -> dict:
+def plain_answers(answers: dict[str, dict[int, dict]]) -> dict:
     """Skill and coherence of all that was asked, by setting, seed, number of locations and way."""
     return {
         name: {
@@ -205,7 +209,7 @@ def plain(answers: dict[str, dict[int, dict]]) -> dict:
     }
 
 
-def pairs(rows: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
+def second_requests(rows: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
     """Skill of each of `PAIRS`, of `length_results.by_way`.
 
     In a network with windows all ways are one call; elsewhere its nearest alone is told in one.
@@ -315,7 +319,7 @@ def _of_glue(answers) -> dict[str, Bounds]:
 def _of_one_label(rows) -> dict[str, Bounds]:
     """Of either network that was told one label, by the ways in which it was asked."""
     skill = length_results.average(rows, "skill")
-    two = {way: np.mean(values) for way, values in pairs(rows).items()}
+    two = {way: np.mean(values) for way, values in second_requests(rows).items()}
     near, fail = skill["nearest"], max(skill[w] for w in ("all", "mean", "random", "displaced"))
     return {
         "all, the mean, at random and elsewhere fail": (fail, -inf, 0.15),
