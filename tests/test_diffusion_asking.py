@@ -25,18 +25,18 @@ def alone(denoiser, x):
     return each, denoiser(x, SIGMA, None)
 
 
-def test_composed_is_the_sum_of_differences(denoiser):
+def test_by_place_is_the_sum_of_differences(denoiser):
     x = random(1, 3, 16, 16)
     each, none = alone(denoiser, x)
     expected = none + sum(answer - none for answer in each)
-    found = asking.composed(denoiser, everywhere)(x, SIGMA, CONDITIONS)
+    found = asking.by_place(denoiser, everywhere)(x, SIGMA, CONDITIONS)
     assert torch.linalg.norm(found - expected) < 1e-10
 
 
 def test_asked_for_the_nearest_each_cell_is_the_answer_to_it_alone(denoiser):
     x = random(1, 3, 16, 16)
     each, _ = alone(denoiser, x)
-    found = asking.composed(denoiser, asking.nearest(GRID))(x, SIGMA, CONDITIONS)
+    found = asking.by_place(denoiser, asking.nearest(GRID))(x, SIGMA, CONDITIONS)
     which = hearing.nearest(CONDITIONS, GRID).argmax(1)
     for row, column in ((0, 0), (3, 6), (7, 4)):
         cell = (..., slice(2 * row, 2 * row + 2), slice(2 * column, 2 * column + 2))
@@ -46,16 +46,16 @@ def test_asked_for_the_nearest_each_cell_is_the_answer_to_it_alone(denoiser):
 def test_one_call_is_the_same_where_conditions_enter_after_the_trunk():
     network = edm.Preconditioned(windows("full", "all").double(), 0.3)
     x = random(1, 3, 16, 16)
-    composed, heard = (
+    apart, heard = (
         way(network, asking.nearest(GRID))(x, SIGMA, CONDITIONS)
-        for way in (asking.composed, asking.with_hearing)
+        for way in (asking.by_place, asking.with_hearing)
     )
-    assert torch.linalg.norm(composed) > 1
-    assert torch.linalg.norm(composed - heard) < 1e-5
+    assert torch.linalg.norm(apart) > 1
+    assert torch.linalg.norm(apart - heard) < 1e-5
 
 
 def test_no_request_and_one_are_answered_as_ever(denoiser):
-    x, near = random(1, 3, 16, 16), asking.composed(denoiser, asking.nearest(GRID))
+    x, near = random(1, 3, 16, 16), asking.by_place(denoiser, asking.nearest(GRID))
     for count in (0, 1):
         conditions = (LOCATIONS[:, :count], ALL[:, :count])
         change = near(x, SIGMA, conditions) - denoiser(x, SIGMA, conditions)
@@ -89,7 +89,7 @@ def test_displaced_windows_are_as_large_and_elsewhere():
 
 
 def test_the_way_of_asking_can_depend_on_the_noise_level(denoiser):
-    x, near = random(1, 3, 16, 16), asking.composed(denoiser, asking.nearest(GRID))
+    x, near = random(1, 3, 16, 16), asking.by_place(denoiser, asking.nearest(GRID))
     mixed = asking.by_level(0.5, 2, near, denoiser)
     for level in (0.5, 1.0, 2.0):  # its ends are its own
         assert torch.equal(mixed(x, level, CONDITIONS), near(x, level, CONDITIONS))

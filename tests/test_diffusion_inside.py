@@ -57,17 +57,17 @@ def by_hand(denoiser, sigma, space):
 @pytest.mark.parametrize("space", inside.SPACES)
 def test_composing_is_adding_where_it_is_said(denoiser, space):
     for sigma in (0.3, 4.0):
-        found = inside.composed(denoiser, PARTS, space)(x, sigma)
+        found = inside.added_in(denoiser, PARTS, space)(x, sigma)
         wanted = by_hand(denoiser, sigma, space)
         assert torch.linalg.norm(found - wanted) < 1e-10 * torch.linalg.norm(wanted)
         assert torch.linalg.norm(found - denoiser(x, sigma, NONE)) > 1e-3
-    one = inside.composed(denoiser, PARTS[1:2], space)(x, 1.0)
+    one = inside.added_in(denoiser, PARTS[1:2], space)(x, 1.0)
     assert torch.linalg.norm(one - denoiser(x, 1.0, PARTS[1])) < 1e-10
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in denoiser.modules())
 
 
 def test_the_spaces_differ(denoiser):
-    answers = [inside.composed(denoiser, PARTS, s)(x, 1.0) for s in inside.SPACES]
+    answers = [inside.added_in(denoiser, PARTS, s)(x, 1.0) for s in inside.SPACES]
     for i in range(4):
         for j in range(i):
             assert torch.linalg.norm(answers[i] - answers[j]) > 1e-4
@@ -85,4 +85,4 @@ def test_what_is_held_ends_in_the_answer(denoiser):
 
 def test_an_unknown_space_is_refused(denoiser):
     with pytest.raises(ValueError, match="the space is one of"):
-        inside.composed(denoiser, PARTS, "elsewhere")
+        inside.added_in(denoiser, PARTS, "elsewhere")

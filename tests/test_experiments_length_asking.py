@@ -145,7 +145,7 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
         return edm.sample(function, noise, conditions, **SIGMAS).clamp(-1, 1)
 
     def differences(hear):
-        return plain(asking.composed(windows, lambda c, sigma: hear(c, length.GRID)))
+        return plain(asking.by_place(windows, lambda c, sigma: hear(c, length.GRID)))
 
     # In this network the answers to single requests, put together, are the answer in one call.
     assert same("nearest", differences(hearing.nearest))
@@ -177,7 +177,7 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
     # Glue: the paste noised, and denoised from there.
     again = torch.randn(noise.shape, generator=train.stream(0, 3, 5))
     silent = (conditions[0], torch.zeros_like(conditions[1]))
-    near = asking.composed(windows, asking.nearest(length.GRID))
+    near = asking.by_place(windows, asking.nearest(length.GRID))
     for name, how, level, asked in (
         ("glued", windows, length_asking.GLUED, silent),
         ("glued-near", near, length_asking.GLUED_NEAR, conditions),

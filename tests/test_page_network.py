@@ -37,7 +37,7 @@ def window(grid):
 
 
 def levels(denoiser, grid):
-    locally = asking.composed(denoiser, asking.nearest(grid))
+    locally = asking.by_place(denoiser, asking.nearest(grid))
     return asking.by_level(0.5, 30.0, locally, denoiser)
 
 
@@ -56,15 +56,15 @@ HEARD = {
     )
     for name, (page, hear) in HEARD.items()
 }
-NEAREST = "asking_js.composed(D, (p) => hearing_js.nearest(p, D.grid))"
+NEAREST = "asking_js.byPlace(D, (p) => hearing_js.nearest(p, D.grid))"
 COMPOSED = {
-    "composed: nearest": (
+    "by place: nearest": (
         NEAREST,
-        lambda denoiser, grid: asking.composed(denoiser, asking.nearest(grid)),
+        lambda denoiser, grid: asking.by_place(denoiser, asking.nearest(grid)),
     ),
-    "composed: all": (
-        "asking_js.composed(D, (p) => hearing_js.everywhere(p, D.grid))",
-        lambda denoiser, grid: asking.composed(denoiser, everywhere(grid)),
+    "by place: all": (
+        "asking_js.byPlace(D, (p) => hearing_js.everywhere(p, D.grid))",
+        lambda denoiser, grid: asking.by_place(denoiser, everywhere(grid)),
     ),
     "nearest at some levels": (f"asking_js.byLevel(0.5, 30, {NEAREST}, D)", levels),
 }
@@ -168,7 +168,7 @@ def test_each_kind_of_network_asked_in_each_way_it_takes(kernel, written, name):
 def test_stored_networks_same_noise_same_request_same_picture(kernel, name):
     file = (length.KEPT / f"{name}.seed0.safetensors").read_bytes()
     denoiser = length.load_denoiser(name)
-    ways = {key: WAYS[key] for key in ("as trained", "composed: nearest")}
+    ways = {key: WAYS[key] for key in ("as trained", "by place: nearest")}
     compare(kernel, file, denoiser, 32, ways)
     ours = asked(kernel, file, drawn(32), levels=edm.noise_levels(6))[0]
     theirs = edm.sample(denoiser, drawn(32), told(PLACES), steps=6)

@@ -35,7 +35,7 @@ def enlarged(weights: Tensor, size: int) -> Tensor:
 
 
 def added(none: Tensor, answers: Sequence[Tensor], weights: Tensor | None = None) -> Tensor:
-    """The answer to none, and what each other one adds to it: the sum of `composed`.
+    """The answer to none, and what each other one adds to it: the sum of `by_place`.
 
     Args:
         none: (B, C, H, W), as each of the answers is.
@@ -51,7 +51,7 @@ def added(none: Tensor, answers: Sequence[Tensor], weights: Tensor | None = None
     return none + sum(moved)
 
 
-def composed(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
+def by_place(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
     """A denoiser that answers by :eq:`eq-asked`, in K + 1 calls made at once.
 
     Args:
@@ -78,7 +78,7 @@ def composed(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
 def with_hearing(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
     """A denoiser whose network is told who hears what, in one call.
 
-    The same as `composed` where conditions enter after the last layer that mixes places and each
+    The same as `by_place` where conditions enter after the last layer that mixes places and each
     place hears one request; else another way of asking.
 
     Args:

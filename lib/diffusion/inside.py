@@ -36,7 +36,7 @@ def _hooks(denoiser: edm.Preconditioned) -> dict[str, Callable]:
     }
 
 
-def composed(
+def added_in(
     denoiser: edm.Preconditioned, parts: Sequence[Described], space: str = "pixels"
 ) -> edm.Denoiser:
     """A denoiser that composes single requests in a space of its network, :eq:`eq-inside`.

@@ -81,7 +81,7 @@ def told(denoiser: edm.Preconditioned, hear: asking.Hear) -> edm.Denoiser:
     """
     if isinstance(denoiser.network, patch.WindowNetwork):
         return asking.with_hearing(denoiser, hear)
-    return asking.composed(denoiser, hear)
+    return asking.by_place(denoiser, hear)
 
 
 def sampled(denoiser: edm.Denoiser, noise: Tensor, conditions: tuple) -> Tensor:
@@ -156,9 +156,9 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
 
         # Two rows in one call, a sum that was never met; and two answers added, each of which was.
         found[f"pair-{name}"] = partial(sampled, asking.with_hearing(denoiser, pair))
-        found[f"added-{name}"] = partial(sampled, asking.composed(denoiser, pair))
+        found[f"added-{name}"] = partial(sampled, asking.by_place(denoiser, pair))
     found["random"] = at_random
-    found["composed"] = partial(sampled, asking.composed(denoiser, everywhere))
+    found["composed"] = partial(sampled, asking.by_place(denoiser, everywhere))
     if not isinstance(denoiser.network, patch.WindowNetwork):
         found["nearest-heard"] = partial(sampled, asking.with_hearing(denoiser, near))
     found["paste"], found["paste-apart"] = paste, partial(paste, apart=True)

@@ -56,7 +56,7 @@ from torch import Tensor
 from lib import storage
 from lib.book import runtime
 from lib.diffusion import edm, inside, networks, train
-from lib.diffusion.inside import SPACES, composed
+from lib.diffusion.inside import SPACES, added_in
 from lib.diffusion.pathways import Described
 from lib.exact.feature import cosines
 from lib.experiments._options import check_positive
@@ -343,7 +343,7 @@ def list_ways(denoiser: edm.Preconditioned, what: Asked, n: int) -> dict[str, Ca
     found: dict[str, Callable] = {"joint": lambda c: (denoiser, _cut(joint, c))}
     for space in DRAWN[1:]:
         found[space] = lambda c, space=space: (
-            composed(denoiser, [_cut(part, c) for part in parts], space),
+            added_in(denoiser, [_cut(part, c) for part in parts], space),
             None,
         )
     return found
@@ -471,7 +471,7 @@ def measure_errors(
             space: [
                 round(v, 5)
                 for v in (
-                    norm(composed(denoiser, parts, space)(x, sigma) - both) / norm(both - none)
+                    norm(added_in(denoiser, parts, space)(x, sigma) - both) / norm(both - none)
                 ).tolist()
             ]
             for space in SPACES

@@ -4,7 +4,7 @@
 import { path } from "./network.js";
 
 /** The answers to single requests, and to none, put together place by place, in K + 1 calls. */
-export function composed(D, hear) {
+export function byPlace(D, hear) {
   return (x, sigma, places) => {
     const none = D(x, sigma, []), weights = hear(places, sigma), sum = none.data.slice();
     places.forEach((place, q) => {

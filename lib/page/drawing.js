@@ -1,7 +1,7 @@
 // Draws on request, off the page's main thread: what runs in the worker that ask_network.js makes.
 // It reads weights that it is sent, and reports every step; whoever wants to stop it ends it.
 
-import { composed, heard, pasted } from "./asking.js";
+import { byPlace, heard, pasted } from "./asking.js";
 import { finder } from "./finder.js";
 import { nearest, within } from "./hearing.js";
 import { pairs } from "./matching.js";
@@ -23,7 +23,7 @@ export const WAYS = {
 /** In one call where requests come after the last layer that mixes places, else put together. */
 function told(hear) {
   return (D, noise, places, levels) => {
-    const way = D.family === "window" ? heard : composed;
+    const way = D.family === "window" ? heard : byPlace;
     return path(way(D, (asked) => hear(asked, D.grid)), noise, places, levels);
   };
 }
