@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lib.concepts.circles import COMPOSITIONS, World, coverage, draw, render, surroundings
-from lib.storage import checkpoint
+from lib.storage import check_finite, checkpoint
 
 SIZE = 32
 ACCURACY = 0.99  # least, on fresh pictures of each class
@@ -71,9 +71,7 @@ def read(finder: Finder, pictures: Tensor) -> Reading:
     """
     if pictures.shape[1:] != (3, SIZE, SIZE):
         raise ValueError(f"pictures must be (B, 3, {SIZE}, {SIZE}), not {tuple(pictures.shape)}")
-    if not pictures.isfinite().all():
-        bad = (~pictures.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
-        raise ValueError(f"pictures are not finite: {len(bad)} of {len(pictures)}, first {bad[0]}")
+    check_finite(pictures, "pictures")
     x, y, radius = finder(pictures).unbind(1)
     disc = coverage(torch.stack([x, y], 1), radius, SIZE).flatten(1)  # (B, 1024)
     basis = torch.stack([disc, 1 - disc], 2)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from lib.storage import checkpoint
+from lib.storage import check_finite, checkpoint
 
 WEIGHTS = Path(__file__).parents[1] / "results" / "coherence.safetensors"
 
@@ -58,13 +58,8 @@ def logits(judge: Judge, pictures: Tensor) -> Tensor:
     size = pictures.shape[-1]
     if pictures.shape[1:] != (3, size, size) or not size or size % 32:
         raise ValueError(f"pictures are (B, 3, S, S), 32 dividing S, not {tuple(pictures.shape)}")
-    _check_finite(pictures)
+    check_finite(pictures, "pictures")
     return judge(F.adaptive_avg_pool2d(pictures, 32))
-
-
-def _check_finite(pictures: Tensor) -> None:
-    if not pictures.isfinite().all():
-        raise ValueError("pictures hold numbers that are not finite")
 
 
 def coherence(values: Tensor) -> float:
@@ -95,7 +90,7 @@ def seams(pictures: Tensor, owners: Tensor) -> Tensor:
     Raises:
         ValueError: The shapes do not fit, a picture has no border, or one is not finite.
     """
-    _check_finite(pictures)
+    check_finite(pictures, "pictures")
     if owners.shape != pictures.shape[:1] + pictures.shape[2:]:
         raise ValueError(f"owners are (B, S, S) of pictures, not {tuple(owners.shape)}")
     total, count = pictures.new_zeros(len(pictures)), owners.new_zeros(len(pictures))

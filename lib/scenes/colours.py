@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lib.scenes.scene import COLORS
+from lib.storage import check_finite
 
 
 class Rule(NamedTuple):
@@ -29,7 +30,7 @@ def fitted(pixels: Tensor, colours: Tensor) -> Rule:
     Raises:
         ValueError: A colour has fewer than two objects, or a pixel is not finite.
     """
-    _check_finite(pixels)
+    check_finite(pixels, "pixels")
     count = torch.bincount(colours, minlength=len(COLORS))
     if (count < 2).any():
         names = [name for name, n in zip(COLORS, count.tolist(), strict=True) if n < 2]
@@ -45,15 +46,9 @@ def read(rule: Rule, pixels: Tensor) -> Tensor:
     Raises:
         ValueError: A pixel is not finite: the first colour would be read off it.
     """
-    _check_finite(pixels)
+    check_finite(pixels.reshape(-1, 3), "pixels")
     apart = pixels[..., None, :] - rule.means
     return ((apart @ rule.precision) * apart).sum(-1).argmin(-1)
-
-
-def _check_finite(pixels: Tensor) -> None:
-    if not pixels.isfinite().all():
-        lost = (~pixels.isfinite().all(-1)).sum().item()
-        raise ValueError(f"pixels are not finite: {lost} of {pixels[..., 0].numel()}")
 
 
 def pixel(pictures: Tensor, places: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lib.scenes.measure import MEASURE, Places
 from lib.scenes.render import Annotations
-from lib.storage import checkpoint
+from lib.storage import check_finite, checkpoint
 
 SIZE = 32  # pictures are looked at in this size
 SPREAD = 0.8  # of the heat, pixels
@@ -114,9 +114,7 @@ def detect(network: Detector, pictures: Tensor, threshold: float = MEASURE.thres
         raise ValueError(f"pictures must be (B, 3, S, S), got {tuple(pictures.shape)}")
     if pictures.shape[3] % SIZE or pictures.shape[3] == 0:
         raise ValueError(f"a picture's size must be a multiple of {SIZE}: {pictures.shape[3]}")
-    if not pictures.isfinite().all():
-        bad = (~pictures.flatten(1).isfinite().all(1)).nonzero().flatten().tolist()
-        raise ValueError(f"pictures are not finite: {len(bad)} of {len(pictures)}, first {bad[0]}")
+    check_finite(pictures, "pictures")
     output = network(F.adaptive_avg_pool2d(pictures, SIZE))
     heat, way = output[:, 0].sigmoid(), output[:, 1:]
     peak = _peaks(output[:, 0])

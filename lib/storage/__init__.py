@@ -12,12 +12,14 @@ from lib.storage.files import (
     write_json,
     write_numbers,
 )
+from lib.storage.finite import check_finite
 
 __all__ = [
     "RESULTS",
     "ROOT",
     "RUNS",
     "begin",
+    "check_finite",
     "copy_files",
     "provenance",
     "read_json",
