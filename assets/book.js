@@ -62,7 +62,8 @@
     });
   });
 
-  // Previews of formulas, theorems, sources, terms and notation, where the pointer rests on a link.
+  // Previews of formulas, theorems, sources and terms where the pointer rests on a link, and of the
+  // notation where it rests on a formula that is one symbol (tools/symbols.py).
   const box = make("div", { className: "book-preview", hidden: true });
   box.setAttribute("role", "tooltip");
   document.body.append(box);
@@ -80,6 +81,11 @@
     if (!place) return null;
     if (place.tagName === "SPAN" && !place.textContent) place = place.nextElementSibling ?? place.parentElement;
     if (place.tagName === "DT" && place.classList.contains("sig")) return null;
+    if (place.matches("tr[id^=symbol-]")) {
+      const row = make("div", { className: "book-symbol" });
+      row.append(...[...place.cells].slice(0, 3).flatMap((cell) => [...cell.cloneNode(true).childNodes, " "]));
+      return row;
+    }
     if (place.tagName === "DT") {
       const both = make("div");
       both.append(place.cloneNode(true), place.nextElementSibling?.cloneNode(true) ?? "");
@@ -92,9 +98,10 @@
   };
   let wanted = null;
   const hide = () => { wanted = null; box.hidden = true; };
+  const address = (place) => place.href ?? new URL(`notation.html#${place.dataset.symbol}`, location.href).href;
   const preview = async (link) => {
     wanted = link;
-    const [url, id] = link.href.split("#");
+    const [url, id] = address(link).split("#");
     const here = url === location.href.split("#")[0];
     const found = passage(here ? document : await page(url), id);
     if (wanted !== link || !found) return;
@@ -112,7 +119,7 @@
   let timer = 0;
   const links = "a.reference.internal[href*='#'], .bd-article a.internal[href*='#']";
   article?.addEventListener("pointerover", (event) => {
-    const link = event.target.closest?.(links);
+    const link = event.target.closest?.(`${links}, [data-symbol]`);
     if (!link || event.pointerType === "touch") return;
     clearTimeout(timer);
     timer = setTimeout(() => preview(link), 250);
@@ -121,6 +128,12 @@
   article?.addEventListener("focusin", (event) => event.target.matches?.(links) && preview(event.target));
   article?.addEventListener("focusout", hide);
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
+  // A finger does not rest: it touches a symbol, and then something else.
+  document.addEventListener("click", (event) => {
+    const symbol = event.target.closest?.("[data-symbol]");
+    if (symbol && article?.contains(symbol) && wanted !== symbol) preview(symbol);
+    else if (!box.contains(event.target)) hide();
+  });
 
   // Search: text snippets without menus and code, and the passage itself on the page that is opened.
   if (typeof Search !== "undefined" && Search.htmlToText) {

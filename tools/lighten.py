@@ -41,11 +41,12 @@ _ICON_FONT = re.compile(r"@font-face\{[^}]*Font ?Awesome[^}]*\}")
 _ICON_RULE = re.compile(r"(?<=\})(?:\.fa[srb]?(?:-[\w-]+)?(?:::?(?:before|after))?,?)+\{[^}]*\}")
 
 
-def site(folder: Path) -> None:
+def site(folder: Path, address: str = "") -> None:
     """Lightens every page and style sheet of a built site, and removes what none asks for.
 
     Args:
         folder: that holds `index.html`; its files are changed in place.
+        address: where the site is published, if that is known.
     """
     static = folder / "_static"
     script = static / "scripts" / "fontawesome.js"
@@ -53,7 +54,8 @@ def site(folder: Path) -> None:
     for path in folder.rglob("*.html"):
         if "_static" not in path.relative_to(folder).parts:
             text = path.read_text(encoding="utf-8")
-            path.write_text(page(text, icons, path.name == "search.html"), encoding="utf-8")
+            text = page(text, icons, path.name == "search.html", address)
+            path.write_text(text, encoding="utf-8")
     sheet = static / "styles" / "pydata-sphinx-theme.css"
     sheet.write_text(style(sheet.read_text(encoding="utf-8")), encoding="utf-8")
     for idle in {*static.glob("scripts/fontawesome*"), *static.rglob("*.js.map")}:
@@ -61,13 +63,14 @@ def site(folder: Path) -> None:
     shutil.rmtree(static / "vendor" / "fontawesome", ignore_errors=True)
 
 
-def page(text: str, icons: str, search: bool = False) -> str:
+def page(text: str, icons: str, search: bool = False, address: str = "") -> str:
     """A page with its icons in it, without the scripts that it does not use.
 
     Args:
         text: the page.
         icons: the theme's script of all icons, from which the drawings are taken.
         search: whether it is the search page, which needs the index.
+        address: where the site is published, if that is known.
 
     Raises:
         ValueError: the page shows an icon that the script does not have.
@@ -77,7 +80,7 @@ def page(text: str, icons: str, search: bool = False) -> str:
         text = _SEARCH.sub("", text)
     if found := _MATHJAX_TAG.search(text):
         text = text.replace("<meta charset", _preloads(found[1]) + "<meta charset", 1)
-    return wrapped(numbered(described(_WIDGETS.sub("", text))))
+    return wrapped(numbered(described(_WIDGETS.sub("", text), address)))
 
 
 def wrapped(text: str) -> str:
@@ -100,8 +103,12 @@ def wrapped(text: str) -> str:
     return _CODE.sub(block, text)
 
 
-def described(text: str) -> str:
-    """A page that says what it is about to those who show links to it: its first paragraph."""
+def described(text: str, address: str = "") -> str:
+    """A page that says what it is about to those who show links to it: its first paragraph.
+
+    Most of these want the picture's whole address; where the site's is not known, `address` is
+    empty, it is named from the page.
+    """
     title, first = re.search(r"<title>(.*?)</title>", text, re.S), _OPENING.search(text)
     if not title or not first or 'name="description"' in text:
         return text
@@ -110,7 +117,9 @@ def described(text: str) -> str:
     tags += f'<meta property="og:title" content="{title[1].strip()}">\n'
     tags += f'<meta property="og:description" content="{words}">\n'
     if style := re.search(r'href="((?:\.\./)*_static/)', text):
-        tags += f'<meta property="og:image" content="{style[1]}{cover.CARD}">\n'
+        static = f"{address.rstrip('/')}/_static/" if address else style[1]
+        tags += f'<meta property="og:image" content="{static}{cover.CARD}">\n'
+        tags += '<meta name="twitter:card" content="summary_large_image">\n'
     return text.replace("<title>", f"{tags}<title>", 1)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from lib import storage
 from lib.book import claims
 from lib.page import ask_network
-from tools import bench, cover, data, five_minutes, glossary, ledger_page, lighten
+from tools import bench, cover, data, five_minutes, glossary, ledger_page, lighten, symbols
 
 # The theme sets sphinx-thebe up on every page though no kernel serves this book: an error on each.
 THEBE = re.compile(r"<script[^>]*>[^<]*thebe[^<]*</script>|<script[^>]*thebe[^>]*></script>")
@@ -30,9 +30,10 @@ def finish(app, exception) -> None:
         return
     lighten.copy_mathjax(Path(app.outdir))
     ask_network.publish(Path(app.outdir) / "_static" / "networks")
-    lighten.site(Path(app.outdir))
+    lighten.site(Path(app.outdir), app.config.html_baseurl)
     ledger_page.finish(Path(app.outdir), Path(app.srcdir), claims.rows())
     glossary.finish(Path(app.outdir))
+    symbols.finish(Path(app.outdir))
     data.pack(storage.RESULTS, Path(app.outdir) / "_static")
     cover.card(Path(app.outdir) / "_static" / cover.CARD)
 
