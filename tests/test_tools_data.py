@@ -1,13 +1,14 @@
 """The book's data as one file, and the picture that goes with a link."""
 
 import hashlib
+import html
 import zipfile
 
 import matplotlib.image
 import pytest
 
 from tests.conftest import ROOT
-from tools import cover, data, lighten
+from tools import cover, data, five_minutes, lighten
 
 
 def test_the_data_are_all_there_and_their_checksum_is_true(tmp_path):
@@ -42,4 +43,10 @@ def test_a_link_to_the_book_has_its_picture(tmp_path):
     assert picture[..., :3].min() < 0.5 < picture[..., :3].max()  # something is drawn on white
     page = '<title>T</title><link href="../_static/book.css"><section><h1>T</h1>\n<p>It says.</p>'
     assert f'content="../_static/{cover.CARD}"' in lighten.described(page)
+    for address in ("https://a.github.io/b", "https://a.github.io/b/"):
+        text = lighten.described(page, address)
+        assert f'og:image" content="https://a.github.io/b/_static/{cover.CARD}"' in text
+    both = (ROOT / "assets/cover.svg").read_text(encoding="utf-8")
+    assert html.escape(f"{cover.ALT} {five_minutes.LOCAL}") in both
+    assert cover.opening().count("<figure") == 2
     assert "book-data.zip" in (ROOT / "chapters/copy.md").read_text()

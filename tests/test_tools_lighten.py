@@ -65,6 +65,20 @@ def test_the_ledger_s_page_has_every_row_once_and_the_papers_claims_first():
     assert [line["verdict"] for line in table] == [row["verdict"] for row in rows]
 
 
+def test_the_counts_at_the_ledger_s_top_are_those_of_its_rows():
+    rows = claims.rows()
+    lines = ledger_page.source(ROOT, rows).split("\n\n")[0].split("\n")
+    table = {c[0].strip("*"): [int(n or 0) for n in c[1:]] for c in map(cells_of, lines[2:])}
+    for verdict in {row["verdict"] for row in rows}:
+        of = [row["kind"] for row in rows if row["verdict"] == verdict]
+        assert table[verdict] == [of.count(kind) for kind, _ in ledger_page.PARTS]
+    assert sum(table["all"]) == len(rows)
+
+
+def cells_of(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
 @pytest.mark.parametrize("address", ["claims.html", "../chapters/claims.html", "#"])
 @pytest.mark.parametrize("kind", ["std std-doc", "doc std std-doc"])
 def test_a_row_s_identifier_leads_to_its_row(address, kind):

@@ -156,10 +156,7 @@ def site(budget: str, root: Path = ROOT) -> Path:
     shutil.copy(root / "_toc.yml", copy)
     shutil.copytree(root / "assets", copy / "assets", dirs_exist_ok=True)
     figures.use_style()
-    picture = figures.scrolling(figures.labelled(figures.pair(cover.draw()), cover.ALT))
-    (copy / "chapters" / "cover.html").write_text(
-        f'<figure class="book-figure">{picture}</figure>', encoding="utf-8"
-    )
+    (copy / "chapters" / "cover.html").write_text(cover.opening(), encoding="utf-8")
     (copy / "chapters" / "flow.html").write_text(cover.flow(), encoding="utf-8")
     print("Site: building.", flush=True)
     _sphinx(copy, root)

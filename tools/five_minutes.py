@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lib.book import figures, ledger
@@ -21,6 +22,7 @@ from lib.sim import SIMTask, ood_loss, two_layer
 from lib.sim.error_curves import swings
 
 STARTS = 100
+LOCAL = "What a pixel's score looks at: inside an object, that object; on the table, the table."
 
 
 def turning_back() -> tuple[Figure, str]:
@@ -93,6 +95,13 @@ def a_network() -> tuple[Figure, str]:
 
 def who_looks_where() -> tuple[Figure, str]:
     """A picture that composes, and what the exact score at one pixel of it looks at."""
+    fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.5))
+    local_maps(axes)
+    return fig, LOCAL
+
+
+def local_maps(axes: Sequence[Axes]) -> Sequence[Axes]:
+    """Draws a picture's regions, and the map of a pixel in one of them and in none."""
     side = 9
     at = torch.cartesian_prod(torch.arange(side), torch.arange(side)).double()
     smooth = (
@@ -113,7 +122,6 @@ def who_looks_where() -> tuple[Figure, str]:
     owner = torch.zeros(side**2)
     for k, pixels in enumerate(blocks.values()):
         owner[list(pixels)] = k + 1
-    fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.5))
     axes[0].imshow(owner.reshape(side, side).numpy(), cmap="tab20c", vmax=12)
     for ax, heat, (r, c) in zip(axes[1:], maps, ((2, 2), (4, 1)), strict=True):
         ax.imshow(heat.clamp(min=1e-4).log10().reshape(side, side).numpy(), cmap=figures.SEQUENTIAL)
@@ -122,10 +130,7 @@ def who_looks_where() -> tuple[Figure, str]:
     for ax, title in zip(axes, titles, strict=True):
         ax.set(title=title, xticks=[], yticks=[])
         ax.grid(False)
-    return (
-        fig,
-        "What a pixel's score looks at: inside an object, that object; on the table, the table.",
-    )
+    return axes
 
 
 def noise_and_locality() -> tuple[Figure, str]:
