@@ -16,12 +16,10 @@ pytestmark = pytest.mark.site
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # Screens of 1280 x 800 up to **Where next.**, and chapters that are still longer.
 SCREENS = 17
-LENGTHS = {
-    "10_clevr_local_scores": 20,
-}
+LENGTHS: dict[str, int] = {}
 # The fold: a chapter's first picture begins above it, but for those that still begin with text.
 FOLD = 600
-LATE = {"08_feature_space"}  # at its very edge
+LATE: set[str] = set()
 # A word that a reader would look for, and the chapter that must come up; for one that is not here
 # `own_word` takes the longest of the words that no other chapter has.
 TERMS = {
@@ -163,18 +161,23 @@ def check_width(page) -> None:
 
 def check_opening(page, name: str) -> None:
     """A chapter opens with its answer and a picture, and then asks its question."""
-    answer, picture, question = page.evaluate(
+    answer, words, picture, question = page.evaluate(
         """() => {
             const top = (e) => e ? e.getBoundingClientRect().top + scrollY : null;
             const said = (words) => [...document.querySelectorAll(".bd-article p > strong")]
                 .find((e) => e.textContent.startsWith(words));
             const figures = [...document.querySelectorAll(".bd-article figure")];
             const seen = figures.find((e) => e.getClientRects().length);
-            return [top(said("The answer")), top(seen), top(said("The question"))];
+            const whole = said("The answer")?.parentElement.cloneNode(true);
+            whole?.querySelectorAll("mjx-container").forEach((e) => e.replaceWith("x"));
+            const begin = top(said("The answer"));
+            return [begin, whole?.textContent, top(seen), top(said("The question"))];
         }"""
     )
     if question is not None:  # a chapter
         assert answer < question
+        said = words.removeprefix("The answer.").strip()
+        assert 3 <= len(re.findall(r"[.!?]\)?(?=\s+[A-Z(]|$)", said)) <= 5, said
         assert name in LATE or answer < picture <= FOLD, "its best picture is not above the fold"
 
 
@@ -387,9 +390,16 @@ def test_the_ledger_can_be_searched_and_leads_to_its_cells(browser, site):
     context, page, faults = visit(browser, f"{site}/chapters/claims.html", WIDE, "light")
     rows = page.locator("tr:has(.book-row)")
     every = rows.count()
+    folded = page.locator(".book-checks")
+    assert folded.get_attribute("open") is None, "what few ask for is folded"
+    for label in ("By", "Kind", "Verdict"):
+        page.get_by_label(label).select_option(index=1)
+        shown = page.locator("tr:has(.book-row):visible").count()
+        assert 0 < shown < every
+        assert page.locator("output").inner_text() == f"{shown} of {every} rows"
+        page.get_by_label(label).select_option("all")
+    assert folded.get_attribute("open") is not None, "a filter looks into it too"
     page.get_by_label("Kind").select_option("claim")
-    claims_only = page.locator("tr:has(.book-row):visible").count()
-    assert 0 < claims_only < every
     page.get_by_placeholder("words of a claim").fill("slowing terminal")
     assert page.locator("tr:has(.book-row):visible").count() == 1
     page.get_by_role("link", name="cell", exact=True).locator("visible=true").first.click()
@@ -447,8 +457,29 @@ def test_a_reference_shows_what_it_refers_to(browser, site):
     page.locator(".bd-article a.reference.internal[href*='bibliography']").first.hover()
     page.wait_for_selector(".book-preview:visible")
     page.keyboard.press("Escape")
+    page.locator(".bd-article a.reference[href*='#equation-']").first.hover()
+    page.wait_for_selector(".book-preview:visible mjx-container")
+    page.keyboard.press("Escape")
     page.locator("a.book-term").first.hover()
     page.wait_for_selector(".book-preview:visible dd")
+    context.close()
+
+
+def test_a_symbol_shows_its_row_of_the_notation_and_is_no_stop(browser, site):
+    context, page, faults = visit(browser, f"{site}/chapters/08_feature_space.html", WIDE, "light")
+    symbol = page.locator(".bd-article p [data-symbol]", has_text="A").first
+    symbol.hover()
+    shown = page.locator(".book-preview:visible")
+    page.wait_for_selector(".book-preview:visible mjx-container")
+    assert "features of a picture" in shown.inner_text()  # and not the first part's second moment
+    assert page.locator("[data-symbol][tabindex]").count() == 0
+    page.mouse.move(0, 0)
+    page.wait_for_selector(".book-preview", state="hidden")
+    symbol.click()  # as a finger does
+    page.wait_for_selector(".book-preview:visible")
+    page.locator("h1").click()
+    page.wait_for_selector(".book-preview", state="hidden")
+    assert not faults
     context.close()
 
 
