@@ -221,9 +221,8 @@ def second_requests(rows: dict[str, dict[str, list[float]]]) -> dict[str, list[f
 Bounds = tuple[float, float, float]  # a number, what it is above, what it is below
 
 
-def untrue(results: dict[str, list[dict]], answers: dict[str, dict[int, dict]], near) -> list[str]:
-    """Those of `statements` that the measurements do not bear out, and why."""
-    found = statements(results, answers, near)
+def untrue(found: dict[str, Bounds]) -> list[str]:
+    """Those `statements` that the measurements do not bear out, and why."""
     return [
         f"{s}: {v:.3f}, not in {a:g} to {b:g}" for s, (v, a, b) in found.items() if not a < v < b
     ]
