@@ -1,0 +1,143 @@
+"""What is read off the measurements of `local_scores`, and the sentences that rest on them."""
+
+from collections.abc import Sequence
+from functools import reduce
+from math import inf
+from operator import getitem
+
+import numpy as np
+
+from lib.experiments import length_results
+from lib.experiments.length_results import ASKED, SEEN_BEFORE, SIGMA, TOLD_ALL
+from lib.experiments.length_words import Bounds
+from lib.experiments.local_scores import EXCHANGES, LEVELS, skill
+
+AT = length_results.LEVELS.index(SIGMA)  # of the levels at which locality is measured
+
+
+def over_seeds(seeds: Sequence[dict], *path: str) -> np.ndarray:
+    """The mean over seeds of the list that stands under some names, such as `changes.1`, `says`."""
+    return np.mean([reduce(getitem, path, seed) for seed in seeds], 0)
+
+
+def relative(seeds: Sequence[dict], shown: int, key: str, sigma: float = 3.0) -> float:
+    """A change of the answer over the answer, at a noise level; see `local_scores.changes`."""
+    part, at = f"changes.{shown}", LEVELS.index(sigma)
+    return float(over_seeds(seeds, part, key)[at] / over_seeds(seeds, part, "says")[at])
+
+
+def mean_skill(seeds: Sequence[dict], which: str, level: float, count: int = 1) -> float:
+    """The seeds' mean skill on the `first` or `second` request, exchanged at a noise level."""
+    return float(np.mean([skill(seed, level, which, count) for seed in seeds]))
+
+
+def half_level(share: Sequence[float], levels: Sequence[float] = LEVELS) -> float:
+    """The noise at which a falling share first passes one half, by interpolation in its logarithm.
+
+    Raises:
+        ValueError: It does not begin above one half, or never falls to it.
+    """
+    below = np.asarray(share) <= 0.5
+    k = int(np.argmax(below))  # the first level at which half or less is kept
+    if not k:
+        raise ValueError(f"a share that falls through one half is needed, not {list(share)}")
+    part = (share[k - 1] - 0.5) / (share[k - 1] - share[k])
+    return float(np.exp(np.log(levels[k - 1]) * (1 - part) + np.log(levels[k]) * part))
+
+
+def half_kept(seeds: Sequence[dict], size: str) -> float:
+    """The noise at which half of a `small` or `large` object is kept unasked, a mean of seeds."""
+    return float(np.mean([half_level(seed["listens"]["unasked"][size]) for seed in seeds]))
+
+
+def crossing(seeds: Sequence[dict]) -> float:
+    """The noise of an exchange at which half of the new requests that can be are drawn."""
+    share = [mean_skill(seeds, "second", level) for level in EXCHANGES]
+    rises = np.maximum.accumulate(share)
+    return float(np.exp(np.interp(share[-1] / 2, rises[1:], np.log(EXCHANGES[1:]))))
+
+
+def largest_ratio(seeds: Sequence[dict], least: float = 0.1) -> float:
+    """What a request moves where the picture does not fit it, over where it does, or the inverse.
+
+    Args:
+        seeds: Of `local_scores.results`, of one network.
+        least: Noise level; the largest ratio from there up counts.
+    """
+    fits, not_ = (over_seeds(seeds, "listens", f"moved.{k}fitting") for k in ("", "un"))
+    ratio = (not_ / fits)[np.array(LEVELS) >= least]
+    return float(np.maximum(ratio, 1 / ratio).max())
+
+
+def along_training(result: dict) -> dict[str, list]:
+    """One run of `length_generalization` while it trained, at a noise level of 1.
+
+    Returns:
+        `steps`; outside shares when a request is `removed` and of what a `pixel` sees; skill at
+        `one` and at `six`.
+    """
+    steps = sorted(map(int, result["training"]))
+    parts = [result["training"][str(step)] for step in steps]
+    found = {k: [p["locality"][k][AT] for p in parts] for k in ("removed", "pixel")}
+    for name, K in (("one", "1"), ("six", "6")):
+        found[name] = [length_results.skill(p["counts"][K]) for p in parts]
+    return {"steps": steps} | found
+
+
+def less_local(results: dict[str, list[dict]]) -> dict[int, float]:
+    """Outside share when a request goes: told one label less told all, by seed, without seed 0.
+
+    Args:
+        results: Of `length_generalization.finished_runs`; seed 0 was seen before the rule.
+    """
+    one, all_ = (
+        {r["setting"]["seed"]: along_training(r)["removed"][-1] for r in results[name]}
+        for name in (SEEN_BEFORE, TOLD_ALL)
+    )
+    return {seed: one[seed] - all_[seed] for seed in sorted(set(one) & set(all_) - {0})}
+
+
+def removed_of_six(near: dict[int, dict]) -> float:
+    """Outside share when one of six requests goes, a mean of seeds; see `length_locality`."""
+    return float(np.mean([counts["6"]["removed"][AT] for counts in near.values()]))
+
+
+def statements(looked: dict[str, list[dict]], near: dict[str, dict]) -> dict[str, Bounds]:
+    """The chapter's sentences that rest on stored measurements, see `length_words.statements`.
+
+    Args:
+        looked: Of `local_scores.results`.
+        near: Of `length_generalization.answers`, kind `local`.
+    """
+    all_, one = looked[TOLD_ALL], looked[SEEN_BEFORE]
+    (own, others), (own_one, others_one) = (
+        [relative(seeds, 1, key) for key in ("own", "others")] for seeds in (all_, one)
+    )
+    level, level_one = crossing(all_), crossing(one)
+    six, six_one = (removed_of_six(near[name]) for name in (TOLD_ALL, SEEN_BEFORE))
+    found: dict[str, Bounds] = {
+        "far pixels hardly count": (max(relative(s, 1, "far") for s in looked.values()), 0, 0.15),
+        "told all, others count less than its own": (others, -inf, 0.75 * own),
+        "told one, they count as much": (others_one, 0.8 * own_one, inf),
+        "told one, its own drowns among six": (relative(one, 6, "own"), -inf, 0.4),
+        "told all, it does not": (relative(all_, 6, "own"), 0.7, inf),
+        "a reaction that dies where it should not": (largest_ratio(looked[ASKED]), 2, inf),
+        "told one, the new one is decided a little earlier": (level_one, level, 1.5 * level),
+        "of six, told one reacts more far away": (six_one, six + 0.3, inf),
+    }
+    for label, seeds in (("told all", all_), ("told one", one)):
+        sizes = half_kept(seeds, "large") / half_kept(seeds, "small")
+        window = over_seeds(seeds, "machine", "explained", "5 x 5 pixels")
+        far = over_seeds(seeds, "changes.6", "far")
+        said = {
+            "the new one is drawn from 3 on": (mean_skill(seeds, "second", 3.0), 0.75, inf),
+            "and not from .3": (mean_skill(seeds, "second", 0.3), -inf, 0.15),
+            "in between at about .8": (crossing(seeds), 0.6, 1.0),
+            "both reactions are alike": (largest_ratio(seeds), -inf, 1.6),
+            "large objects are kept to twice the noise": (sizes, 1.5, 3.5),
+            "patches explain two fifths and more": (min(window[LEVELS.index(0.3) :]), 0.4, inf),
+            "far pixels of six move .05 at 1": (far[LEVELS.index(1.0)], 0.03, 0.07),
+            "and at 3": (far[LEVELS.index(3.0)], 0.03, 0.07),
+        }
+        found |= {f"{label}: {sentence}": bounds for sentence, bounds in said.items()}
+    return found
