@@ -66,7 +66,11 @@ def test_ways_of_asking_are_a_mark_a_seed_and_named_once():
         assert len(marks(ax)) == sum(
             len(row["skill"]) for w, row in known.items() if w not in scissors
         )
-        assert {t.get_text() for t in ax.texts} == {length_words.WAYS[w] for w in known}
+        first = [length_words.WAYS[w] for w in length_words.WAYS if w in ANSWERS[name][0]["6"]]
+        assert [text.get_text() for text in ax.texts] == first
+        pasted = [w.startswith("paste") for w in ANSWERS[name][0]["6"] if w in scissors]
+        red = [line.get_color() == figures.RED for line in ax.lines if line.get_marker() == "s"]
+        assert sum(red[: len(pasted)]) == sum(pasted)
         assert [*marks(ax)[0]] == [known["all"]["skill"][0], known["all"]["coherence"][0]]
         line = next(line for line in ax.lines if line.get_color() == figures.GREEN)
         assert np.allclose(line.get_ydata(), np.mean(rows["real"]["coherence"]))
@@ -122,8 +126,13 @@ def test_far_shares_are_squared_and_a_line_a_network():
     assert names(left) == ["one labelled", "sees all, hears all", "all labelled"]
     assert len(marks(left, ".")) == 4 * sum(len(seeds) for seeds in NEAR_BY.values())
     assert len(right.lines) == 2 * 3
-    at_one = [counts["1"]["moved"][2] for counts in NEAR_BY[SEEN_BEFORE].values()]
-    assert np.isclose(left.lines[0].get_ydata()[0], np.mean(np.square(at_one)))
+    for line, at, count in (
+        (left.lines[0], 0, "1"),
+        (right.lines[0], 2, "1"),
+        (right.lines[1], 2, "3"),
+    ):
+        moved = [counts[count]["moved"][2] for counts in NEAR_BY[SEEN_BEFORE].values()]
+        assert np.isclose(line.get_ydata()[at], np.mean(np.square(moved)))
     assert "asked for 1, 2, 3 and 6: one labelled: 0.03, 0.12, 0.28, 0.58;" in alt
     fig, _ = pictures.far_share_lines({ASKED: NEAR_BY[ASKED]}, (1, 3))
     assert names(fig.axes[0]) == ["sees all, hears all"]
