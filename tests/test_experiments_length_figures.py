@@ -198,8 +198,12 @@ def test_the_opening_rings_every_place_under_what_was_drawn():
     drawn = {way: render(SCENES[6], 32) for way in ways}
     fig, alt = pictures.opening(drawn, PLACES[6], dict.fromkeys(ways, 0.25))
     assert [len(marks(ax)) for ax in fig.axes] == [12] * 5
-    assert fig.axes[1].get_title(loc="left") == "told all labels: skill 0.25"
+    assert fig.axes[1].get_title(loc="left") == "told all labels:\nskill 0.25"
     assert alt.count("0.25") == 3
+    second = fig.axes[0].images[0].get_array()[32 + pictures.GAP :]  # below the first
+    assert np.allclose(second, (drawn["real"][1].permute(1, 2, 0) + 1) / 2)
+    below = np.array([0, 32 + pictures.GAP])
+    assert np.allclose(marks(fig.axes[0])[6:], PLACES[6][1].numpy() * 32 - 0.5 + below)
 
 
 def test_scenes_are_shown_as_they_are_and_as_networks_see_them():

@@ -82,22 +82,22 @@ def opening(
         places: Asked for, (n, 6, 2).
         skill: By way, at six.
     """
-    lines = {
-        "real": "real pictures of the requests",
-        "told all": f"told all labels: skill {skill['told all']:.2f}",
-        "all": f"told one, asked for all six: {skill['all']:.2f}",
-        "nearest": f"the same weights, each cell asked for its nearest: {skill['nearest']:.2f}",
-        "paste": f"scissors and paste, the same weights: {skill['paste']:.2f}",
+    columns = {
+        "real": "real pictures\nof the requests",
+        "told all": f"told all labels:\nskill {skill['told all']:.2f}",
+        "all": f"told one, asked\nfor all six: {skill['all']:.2f}",
+        "nearest": f"same weights, each\nits nearest: {skill['nearest']:.2f}",
+        "paste": f"same weights,\nscissors: {skill['paste']:.2f}",
     }
-    fig, axes = plt.subplots(len(lines), 1, figsize=(6.4, 1.62 * len(lines)))
-    for ax, (way, text) in zip(axes, lines.items(), strict=True):
-        ax.imshow(strip(drawn[way]))
-        ax.plot(*spots(places).T, "o", ms=8, mfc="none", mec="white", mew=0.8)
+    fig, axes = plt.subplots(1, len(columns), figsize=(9.4, 0.5 + 1.8 * len(places)))
+    for ax, (way, text) in zip(axes, columns.items(), strict=True):
+        ax.imshow(strip(drawn[way].mT).transpose(1, 0, 2))  # below each other
+        ax.plot(*spots(places.flip(-1)).flip(-1).T, "o", ms=8, mfc="none", mec="white", mew=0.8)
         ax.set_title(text, fontsize=10, loc="left")
         ax.axis("off")
     shown = [f"{skill[way]:.2f}" for way in ("all", "nearest", "paste")]
     return fig, (
-        "Rows of pictures with six asked places ringed: real scenes; a network told all labels; "
+        "Columns of pictures with six asked places ringed: real scenes; a network told all labels; "
         "one told a single label, asked for all six, which fills few places (skill "
         f"{shown[0]}); the same weights asked at each cell for its nearest request ({shown[1]}); "
         f"and pasted from pictures drawn separately ({shown[2]})."
