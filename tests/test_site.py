@@ -457,11 +457,11 @@ def test_a_reference_shows_what_it_refers_to(browser, site):
     page.locator(".bd-article a.reference.internal[href*='bibliography']").first.hover()
     page.wait_for_selector(".book-preview:visible")
     page.keyboard.press("Escape")
-    page.locator(".bd-article a.reference[href*='#equation-']").first.hover()
-    page.wait_for_selector(".book-preview:visible mjx-container")
-    page.keyboard.press("Escape")
     page.locator("a.book-term").first.hover()
     page.wait_for_selector(".book-preview:visible dd")
+    page.goto(f"{site}/chapters/02_linear_closed_form.html")
+    page.locator(".bd-article a.reference.internal[href*='#equation-']").first.hover()
+    page.wait_for_selector(".book-preview:visible mjx-container")
     context.close()
 
 
