@@ -281,6 +281,26 @@ def test_another_corner_held_out():
     assert np.allclose(stored["concept.corner"]["samples"], changes, atol=1e-12)
 
 
+def test_a_wrong_colour_that_costs_alike_in_every_disc():
+    """What is left of colour's way back, and the worst late error of what was trained on."""
+    stored, left, off = recorded("experiments/concept_arrival"), [], []
+    for seed in (5, 6, 7):
+        back = []
+        for counted in ("", ".counted-discs"):
+            path = RESULTS / f"concept_arrival/signal0.5{counted}.seed{seed}.json"
+            _, places = listened(json.loads(path.read_text()))
+            error = np.sum((places[:, 3] - 1) ** 2, axis=1)
+            top = max(range(len(error)), key=lambda k: error[k] - min(error[: k + 1]))
+            low = min(range(top + 1), key=lambda k: error[k])
+            back.append(places[top, 3, 0] - places[low, 3, 0])
+        left.append(back[1] / back[0])
+        late = places[-max(len(places) // 5, 1) :, :3]
+        corners = [[0, 0], [1, 0], [0, 1]]
+        off.append(max(np.mean(np.sum((late - corners) ** 2, axis=2), axis=0)))
+    assert np.allclose(stored["concept.pixels"]["samples"], left, rtol=0, atol=1e-12)
+    assert np.allclose(stored["concept.pixels.competent"]["samples"], off, rtol=0, atol=1e-12)
+
+
 def test_told_in_words():
     """Shares of three signals, a number a seed: whether the error turns, and the gate."""
     stored, turn, gate = recorded("experiments/concept_arrival"), [], []
