@@ -8,7 +8,7 @@ import pytest
 
 from lib.experiments import length_generalization as length
 from lib.experiments import length_words as words
-from lib.experiments.length_results import ASKED, NEAR, SEEN_BEFORE, TOLD_ALL
+from lib.experiments.length_results import ASKED, NEAR, SEEN_BEFORE, SEES_NEAR, TOLD_ALL
 
 
 def scores(hits, looks=(1.0, -1.0), seams=(0.01, 0.03)):
@@ -68,6 +68,12 @@ def tampered(how):
         for counts in (part for seeds_ in near.values() for part in seeds_.values()):
             for part in counts.values():
                 part["moved"] = [float(how == "far") for _ in part["moved"]]
+        for run in results[NEAR]:
+            for watched in run["training"].values():
+                watched["locality"]["pixel"] = [float(how == "far")] * 5
+    elif how == "sees":  # who sees near draws nothing at six
+        for run in results[SEES_NEAR]:
+            run["counts"]["6"]["hits"] = run["counts"]["6"]["blind"]
     else:
         for ways in asked:
             if set(how) <= set(ways):
@@ -83,6 +89,7 @@ TAMPERED = {
     "fail": "but pass less, and real pictures more",
     "near": "one labelled: and six, more than there",
     "far": "sees all, hears all: one request moves nothing far away",
+    "sees": "seeing near too, as much",
     ("nearest", "all"): "one labelled: near fills most, scissors more",
     ("nearest", "glued"): "and where as full",
     ("paste", "glued"): "glue halves the seams",
@@ -163,10 +170,14 @@ def test_the_tables_of_networks_that_hear_near_and_of_ten():
     asked = ("all", "composed", "nearest", "glued", "paste")
     counts = {str(K): {way: scores(hits) for way in asked} for K, hits in ((6, 8), (10, 4))}
     assert rows(words.ten_table({1: counts}))[1][1:] == ["0.80", "0.40", "50%", "50%"]
-    text = words.hearing_near({NEAR: [run(NEAR, 8, 6)], ASKED: [run(ASKED, 8, 2)]})
-    assert text == (
-        "Sees all, hears near: 1 seeds, skill at one 0.80; of it, kept at six 0.75. "
-        "Sees all, hears all, as trained: kept 0.25."
+    seen = {"9": {"locality": {"pixel": [0, 0, 0, 0.4, 0]}}}
+    near = run(NEAR, 8, 6) | {"training": seen}
+    made = {NEAR: [near], ASKED: [run(ASKED, 8, 2)], SEES_NEAR: [run(SEES_NEAR, 5, 2)] * 2}
+    assert words.hearing_near(made) == (
+        "Sees all, hears near: 1 seed, skill at one 0.80; of it, kept at six 0.75. "
+        "Sees near, hears near: 2 seeds, skill at one 0.50 (0.50 to 0.50); of it, kept at six 0.40 "
+        "(0.40 to 0.40). Sees all, hears all, as trained: kept 0.25. Of what a pixel of *sees all, "
+        "hears near* depends on, outside the window at a noise level of 3: 0.40."
     )
 
 

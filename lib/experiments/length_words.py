@@ -11,7 +11,14 @@ import numpy as np
 
 from lib.experiments import length_results
 from lib.experiments.length_generalization import SETTINGS
-from lib.experiments.length_results import ASKED, NEAR, ONE_LABEL, SEEN_BEFORE, TOLD_ALL
+from lib.experiments.length_results import (
+    ASKED,
+    NEAR,
+    ONE_LABEL,
+    SEEN_BEFORE,
+    SEES_NEAR,
+    TOLD_ALL,
+)
 
 LABELS = {  # of networks
     "label_all.vector": "all labelled",
@@ -77,12 +84,23 @@ def competence(results: dict[str, list[dict]], names: Sequence[str]) -> str:
 
 
 def hearing_near(results: dict[str, list[dict]]) -> str:
-    """What the network that hears near keeps, beside the one that hears everything."""
-    near, all_ = (mean_and_ends(length_results.retention(results[name])) for name in (NEAR, ASKED))
-    one = mean_and_ends(length_results.skills(results[NEAR], 1))
-    return (
-        f"{LABELS[NEAR].capitalize()}: {len(results[NEAR])} seeds, skill at one {one}; of it, kept "
-        f"at six {near}. {LABELS[ASKED].capitalize()}, as trained: kept {all_}."
+    """What networks that hear near keep, beside the one that hears everything."""
+    said = []
+    for name in (n for n in (NEAR, SEES_NEAR) if n in results):
+        runs = results[name]
+        one, kept = length_results.skills(runs, 1), length_results.retention(runs)
+        said.append(
+            f"{LABELS[name].capitalize()}: {len(runs)} seed{'s' * (len(runs) > 1)}, skill at one "
+            f"{mean_and_ends(one)}; of it, kept at six {mean_and_ends(kept)}."
+        )
+    all_ = mean_and_ends(length_results.retention(results[ASKED]))
+    outside = mean_and_ends([length_results.seen_outside(run) for run in results[NEAR]])
+    return " ".join(
+        [
+            *said,
+            f"{LABELS[ASKED].capitalize()}, as trained: kept {all_}. Of what a pixel of *"
+            f"{LABELS[NEAR]}* depends on, outside the window at a noise level of 3: {outside}.",
+        ]
     )
 
 
@@ -356,10 +374,21 @@ def _of_windows(results, answers) -> dict[str, Bounds]:
     own, gain = skill["nearest-window"].mean(), skill["nearest-window"] - skill["all"]
     without = np.mean(length_results.by_way(answers[ASKED])["nearest"]["skill"])
     kept = np.mean(length_results.retention(results[NEAR]))
+    runs = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
+    seeing = length_results.seeing(runs, answers)
+    sees = {w: np.array(r["skill"]) for w, r in length_results.by_way(answers[SEES_NEAR]).items()}
     return {
         "the nearest of a window fills .13 more": (min(gain), 0.125, 0.135),
         "to .21": (max(gain), 0.205, 0.215),
         "as the nearest, however far": (own - skill["nearest"].mean(), -0.05, 0.05),
         "and as without a window, asked near": (own - without, -0.1, 0.1),
         "hearing near, seven tenths are kept": (kept, 0.65, 0.75),
+        "seeing near too, as much": (np.mean(seeing["length.pixels.kept"]), -0.1, 0.1),
+        "a fifth is seen beyond": (np.mean(seeing["length.pixels.far"]), 0.17, 0.23),
+        "more pass in every seed": (min(seeing["length.pixels.coherence"]), 0, inf),
+        "one of its window fills more there too": (
+            min(sees["nearest-window"] - sees["all"]),
+            0.1,
+            inf,
+        ),
     }
