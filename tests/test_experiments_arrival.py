@@ -127,6 +127,20 @@ def test_a_scan_tells_lost_from_mis_addressed():
         experiment.reach(blind)
 
 
+def test_a_scan_that_shows_nothing_at_the_honest_request_is_passed_over():
+    run_ = imagined(THERE_AND_BACK)
+    low, top = (experiment.turning(run_)[m] for m in ("minimum", "peak"))
+    empty = np.full(np.array(scan((1, 2), 0.1)).shape, np.nan)
+    scans = {str(low - 1): scan((1, 2), 0.1), str(low): empty, str(top): scan((3, 2), 0.4)}
+    found = experiment.lost_at_peak(run_ | {"scans": scans})
+    assert found["steps"] == [low - 1, top]
+    assert found["lost"] == pytest.approx(0)
+    alone = experiment.lost_at_peak(run_ | {"scans": {str(top): scan((3, 2), 0.4)}})
+    assert alone["lost"] is None
+    with pytest.raises(ValueError, match=r"no scan of .* shows anything"):
+        experiment.lost_at_peak(run_ | {"scans": {str(low): empty}})
+
+
 def test_a_request_that_showed_nothing_in_one_half_is_not_the_best():
     places = np.zeros((6, 5, 2, 2))
     places[1, 3] = 0.5, 0.5

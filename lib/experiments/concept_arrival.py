@@ -238,8 +238,7 @@ def reach(scan) -> tuple[float, float]:
     Raises:
         ValueError: The honest request shows nothing.
     """
-    error = ((np.array(scan, float) - 1) ** 2).sum(-1)  # (colours, sizes, 2)
-    honest = error[ASKED["colour"].index(1.0), ASKED["size"].index(1.0)]
+    error, honest = _errors(scan), _honest(scan)
     if not np.isfinite(honest).any():
         raise ValueError("a scan needs pictures that show something at the honest request")
     halves = np.where(np.isfinite(error).all(-1, keepdims=True), error, np.inf).reshape(-1, 2)
@@ -247,14 +246,31 @@ def reach(scan) -> tuple[float, float]:
     return float(np.nanmean(honest)), float(np.mean(best))
 
 
+def _errors(scan) -> np.ndarray:
+    """Squared distances (colours, sizes, 2 halves) of a scan's places from what was asked for."""
+    return ((np.array(scan, float) - 1) ** 2).sum(-1)
+
+
+def _honest(scan) -> np.ndarray:
+    """Of these those (2,) at the honest request; NaN where no picture shows a disc."""
+    return _errors(scan)[ASKED["colour"].index(1.0), ASKED["size"].index(1.0)]
+
+
 def lost_at_peak(run_: dict) -> dict:
     """Whether (blue, small) was lost at the peak, or answered to another request.
 
     Returns:
-        `honest` and `best` errors (2,) at the scans nearest to minimum and peak, `steps` (2,) of
-        these, and `lost`, the rise of `best` over that of `honest`; None where `honest` fell.
+        `honest` and `best` errors (2,) at the scans nearest to minimum and peak, of those that show
+        something at the honest request, `steps` (2,) of these, and `lost`, the rise of `best` over
+        that of `honest`; None where `honest` did not rise, as where both are one scan.
+
+    Raises:
+        ValueError: No scan shows anything there.
     """
     scans = {int(step): scan for step, scan in run_["scans"].items() if scan is not None}
+    scans = {step: scan for step, scan in scans.items() if np.isfinite(_honest(scan)).any()}
+    if not scans:
+        raise ValueError(f"no scan of {run_['setting']} shows anything at the honest request")
     found = turning(run_)
     steps = [min(scans, key=lambda s: abs(np.sqrt(s) - np.sqrt(found[m]))) for m in found][:2]
     honest, best = np.array([reach(scans[step]) for step in steps]).T
@@ -379,8 +395,9 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
         if found := [learning.measure_run(run_) for run_ in of(MAIN, seed, whole)]:
             add("arrives", np.mean([f["arrives"] for f in found]))
             add("arrives.competent", np.mean([f["competent"] for f in found]))
-        if away := [lost_at_peak(run_)["lost"] for run_ in of(MAIN, seed)]:
-            add("lost", np.mean([a for a in away if a is not None]))
+        away = [lost_at_peak(run_)["lost"] for run_ in of(MAIN, seed)]
+        if away := [a for a in away if a is not None]:
+            add("lost", np.mean(away))
         for pair in zip(of(DISCS, seed), of(PLAIN, seed), strict=False):  # none without the other
             counted, plain = map(learning.measure_run, pair)
             add("pixels", counted["retreat"][0] / plain["retreat"][0])
