@@ -94,7 +94,7 @@ TAMPERED = {
     ("nearest", "glued"): "and where as full",
     ("paste", "glued"): "glue halves the seams",
     ("pair-far", "added-far"): "one labelled: near as much as far",
-    ("nearest-window", "paste"): "and as without a window, asked near",
+    ("nearest-window", "paste"): "up to .09 fewer",
     ("nearest-window", "all"): "the nearest of a window fills .13 more",
     ("nearest", "paste"): "glued pastes fill more",
     ("nearest-above-3", "nearest-below-3"): "near above 3 or below 0.3 is not",
