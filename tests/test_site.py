@@ -477,7 +477,7 @@ def test_a_symbol_shows_its_row_of_the_notation_and_is_no_stop(browser, site):
     page.wait_for_selector(".book-preview", state="hidden")
     symbol.click()  # as a finger does
     page.wait_for_selector(".book-preview:visible")
-    page.locator("h1").click()
+    page.locator("h1:visible").click()
     page.wait_for_selector(".book-preview", state="hidden")
     assert not faults
     context.close()
