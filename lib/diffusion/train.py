@@ -330,7 +330,7 @@ def stream(
     return torch.Generator(device).manual_seed(int(state[0]))
 
 
-def fastest_precision(denoiser: edm.Preconditioned, batch: tuple[Tensor, Any, Any]) -> str:
+def fastest_precision(denoiser: edm.Preconditioned, batch: tuple) -> str:
     """The precision whose forward and backward pass takes the least time here, tried out.
 
     What a processor says it supports tells little: without its own bfloat16 units a CPU takes it
@@ -338,12 +338,13 @@ def fastest_precision(denoiser: edm.Preconditioned, batch: tuple[Tensor, Any, An
 
     Args:
         denoiser: Left as it was, statistics of a batch normalisation included.
-        batch: Pictures (B, C, H, W), conditions, and a generator that will be used up.
+        batch: Pictures (B, C, H, W), conditions, and a generator that will be used up; what may
+            come after them takes no time.
 
     Returns:
         `float32` or `bfloat16`.
     """
-    pictures, conditions, generator = batch
+    pictures, conditions, generator, *_ = batch
     # On a CPU the processor's own time: other programs must not sway the choice.
     clock = time.process_time if pictures.device.type == "cpu" else time.perf_counter
 
