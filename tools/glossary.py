@@ -1,7 +1,7 @@
 """Leads the first use of a term on a chapter's page to the glossary, which hovering shows."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 # Of single words only these: "noise" and "heard" are mostly said as everybody says them.
@@ -11,7 +11,7 @@ _TERM = re.compile(r'<dt id="(term-[^"]+)">([^<]+)<')
 _PARAGRAPH = re.compile(r"(?<=\n)<p>.*?</p>", re.S)  # and no cell of a table or item of a list
 # What is left alone: links, code, formulas, what is set in bold, and tags.
 _OTHER = re.compile(r'(<(a|code|strong)\b.*?</\2>|<span class="math.*?</span>|<[^>]+>)', re.S)
-_CHAPTER = re.compile(r'<h1>(?:<span class="section-number">|What a diffusion model is)')
+_CHAPTER = re.compile(r'<h1>(?:<span class="section-number">(\d+)|What a diffusion model is)')
 
 
 def finish(site: Path) -> None:
@@ -20,10 +20,16 @@ def finish(site: Path) -> None:
     if not glossary.exists():  # a book without one
         return
     terms = read(glossary.read_text(encoding="utf-8"))
+    for path, text, _ in chapter_pages(site):
+        path.write_text(linked(text, terms), encoding="utf-8")
+
+
+def chapter_pages(site: Path) -> Iterator[tuple[Path, str, str | None]]:
+    """Each chapter's page of a built site: its place, its text, and its number if it has one."""
     for path in sorted((site / "chapters").glob("*.html")):
         text = path.read_text(encoding="utf-8")
-        if _CHAPTER.search(text):
-            path.write_text(linked(text, terms), encoding="utf-8")
+        if found := _CHAPTER.search(text):
+            yield path, text, found[1]
 
 
 def read(page: str) -> dict[str, str]:

@@ -5,13 +5,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from tools import glossary
+
 INTRODUCTION = "D"  # the chapter without a number, as the column of chapters calls it
 
 _ROW = re.compile(r"<tr([^>]*)>(.*?)</tr>", re.S)
 _CELL = re.compile(r"<td[^>]*>(.*?)</td>", re.S)
 _FORMULA = re.compile(r'<span class="(math notranslate nohighlight)">\\\((.*?)\\\)</span>', re.S)
 _LINK = re.compile(r"(<a\b.*?</a>)", re.S)
-_CHAPTER = re.compile(r'<h1><span class="section-number">(\d+)|<h1>What a (d)iffusion model is')
 
 
 def finish(site: Path) -> None:
@@ -21,11 +22,8 @@ def finish(site: Path) -> None:
         return
     page, rows = read(path.read_text(encoding="utf-8"))
     path.write_text(page, encoding="utf-8")
-    for path in sorted((site / "chapters").glob("*.html")):
-        text = path.read_text(encoding="utf-8")
-        if found := _CHAPTER.search(text):
-            own = rows.get(found[1] or INTRODUCTION, {})
-            path.write_text(marked(text, own), encoding="utf-8")
+    for path, text, number in glossary.chapter_pages(site):
+        path.write_text(marked(text, rows.get(number or INTRODUCTION, {})), encoding="utf-8")
 
 
 def read(page: str) -> tuple[str, dict[str, dict[str, str]]]:

@@ -179,9 +179,10 @@ def draw(properties: Tensor, generator: torch.Generator, size: int = 32) -> Tens
 def _drawn(properties: Tensor, generator: torch.Generator, size: int = 32) -> tuple[Tensor, Tensor]:
     """Pictures as of `draw`, and how far each of their pixels belongs to the disc."""
     centre, background = surroundings(len(properties), generator)
-    pictures = render(properties, centre, background, size)
+    discs = coverage(centre, properties[:, 3], size)
+    pictures = _painted(discs, properties, background)
     noise = torch.randn(pictures.shape, generator=generator, device=generator.device)
-    return pictures + 2 * NOISE * noise, coverage(centre, properties[:, 3], size)
+    return pictures + 2 * NOISE * noise, discs
 
 
 def counted_alike(discs: Tensor) -> Tensor:
@@ -231,9 +232,13 @@ def render(properties: Tensor, centre: Tensor, background: Tensor, size: int = 3
         background: (B, 3), RGB in [0, 1].
         size: Pixels a side.
     """
-    disc = coverage(centre, properties[:, 3], size)[:, None]
+    return _painted(coverage(centre, properties[:, 3], size), properties, background)
+
+
+def _painted(discs: Tensor, properties: Tensor, background: Tensor) -> Tensor:
+    """The pictures of `render`, of discs that cover so much of each pixel, see `coverage`."""
     color, background = (c[..., None, None] for c in (properties[:, :3], background))
-    return 2 * (background + disc * (color - background)) - 1
+    return 2 * (background + discs[:, None] * (color - background)) - 1
 
 
 def _uniform(shape, low: float, high: float, generator: torch.Generator) -> Tensor:

@@ -174,7 +174,7 @@ class Training:
         if path is not None and Path(path).exists():
             self.restore(path)
         if self.precision is None:
-            self.precision = _agreed(fastest_precision(self.denoiser, self._batch(0)))
+            self.precision = _agreed(fastest_precision(self.denoiser, self._batch(0)[:3]))
         model = self._wrapped()
         while self.step < self.settings.steps:
             start = time.perf_counter()
@@ -330,7 +330,7 @@ def stream(
     return torch.Generator(device).manual_seed(int(state[0]))
 
 
-def fastest_precision(denoiser: edm.Preconditioned, batch: tuple) -> str:
+def fastest_precision(denoiser: edm.Preconditioned, batch: tuple[Tensor, Any, Any]) -> str:
     """The precision whose forward and backward pass takes the least time here, tried out.
 
     What a processor says it supports tells little: without its own bfloat16 units a CPU takes it
@@ -338,13 +338,12 @@ def fastest_precision(denoiser: edm.Preconditioned, batch: tuple) -> str:
 
     Args:
         denoiser: Left as it was, statistics of a batch normalisation included.
-        batch: Pictures (B, C, H, W), conditions, and a generator that will be used up; what may
-            come after them takes no time.
+        batch: Pictures (B, C, H, W), conditions, and a generator that will be used up.
 
     Returns:
         `float32` or `bfloat16`.
     """
-    pictures, conditions, generator, *_ = batch
+    pictures, conditions, generator = batch
     # On a CPU the processor's own time: other programs must not sway the choice.
     clock = time.process_time if pictures.device.type == "cpu" else time.perf_counter
 

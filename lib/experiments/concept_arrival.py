@@ -238,7 +238,8 @@ def reach(scan) -> tuple[float, float]:
     Raises:
         ValueError: The honest request shows nothing.
     """
-    error, honest = _errors(scan), _honest(scan)
+    error = _errors(scan)
+    honest = _honest(error)
     if not np.isfinite(honest).any():
         raise ValueError("a scan needs pictures that show something at the honest request")
     halves = np.where(np.isfinite(error).all(-1, keepdims=True), error, np.inf).reshape(-1, 2)
@@ -251,9 +252,9 @@ def _errors(scan) -> np.ndarray:
     return ((np.array(scan, float) - 1) ** 2).sum(-1)
 
 
-def _honest(scan) -> np.ndarray:
+def _honest(errors: np.ndarray) -> np.ndarray:
     """Of these those (2,) at the honest request; NaN where no picture shows a disc."""
-    return _errors(scan)[ASKED["colour"].index(1.0), ASKED["size"].index(1.0)]
+    return errors[ASKED["colour"].index(1.0), ASKED["size"].index(1.0)]
 
 
 def lost_at_peak(run_: dict) -> dict:
@@ -268,7 +269,7 @@ def lost_at_peak(run_: dict) -> dict:
         ValueError: No scan shows anything there.
     """
     scans = {int(step): scan for step, scan in run_["scans"].items() if scan is not None}
-    scans = {step: scan for step, scan in scans.items() if np.isfinite(_honest(scan)).any()}
+    scans = {s: scan for s, scan in scans.items() if np.isfinite(_honest(_errors(scan))).any()}
     if not scans:
         raise ValueError(f"no scan of {run_['setting']} shows anything at the honest request")
     found = turning(run_)

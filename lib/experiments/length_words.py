@@ -374,8 +374,7 @@ def _of_windows(results, answers) -> dict[str, Bounds]:
     own, gain = skill["nearest-window"].mean(), skill["nearest-window"] - skill["all"]
     without = np.array(length_results.by_way(answers[ASKED])["nearest"]["skill"])
     fewer = skill["nearest-window"] - without
-    kept = np.mean(length_results.retention(results[NEAR]))
-    kept_seeing = length_results.retention(results[SEES_NEAR])
+    kept, kept_seeing = (length_results.retention(results[n]) for n in (NEAR, SEES_NEAR))
     ones = np.array(length_results.skills(results[NEAR], 1))
     runs = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
     seeing = length_results.seeing(runs, answers)
@@ -391,10 +390,10 @@ def _of_windows(results, answers) -> dict[str, Bounds]:
         "beside .60": (skill["all"].mean(), 0.595, 0.61),
         "and .75": (own, 0.745, 0.76),
         "about half comes back": (np.mean(gain / (ones - skill["all"])), 0.4, 0.65),
-        "hearing near, seven tenths are kept": (kept, 0.65, 0.75),
+        "hearing near, seven tenths are kept": (np.mean(kept), 0.65, 0.75),
         "seeing near too, as much": (np.mean(seeing["length.pixels.kept"]), -0.1, 0.1),
-        "it keeps .69": (min(length_results.retention(results[NEAR])), 0.685, 0.695),
-        "to .75": (max(length_results.retention(results[NEAR])), 0.745, 0.755),
+        "it keeps .69": (min(kept), 0.685, 0.695),
+        "to .75": (max(kept), 0.745, 0.755),
         "a fifth is seen beyond": (np.mean(seeing["length.pixels.far"]), 0.17, 0.23),
         "seeing near, .63 are kept": (min(kept_seeing), 0.625, 0.635),
         "to .75 again": (max(kept_seeing), 0.745, 0.755),
