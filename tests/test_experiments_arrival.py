@@ -113,32 +113,32 @@ def scan(best: tuple[int, int], honest: float) -> list:
     return places.tolist()
 
 
+def where_it_turns(run_: dict, *scans: list) -> dict:
+    """The run with scans at its minimum, peak and end."""
+    steps = map(str, experiment.turning(run_).values())
+    return run_ | {"turned": dict(zip(steps, scans, strict=True))}
+
+
+def gone(error: float) -> list:
+    """A scan with one error everywhere."""
+    return np.full_like(np.array(scan((3, 2), 0.4)), 1 - np.sqrt(error / 2)).tolist()
+
+
 def test_a_scan_tells_lost_from_mis_addressed():
     run_ = imagined(THERE_AND_BACK)
-    low, top = (experiment.turning(run_)[m] for m in ("minimum", "peak"))
     assert experiment.reach(scan((3, 2), 0.3)) == pytest.approx((0.3, 0))
-    elsewhere = run_ | {"scans": {str(low): scan((1, 2), 0.1), str(top): scan((3, 2), 0.4)}}
-    assert experiment.lost_at_peak(elsewhere)["lost"] == pytest.approx(0)
-    gone = np.full_like(np.array(scan((3, 2), 0.4)), 1 - np.sqrt(0.2))
-    lost = run_ | {"scans": {str(low): scan((1, 2), 0.0), str(top): gone.tolist()}}
-    assert experiment.lost_at_peak(lost)["lost"] == pytest.approx(1)
-    blind = np.full_like(gone, np.nan)
+    elsewhere = where_it_turns(run_, scan((1, 2), 0.1), scan((3, 2), 0.4), scan((3, 2), 0.2))
+    errors = experiment.reached(elsewhere)
+    assert errors == pytest.approx(np.array([[0.1, 0], [0.4, 0], [0.2, 0]]))
+    assert experiment.lost_or_reached(errors[None]) == pytest.approx((0, 0))
+    lost = experiment.reached(where_it_turns(run_, gone(0.1), gone(0.4), gone(0.2)))
+    assert experiment.lost_or_reached(lost[None]) == pytest.approx((1, 1))
+    # Rises are summed before they are divided: .3 of .3 and 0 of .3.
+    assert experiment.lost_or_reached(np.array([lost, errors])) == pytest.approx((0.5, 0.5))
+    with pytest.raises(ValueError, match="need a rise to compare with"):
+        experiment.lost_or_reached(lost[None, [1, 0, 2]])
     with pytest.raises(ValueError, match="show something at the honest request"):
-        experiment.reach(blind)
-
-
-def test_a_scan_that_shows_nothing_at_the_honest_request_is_passed_over():
-    run_ = imagined(THERE_AND_BACK)
-    low, top = (experiment.turning(run_)[m] for m in ("minimum", "peak"))
-    empty = np.full(np.array(scan((1, 2), 0.1)).shape, np.nan)
-    scans = {str(low - 1): scan((1, 2), 0.1), str(low): empty, str(top): scan((3, 2), 0.4)}
-    found = experiment.lost_at_peak(run_ | {"scans": scans})
-    assert found["steps"] == [low - 1, top]
-    assert found["lost"] == pytest.approx(0)
-    alone = experiment.lost_at_peak(run_ | {"scans": {str(top): scan((3, 2), 0.4)}})
-    assert alone["lost"] is None
-    with pytest.raises(ValueError, match=r"no scan of .* shows anything"):
-        experiment.lost_at_peak(run_ | {"scans": {str(low): empty}})
+        experiment.reach(np.full_like(np.array(gone(0.1)), np.nan))
 
 
 def test_a_request_that_showed_nothing_in_one_half_is_not_the_best():
@@ -172,6 +172,7 @@ def test_a_run_keeps_what_its_exchange_needs_and_resumes(tmp_path, monkeypatch, 
     (run_,) = experiment.finished_runs(tmp_path).values()
     assert run_["steps"] == learning.milestones(TINY)
     assert list(run_["scans"]) == [str(run_["steps"][experiment.SCAN_EVERY - 1])]
+    assert run_["turned"].keys() == {str(step) for step in experiment.turning(run_).values()}
     exchange = run_["exchange"]
     assert len(exchange["levels"]) == len(exchange["minimum-peak"]) == 3
     # One denoiser at all levels is that denoiser: what was read off at the peak.
@@ -190,11 +191,11 @@ def test_a_run_keeps_what_its_exchange_needs_and_resumes(tmp_path, monkeypatch, 
 def test_nothing_is_recorded_before_all_of_its_runs_are_there():
     runs = {s.name: imagined(THERE_AND_BACK, s) for s, _ in experiment.QUEUE}
     for name, run_ in runs.items():
-        low, top = (str(experiment.turning(run_)[m]) for m in ("minimum", "peak"))
-        runs[name] = run_ | {"scans": {low: scan((1, 2), 0.1), top: scan((3, 2), 0.4)}}
+        runs[name] = where_it_turns(run_, gone(0.1), scan((3, 2), 0.4), gone(0.2))
     samples = experiment.claims({3000: runs, 20000: runs})
     assert samples["concept.arrives"] == [1, 1, 1]
-    assert samples["concept.lost"] == pytest.approx([0, 0, 0])
+    assert samples["concept.lost"] == pytest.approx([-1 / 3] * 3)
+    assert samples["concept.reached"] == pytest.approx([1] * 3)
     assert samples["concept.arrives.competent"] == [1, 1, 1]
     assert samples["concept.corner"] == pytest.approx([-0.5] * 3)
     assert samples["concept.pixels"] == pytest.approx([1] * 3)

@@ -20,6 +20,10 @@ share of signals .3 to .7, a number a seed, lies above one half.
 the training range too: the error of the nearest place that any request obtains, the request chosen
 by one half of the pictures and the place read off the other. Its rise from the minimum to the peak
 over the rise at the honest request: 1 if lost, 0 if mis-addressed. Below one half: mis-addressed.
+A number a seed: both rises are summed over signals first, so that a run that hardly rises weighs
+little. The same scans say whether it is reached in the end (`concept.reached`): the best request's
+error over the honest one's at the last step of 3,000, summed likewise. Were it out of reach, no
+request would be better than the honest one: 1. Below one half it is drawn, under another name.
 
 **At which noise level** does blue turn purple? The denoisers of minimum and peak draw one picture
 together, one above a level, the other below. No rule: a description.
@@ -83,6 +87,7 @@ SIGNALS = (0.3, 0.4, 0.5, 0.6, 0.7)
 ENDS = (0.1, 0.8)
 SEEDS = (5, 6, 7)  # those of `concept_learning` are 0 to 4
 SCAN_EVERY = 3  # evaluations
+SCANNED = 32  # pictures a request where the rise begins and ends
 ASKED = {"colour": (0.5, 1.0, 1.2, 1.4, 1.7, 2.5), "size": (0.4, 0.7, 0.85, 1.0, 1.15)}
 TRIES = 8  # pictures a request; one half chooses, the other is read
 
@@ -131,7 +136,9 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS, *, until: int = SCA
     if run_["steps"][-1] != result.get("exchange", {}).get("until"):
         result["exchange"] = exchanges(run_, kept) | {"until": run_["steps"][-1]}
         storage.write_json(file, result)
-    return result
+    if setting.told == "numbers":
+        look_where_it_turns(file, kept)
+    return storage.read_json(file)
 
 
 def _look(kept: Path, training: train.Training, finder, setting: Setting, scale: Scale):
@@ -147,23 +154,23 @@ def _look(kept: Path, training: train.Training, finder, setting: Setting, scale:
     return looks, film
 
 
-def scanned(denoiser, finder, setting: Setting) -> list:
+def scanned(denoiser, finder, setting: Setting, tries: int = TRIES) -> list:
     """What is obtained when colour and size are asked for at and beyond the held-out composition.
 
     Returns:
         Places (colours, sizes, 2 halves, 2) of `ASKED`, seen from the opposite corner, as lists:
-        means over each half of `TRIES` pictures; None where none of them shows a disc.
+        means over each half of `tries` pictures; None where none of them shows a disc.
     """
     grid = torch.cartesian_prod(*map(torch.tensor, ASKED.values()))
-    places = circles.towards(grid, setting.held_out).repeat_interleave(TRIES, 0)
-    noise = torch.randn(TRIES, 3, 32, 32, generator=train.stream(3000 + setting.seed, 0))
+    places = circles.towards(grid, setting.held_out).repeat_interleave(tries, 0)
+    noise = torch.randn(tries, 3, 32, 32, generator=train.stream(3000 + setting.seed, 0))
     device = runtime.device()
     conditions = (setting.scale * setting.world.means(places)).to(device)
     many = noise.repeat(len(grid), 1, 1, 1).to(device)
     reading = classifier.read(finder, edm.sample(denoiser, many, conditions, **SAMPLER).cpu())
     found = circles.towards(setting.world.places(reading.properties), setting.held_out)
     found = torch.where(reading.readable[:, None], found.double(), torch.nan)
-    halves = found.unflatten(0, (len(grid), 2, TRIES // 2)).nanmean(2)
+    halves = found.unflatten(0, (len(grid), 2, tries // 2)).nanmean(2)
     shape = [len(values) for values in ASKED.values()]
     return _listed(halves.unflatten(0, shape))
 
@@ -239,7 +246,7 @@ def reach(scan) -> tuple[float, float]:
         ValueError: The honest request shows nothing.
     """
     error = _errors(scan)
-    honest = _honest(error)
+    honest = error[ASKED["colour"].index(1.0), ASKED["size"].index(1.0)]
     if not np.isfinite(honest).any():
         raise ValueError("a scan needs pictures that show something at the honest request")
     halves = np.where(np.isfinite(error).all(-1, keepdims=True), error, np.inf).reshape(-1, 2)
@@ -252,32 +259,50 @@ def _errors(scan) -> np.ndarray:
     return ((np.array(scan, float) - 1) ** 2).sum(-1)
 
 
-def _honest(errors: np.ndarray) -> np.ndarray:
-    """Of these those (2,) at the honest request; NaN where no picture shows a disc."""
-    return errors[ASKED["colour"].index(1.0), ASKED["size"].index(1.0)]
+def look_where_it_turns(file: Path, kept: Path) -> None:
+    """Adds to a run's file scans at its minimum, peak and end, as far as they are not there.
+
+    Args:
+        file: NAME.json.
+        kept: The folder of the run's weights.
+    """
+    result = storage.read_json(file)
+    setting, finder = Setting(**result["setting"]), classifier.load()
+    network = Network(result["scale"]["width"], setting.told)
+    done = result.setdefault("turned", {})
+    for step in turning(table(result)).values():
+        if str(step) not in done:
+            denoiser, _ = train.load_weights(kept / f"{step}.safetensors", network)
+            done[str(step)] = scanned(denoiser.to(runtime.device()), finder, setting, tries=SCANNED)
+            storage.write_json(file, result)
 
 
-def lost_at_peak(run_: dict) -> dict:
-    """Whether (blue, small) was lost at the peak, or answered to another request.
+def reached(run_: dict) -> np.ndarray:
+    """Errors (3, 2) at minimum, peak and end of a run, of the honest request and of the best.
 
-    Returns:
-        `honest` and `best` errors (2,) at the scans nearest to minimum and peak, of those that show
-        something at the honest request, `steps` (2,) of these, and `lost`, the rise of `best` over
-        that of `honest`; None where `honest` did not rise, as where both are one scan.
+    Args:
+        run_: Of `table`, where `look_where_it_turns` has looked.
 
     Raises:
-        ValueError: No scan shows anything there.
+        ValueError: The honest request shows nothing in one of them.
     """
-    scans = {int(step): scan for step, scan in run_["scans"].items() if scan is not None}
-    scans = {s: scan for s, scan in scans.items() if np.isfinite(_honest(_errors(scan))).any()}
-    if not scans:
-        raise ValueError(f"no scan of {run_['setting']} shows anything at the honest request")
-    found = turning(run_)
-    steps = [min(scans, key=lambda s: abs(np.sqrt(s) - np.sqrt(found[m]))) for m in found][:2]
-    honest, best = np.array([reach(scans[step]) for step in steps]).T
-    rose = honest[1] - honest[0]
-    share = float((best[1] - best[0]) / rose) if rose > 0 else None
-    return {"honest": honest.tolist(), "best": best.tolist(), "steps": steps, "lost": share}
+    return np.array([reach(run_["turned"][str(step)]) for step in turning(run_).values()])
+
+
+def lost_or_reached(errors: np.ndarray) -> tuple[float, float]:
+    """What the best request's error rises by and ends at, in units of the honest one's.
+
+    Args:
+        errors: (R, 3, 2), `reached` of each run.
+
+    Raises:
+        ValueError: The honest request's error does not rise.
+    """
+    low, top, end = errors.sum(0)
+    honest, best = top - low
+    if not honest > 0:
+        raise ValueError("the errors at the honest request need a rise to compare with")
+    return float(best / honest), float(end[1] / end[0])
 
 
 def table(result: dict) -> dict:
@@ -313,8 +338,11 @@ def shortened(run_: dict, until: int) -> dict:
     """A run of `table` as it stood at a step."""
     count = sum(step <= until for step in run_["steps"])
     averaged = {field: values[:count] for field, values in run_["averaged"].items()}
-    scans = {step: scan for step, scan in run_["scans"].items() if int(step) <= until}
-    return run_ | {"steps": run_["steps"][:count], "averaged": averaged, "scans": scans}
+    short = {"steps": run_["steps"][:count], "averaged": averaged}
+    for name in ("scans", "turned"):
+        scans = run_.get(name, {}).items()
+        short[name] = {step: scan for step, scan in scans if int(step) <= until}
+    return run_ | short
 
 
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
@@ -377,8 +405,9 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
 
     Returns:
         By row, a number a seed: `concept.arrives`, `concept.text` and of both `.competent`,
-        shares of signals, `concept.lost`, the mean over signals, `concept.corner`, colour's
-        change, `concept.pixels`, the part of it that is left, and its `.competent`, an error.
+        shares of signals, `concept.lost` and `concept.reached`, of sums over signals,
+        `concept.corner`, colour's change, `concept.pixels`, the part of it that is left, and its
+        `.competent`, an error.
     """
     short, whole = runs.values()
     samples: dict[str, list[float]] = {}
@@ -396,9 +425,10 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
         if found := [learning.measure_run(run_) for run_ in of(MAIN, seed, whole)]:
             add("arrives", np.mean([f["arrives"] for f in found]))
             add("arrives.competent", np.mean([f["competent"] for f in found]))
-        away = [lost_at_peak(run_)["lost"] for run_ in of(MAIN, seed)]
-        if away := [a for a in away if a is not None]:
-            add("lost", np.mean(away))
+        if (every := of(MAIN, seed)) and all(run_["turned"] for run_ in every):
+            lost, left = lost_or_reached(np.array([reached(run_) for run_ in every]))
+            add("lost", lost)
+            add("reached", left)
         for pair in zip(of(DISCS, seed), of(PLAIN, seed), strict=False):  # none without the other
             counted, plain = map(learning.measure_run, pair)
             add("pixels", counted["retreat"][0] / plain["retreat"][0])
