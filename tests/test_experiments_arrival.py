@@ -116,7 +116,10 @@ def scan(best: tuple[int, int], honest: float) -> list:
 def where_it_turns(run_: dict, *scans: list) -> dict:
     """The run with scans at its minimum, peak and end."""
     steps = map(str, experiment.turning(run_).values())
-    return run_ | {"turned": dict(zip(steps, scans, strict=True))}
+    readable = np.full((6, 5), 0.5)
+    readable[experiment.HONEST], readable[3, 2] = 0.75, 0.25
+    looks = [{"places": one, "readable": readable.tolist()} for one in scans]
+    return run_ | {"turned": dict(zip(steps, looks, strict=True))}
 
 
 def gone(error: float) -> list:
@@ -131,6 +134,8 @@ def test_a_scan_tells_lost_from_mis_addressed():
     errors = experiment.reached(elsewhere)
     assert errors == pytest.approx(np.array([[0.1, 0], [0.4, 0], [0.2, 0]]))
     assert experiment.lost_or_reached(errors[None]) == pytest.approx((0, 0))
+    shares = np.array([[0.75, 0.5], [0.75, 0.25], [0.75, 0.25]])
+    assert experiment.shown(elsewhere) == pytest.approx(shares)
     lost = experiment.reached(where_it_turns(run_, gone(0.1), gone(0.4), gone(0.2)))
     assert experiment.lost_or_reached(lost[None]) == pytest.approx((1, 1))
     # Rises are summed before they are divided: .3 of .3 and 0 of .3.
@@ -172,7 +177,7 @@ def test_a_run_keeps_what_its_exchange_needs_and_resumes(tmp_path, monkeypatch, 
     (run_,) = experiment.finished_runs(tmp_path).values()
     assert run_["steps"] == learning.milestones(TINY)
     assert list(run_["scans"]) == [str(run_["steps"][experiment.SCAN_EVERY - 1])]
-    assert run_["turned"].keys() == {str(step) for step in experiment.turning(run_).values()}
+    assert run_["turned"].keys() >= {str(step) for step in experiment.turning(run_).values()}
     exchange = run_["exchange"]
     assert len(exchange["levels"]) == len(exchange["minimum-peak"]) == 3
     # One denoiser at all levels is that denoiser: what was read off at the peak.
@@ -196,6 +201,8 @@ def test_nothing_is_recorded_before_all_of_its_runs_are_there():
     assert samples["concept.arrives"] == [1, 1, 1]
     assert samples["concept.lost"] == pytest.approx([-1 / 3] * 3)
     assert samples["concept.reached"] == pytest.approx([1] * 3)
+    assert samples["concept.lost.shown"] == pytest.approx([0.25] * 15)
+    assert len(samples["concept.reached.shown"]) == 15
     assert samples["concept.arrives.competent"] == [1, 1, 1]
     assert samples["concept.corner"] == pytest.approx([-0.5] * 3)
     assert samples["concept.pixels"] == pytest.approx([1] * 3)

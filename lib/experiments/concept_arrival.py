@@ -23,7 +23,9 @@ over the rise at the honest request: 1 if lost, 0 if mis-addressed. Below one ha
 A number a seed: both rises are summed over signals first, so that a run that hardly rises weighs
 little. The same scans say whether it is reached in the end (`concept.reached`): the best request's
 error over the honest one's at the last step of 3,000, summed likewise. Were it out of reach, no
-request would be better than the honest one: 1. Below one half it is drawn, under another name.
+request would be better than the honest one: 1. Below one half it is drawn, under another name. The
+gate of each, set when a look had told that at the peak few pictures show a disc at all: at the best
+request half of them do.
 
 **At which noise level** does blue turn purple? The denoisers of minimum and peak draw one picture
 together, one above a level, the other below. No rule: a description.
@@ -89,6 +91,7 @@ SEEDS = (5, 6, 7)  # those of `concept_learning` are 0 to 4
 SCAN_EVERY = 3  # evaluations
 SCANNED = 32  # pictures a request where the rise begins and ends
 ASKED = {"colour": (0.5, 1.0, 1.2, 1.4, 1.7, 2.5), "size": (0.4, 0.7, 0.85, 1.0, 1.15)}
+HONEST = tuple(values.index(1.0) for values in ASKED.values())
 TRIES = 8  # pictures a request; one half chooses, the other is read
 
 
@@ -150,16 +153,17 @@ def _look(kept: Path, training: train.Training, finder, setting: Setting, scale:
     looks = {"averaged": seen}
     due = learning.milestones(scale).index(step) % SCAN_EVERY == SCAN_EVERY - 1
     if due and setting.told == "numbers":
-        looks["scan"] = scanned(training.averaged, finder, setting)
+        looks["scan"], _ = scanned(training.averaged, finder, setting)
     return looks, film
 
 
-def scanned(denoiser, finder, setting: Setting, tries: int = TRIES) -> list:
+def scanned(denoiser, finder, setting: Setting, tries: int = TRIES) -> tuple[list, list]:
     """What is obtained when colour and size are asked for at and beyond the held-out composition.
 
     Returns:
         Places (colours, sizes, 2 halves, 2) of `ASKED`, seen from the opposite corner, as lists:
-        means over each half of `tries` pictures; None where none of them shows a disc.
+        means over each half of `tries` pictures; None where none of them shows a disc. And the
+        shares (colours, sizes) of pictures that do.
     """
     grid = torch.cartesian_prod(*map(torch.tensor, ASKED.values()))
     places = circles.towards(grid, setting.held_out).repeat_interleave(tries, 0)
@@ -171,8 +175,9 @@ def scanned(denoiser, finder, setting: Setting, tries: int = TRIES) -> list:
     found = circles.towards(setting.world.places(reading.properties), setting.held_out)
     found = torch.where(reading.readable[:, None], found.double(), torch.nan)
     halves = found.unflatten(0, (len(grid), 2, tries // 2)).nanmean(2)
+    readable = reading.readable.double().unflatten(0, (len(grid), tries)).mean(1)
     shape = [len(values) for values in ASKED.values()]
-    return _listed(halves.unflatten(0, shape))
+    return _listed(halves.unflatten(0, shape)), _listed(readable.unflatten(0, shape))
 
 
 def exchanges(run_: dict, kept: Path) -> dict:
@@ -240,23 +245,28 @@ def reach(scan) -> tuple[float, float]:
     The best is chosen by one half of the pictures and read off the other, both ways, and averaged.
 
     Args:
-        scan: Of `scanned`.
+        scan: Places of `scanned`.
 
     Raises:
         ValueError: The honest request shows nothing.
     """
     error = _errors(scan)
-    honest = error[ASKED["colour"].index(1.0), ASKED["size"].index(1.0)]
+    honest = error[HONEST]
     if not np.isfinite(honest).any():
         raise ValueError("a scan needs pictures that show something at the honest request")
-    halves = np.where(np.isfinite(error).all(-1, keepdims=True), error, np.inf).reshape(-1, 2)
-    best = [halves[halves[:, half].argmin(), 1 - half] for half in (0, 1)]
+    best = [error[request][1 - half] for half, request in enumerate(_best(error))]
     return float(np.nanmean(honest)), float(np.mean(best))
 
 
 def _errors(scan) -> np.ndarray:
     """Squared distances (colours, sizes, 2 halves) of a scan's places from what was asked for."""
     return ((np.array(scan, float) - 1) ** 2).sum(-1)
+
+
+def _best(error: np.ndarray) -> list[tuple]:
+    """The request that each half chooses, of those that show something in both."""
+    there = np.where(np.isfinite(error).all(-1, keepdims=True), error, np.inf)
+    return [np.unravel_index(there[..., half].argmin(), error.shape[:2]) for half in (0, 1)]
 
 
 def look_where_it_turns(file: Path, kept: Path) -> None:
@@ -273,7 +283,8 @@ def look_where_it_turns(file: Path, kept: Path) -> None:
     for step in turning(table(result)).values():
         if str(step) not in done:
             denoiser, _ = train.load_weights(kept / f"{step}.safetensors", network)
-            done[str(step)] = scanned(denoiser.to(runtime.device()), finder, setting, tries=SCANNED)
+            found = scanned(denoiser.to(runtime.device()), finder, setting, SCANNED)
+            done[str(step)] = dict(zip(("places", "readable"), found, strict=True))
             storage.write_json(file, result)
 
 
@@ -286,7 +297,21 @@ def reached(run_: dict) -> np.ndarray:
     Raises:
         ValueError: The honest request shows nothing in one of them.
     """
-    return np.array([reach(run_["turned"][str(step)]) for step in turning(run_).values()])
+    return np.array([reach(scan["places"]) for scan in _where_it_turns(run_)])
+
+
+def shown(run_: dict) -> np.ndarray:
+    """Shares (3, 2) of pictures that show a disc, as `reached`."""
+    shares = []
+    for scan in _where_it_turns(run_):
+        readable = np.array(scan["readable"])
+        best = [readable[request] for request in _best(_errors(scan["places"]))]
+        shares.append((readable[HONEST], np.mean(best)))
+    return np.array(shares)
+
+
+def _where_it_turns(run_: dict) -> list[dict]:
+    return [run_["turned"][str(step)] for step in turning(run_).values()]
 
 
 def lost_or_reached(errors: np.ndarray) -> tuple[float, float]:
@@ -405,7 +430,8 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
 
     Returns:
         By row, a number a seed: `concept.arrives`, `concept.text` and of both `.competent`,
-        shares of signals, `concept.lost` and `concept.reached`, of sums over signals,
+        shares of signals, `concept.lost` and `concept.reached`, of sums over signals, of both
+        `.shown`, a share of pictures a run,
         `concept.corner`, colour's change, `concept.pixels`, the part of it that is left, and its
         `.competent`, an error.
     """
@@ -429,6 +455,10 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
             lost, left = lost_or_reached(np.array([reached(run_) for run_ in every]))
             add("lost", lost)
             add("reached", left)
+            for run_ in every:
+                _, top, end = shown(run_)[:, 1]
+                add("lost.shown", top)
+                add("reached.shown", end)
         for pair in zip(of(DISCS, seed), of(PLAIN, seed), strict=False):  # none without the other
             counted, plain = map(learning.measure_run, pair)
             add("pixels", counted["retreat"][0] / plain["retreat"][0])
