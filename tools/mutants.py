@@ -130,7 +130,7 @@ def inside(results: Path, within: str, count: int, seed: int, most: int) -> None
         mutant["outcome"] = found.test_outcome.value if found else "survived"
         mutant["diff"] = (found.diff if found else None) or "no test imports this module"
         results.write_text(json.dumps({"seed": seed, "mutants": mutants}, indent=1))
-        print(mutant["outcome"], *(mutant[part] for part in named), flush=True)
+        print(mutant["outcome"], mutant["module"], mutant["line"], flush=True)
 
 
 def command_for(files: list[str]) -> str:
