@@ -6,6 +6,7 @@ of the two ways shows.
 """
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
@@ -299,6 +300,42 @@ def test_a_wrong_colour_that_costs_alike_in_every_disc():
         off.append(max(np.mean(np.sum((late - corners) ** 2, axis=2), axis=0)))
     assert np.allclose(stored["concept.pixels"]["samples"], left, rtol=0, atol=1e-12)
     assert np.allclose(stored["concept.pixels.competent"]["samples"], off, rtol=0, atol=1e-12)
+
+
+def test_lost_or_mis_addressed():
+    """Scans where the rise begins and ends, and at the end, by loops."""
+    stored, lost, left = recorded("experiments/concept_arrival"), [], []
+    seen = {"lost.shown": [], "reached.shown": []}
+    for seed in (5, 6, 7):
+        sums = np.zeros((3, 2))
+        for signal in (0.5, 0.4, 0.6, 0.3, 0.7):
+            run = json.loads(
+                (RESULTS / f"concept_arrival/signal{signal}.seed{seed}.json").read_text()
+            )
+            steps, places = listened(run)
+            error = np.sum((places[:, 3] - 1) ** 2, axis=1)
+            top = max(range(len(error)), key=lambda k: error[k] - min(error[: k + 1]))
+            low = min(range(top + 1), key=lambda k: error[k])
+            for moment, step in enumerate((steps[low], steps[top], steps[-1])):
+                scan = run["turned"][str(int(step))]
+                off = {}  # by request, of both halves
+                for colour, size in product(range(6), range(5)):
+                    off[colour, size] = [
+                        np.nan if x is None or y is None else (x - 1) ** 2 + (y - 1) ** 2
+                        for x, y in scan["places"][colour][size]
+                    ]
+                there = {request: pair for request, pair in off.items() if np.isfinite(pair).all()}
+                best = [min(there, key=lambda request: there[request][half]) for half in (0, 1)]
+                sums[moment, 0] += np.nanmean(off[1, 3])  # of colour 1 and size 1
+                sums[moment, 1] += (there[best[0]][1] + there[best[1]][0]) / 2
+                shares = [scan["readable"][colour][size] for colour, size in best]
+                if moment:
+                    seen["lost.shown" if moment == 1 else "reached.shown"].append(np.mean(shares))
+        lost.append((sums[1, 1] - sums[0, 1]) / (sums[1, 0] - sums[0, 0]))
+        left.append(sums[2, 1] / sums[2, 0])
+    found = {"lost": lost, "reached": left, **seen}
+    for name, samples in found.items():
+        assert np.allclose(stored[f"concept.{name}"]["samples"], samples, rtol=0, atol=1e-12), name
 
 
 def test_told_in_words():

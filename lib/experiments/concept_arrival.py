@@ -153,11 +153,11 @@ def _look(kept: Path, training: train.Training, finder, setting: Setting, scale:
     looks = {"averaged": seen}
     due = learning.milestones(scale).index(step) % SCAN_EVERY == SCAN_EVERY - 1
     if due and setting.told == "numbers":
-        looks["scan"], _ = scanned(training.averaged, finder, setting)
+        looks["scan"], _ = scan_requests(training.averaged, finder, setting)
     return looks, film
 
 
-def scanned(denoiser, finder, setting: Setting, tries: int = TRIES) -> tuple[list, list]:
+def scan_requests(denoiser, finder, setting: Setting, tries: int = TRIES) -> tuple[list, list]:
     """What is obtained when colour and size are asked for at and beyond the held-out composition.
 
     Returns:
@@ -245,7 +245,7 @@ def reach(scan) -> tuple[float, float]:
     The best is chosen by one half of the pictures and read off the other, both ways, and averaged.
 
     Args:
-        scan: Places of `scanned`.
+        scan: Places of `scan_requests`.
 
     Raises:
         ValueError: The honest request shows nothing.
@@ -283,12 +283,12 @@ def look_where_it_turns(file: Path, kept: Path) -> None:
     for step in turning(table(result)).values():
         if str(step) not in done:
             denoiser, _ = train.load_weights(kept / f"{step}.safetensors", network)
-            found = scanned(denoiser.to(runtime.device()), finder, setting, SCANNED)
+            found = scan_requests(denoiser.to(runtime.device()), finder, setting, SCANNED)
             done[str(step)] = dict(zip(("places", "readable"), found, strict=True))
             storage.write_json(file, result)
 
 
-def reached(run_: dict) -> np.ndarray:
+def errors_at_turn(run_: dict) -> np.ndarray:
     """Errors (3, 2) at minimum, peak and end of a run, of the honest request and of the best.
 
     Args:
@@ -297,20 +297,20 @@ def reached(run_: dict) -> np.ndarray:
     Raises:
         ValueError: The honest request shows nothing in one of them.
     """
-    return np.array([reach(scan["places"]) for scan in _where_it_turns(run_)])
+    return np.array([reach(scan["places"]) for scan in _scans_at_turn(run_)])
 
 
-def shown(run_: dict) -> np.ndarray:
-    """Shares (3, 2) of pictures that show a disc, as `reached`."""
+def readable_at_turn(run_: dict) -> np.ndarray:
+    """Shares (3, 2) of pictures that show a disc, as `errors_at_turn`."""
     shares = []
-    for scan in _where_it_turns(run_):
+    for scan in _scans_at_turn(run_):
         readable = np.array(scan["readable"])
         best = [readable[request] for request in _best(_errors(scan["places"]))]
         shares.append((readable[HONEST], np.mean(best)))
     return np.array(shares)
 
 
-def _where_it_turns(run_: dict) -> list[dict]:
+def _scans_at_turn(run_: dict) -> list[dict]:
     return [run_["turned"][str(step)] for step in turning(run_).values()]
 
 
@@ -318,7 +318,7 @@ def lost_or_reached(errors: np.ndarray) -> tuple[float, float]:
     """What the best request's error rises by and ends at, in units of the honest one's.
 
     Args:
-        errors: (R, 3, 2), `reached` of each run.
+        errors: (R, 3, 2), `errors_at_turn` of each run.
 
     Raises:
         ValueError: The honest request's error does not rise.
@@ -452,11 +452,11 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
             add("arrives", np.mean([f["arrives"] for f in found]))
             add("arrives.competent", np.mean([f["competent"] for f in found]))
         if (every := of(MAIN, seed)) and all(run_["turned"] for run_ in every):
-            lost, left = lost_or_reached(np.array([reached(run_) for run_ in every]))
+            lost, left = lost_or_reached(np.array([errors_at_turn(run_) for run_ in every]))
             add("lost", lost)
             add("reached", left)
             for run_ in every:
-                _, top, end = shown(run_)[:, 1]
+                _, top, end = readable_at_turn(run_)[:, 1]
                 add("lost.shown", top)
                 add("reached.shown", end)
         for pair in zip(of(DISCS, seed), of(PLAIN, seed), strict=False):  # none without the other
