@@ -140,3 +140,16 @@ def test_it_follows_hands_keys_and_sliders(shown, browser):
 def test_what_the_picture_has_no_room_for_is_refused(change):
     with pytest.raises(ValueError, match="steps lie in"):
         drag_mixture.show(**change)
+
+
+def test_what_is_drawn_first_is_in_sight():
+    panels, _ = drag_mixture.parts(12, drag_mixture.HIGHS[-1])
+    for name, panel in panels.items():
+        ax = panel.axes
+        for mark, artist in panel.marks.items():
+            points = ax.transData.transform(np.column_stack(artist.get_data()))
+            points = ax.transAxes.inverted().transform(points[np.isfinite(points).all(1)])
+            seen = ((points >= 0) & (points <= 1)).all(1).mean()
+            # Paths come in from noise far outside of the plane; shares are seen whole.
+            assert seen == 1 if name == "shares" else seen > 0.1, (name, mark)
+    plt.close("all")
