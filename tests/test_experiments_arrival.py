@@ -119,7 +119,10 @@ def where_it_turns(run_: dict, *scans: list) -> dict:
     readable = np.full((6, 5), 0.5)
     readable[experiment.HONEST], readable[3, 2] = 0.75, 0.25
     looks = [{"places": one, "readable": readable.tolist()} for one in scans]
-    return run_ | {"turned": dict(zip(steps, looks, strict=True))}
+    low, top, _ = experiment.turning(run_).values()
+    places = [[[0.8, 0.9], [0.5, 1.0]], [[0.9, 0.8], [0.5, 1.0]]]
+    pairs = {f"{low}-{top}": {"readable": [0.5, 0.5], "places": places}}
+    return run_ | {"turned": dict(zip(steps, looks, strict=True)), "paired": pairs}
 
 
 def gone(error: float) -> list:
@@ -201,8 +204,9 @@ def test_nothing_is_recorded_before_all_of_its_runs_are_there():
     assert samples["concept.arrives"] == [1, 1, 1]
     assert samples["concept.lost"] == pytest.approx([-1 / 3] * 3)
     assert samples["concept.reached"] == pytest.approx([1] * 3)
-    assert samples["concept.lost.shown"] == pytest.approx([0.25] * 15)
-    assert len(samples["concept.reached.shown"]) == 15
+    assert samples["concept.lost.shown"] == pytest.approx([0.25] * 3)
+    assert samples["concept.paired"] == pytest.approx([-0.35] * 3)
+    assert len(samples["concept.reached.shown"]) == 3
     assert samples["concept.arrives.competent"] == [1, 1, 1]
     assert samples["concept.corner"] == pytest.approx([-0.5] * 3)
     assert samples["concept.pixels"] == pytest.approx([1] * 3)

@@ -27,6 +27,13 @@ request would be better than the honest one: 1. Below one half it is drawn, unde
 gate of each, set when a look had told that at the peak few pictures show a disc at all: at the best
 request half of them do.
 
+**Or other pictures?** (`concept.paired`) At the minimum and at the peak many pictures show no disc,
+and a place is a mean over those that do. So the rise might be a change of *which* pictures show one. The
+same noises, fresh ones, are drawn at both, and the change of colour is read off those that show a
+disc both times, pooled over signals .3 to .7, a number a seed: about zero by that account, below
+it if what is drawn goes back. Size, likewise, goes on. Written after a reader had found how few
+pictures can be read, before the first pair was drawn.
+
 **At which noise level** does blue turn purple? The denoisers of minimum and peak draw one picture
 together, one above a level, the other below. No rule: a description.
 
@@ -90,6 +97,7 @@ ENDS = (0.1, 0.8)
 SEEDS = (5, 6, 7)  # those of `concept_learning` are 0 to 4
 SCAN_EVERY = 3  # evaluations
 SCANNED = 32  # pictures a request where the rise begins and ends
+PAIRED = 256  # noises of which pictures are drawn at both
 ASKED = {"colour": (0.5, 1.0, 1.2, 1.4, 1.7, 2.5), "size": (0.4, 0.7, 0.85, 1.0, 1.15)}
 HONEST = tuple(values.index(1.0) for values in ASKED.values())
 TRIES = 8  # pictures a request; one half chooses, the other is read
@@ -270,7 +278,10 @@ def _best(error: np.ndarray) -> list[tuple]:
 
 
 def look_where_it_turns(file: Path, kept: Path) -> None:
-    """Adds to a run's file scans at its minimum, peak and end, as far as they are not there.
+    """Adds to a run's file what is seen at its minimum, peak and end, as far as it is not there.
+
+    `turned`, scans by step, and `paired`, by the steps of minimum and peak the share of pictures
+    `readable` at each, and the `places` (pairs, 2, 2) of those that are at both.
 
     Args:
         file: NAME.json.
@@ -278,14 +289,39 @@ def look_where_it_turns(file: Path, kept: Path) -> None:
     """
     result = storage.read_json(file)
     setting, finder = Setting(**result["setting"]), classifier.load()
-    network = Network(result["scale"]["width"], setting.told)
+
+    def load(step: int) -> edm.Preconditioned:
+        network = Network(result["scale"]["width"], setting.told)
+        denoiser, _ = train.load_weights(kept / f"{step}.safetensors", network)
+        return denoiser.to(runtime.device())
+
     done = result.setdefault("turned", {})
-    for step in turning(table(result)).values():
+    steps = list(turning(table(result)).values())
+    for step in steps:
         if str(step) not in done:
-            denoiser, _ = train.load_weights(kept / f"{step}.safetensors", network)
-            found = scan_requests(denoiser.to(runtime.device()), finder, setting, SCANNED)
+            found = scan_requests(load(step), finder, setting, SCANNED)
             done[str(step)] = dict(zip(("places", "readable"), found, strict=True))
             storage.write_json(file, result)
+    pairs = result.setdefault("paired", {})
+    if (key := "-".join(map(str, steps[:2]))) not in pairs:
+        found = [_places_of_noises(load(step), finder, setting) for step in steps[:2]]
+        places = np.stack(found, 1)
+        there = np.isfinite(places).all(-1)
+        readable = there.mean(0).tolist()
+        pairs[key] = {"readable": readable, "places": _listed(places[there.all(1)])}
+        storage.write_json(file, result)
+
+
+def _places_of_noises(denoiser, finder, setting: Setting) -> np.ndarray:
+    """Places (PAIRED, 2) at the held-out composition, of the same noises always; NaN if unread."""
+    noise = torch.randn(PAIRED, 3, 32, 32, generator=train.stream(4000 + setting.seed, 0))
+    asked = circles.towards(torch.ones(1, 2), setting.held_out)
+    conditions = (setting.scale * setting.world.means(asked)).expand(PAIRED, -1)
+    device = runtime.device()
+    pictures = edm.sample(denoiser, noise.to(device), conditions.to(device), **SAMPLER)
+    reading = classifier.read(finder, pictures.cpu())
+    found = circles.towards(setting.world.places(reading.properties), setting.held_out)
+    return torch.where(reading.readable[:, None], found.double(), torch.nan).numpy()
 
 
 def errors_at_turn(run_: dict) -> np.ndarray:
@@ -308,6 +344,16 @@ def readable_at_turn(run_: dict) -> np.ndarray:
         best = [readable[request] for request in _best(_errors(scan["places"]))]
         shares.append((readable[HONEST], np.mean(best)))
     return np.array(shares)
+
+
+def pairs_at_turn(run_: dict) -> np.ndarray:
+    """Places (pairs, 2, 2) at minimum and peak of pictures that show a disc at both.
+
+    Args:
+        run_: Of `table`, where `look_where_it_turns` has looked.
+    """
+    low, top, _ = turning(run_).values()
+    return np.array(run_["paired"][f"{low}-{top}"]["places"]).reshape(-1, 2, 2)
 
 
 def _scans_at_turn(run_: dict) -> list[dict]:
@@ -431,7 +477,7 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
     Returns:
         By row, a number a seed: `concept.arrives`, `concept.text` and of both `.competent`,
         shares of signals, `concept.lost` and `concept.reached`, of sums over signals, of both
-        `.shown`, a share of pictures a run,
+        `.shown`, a mean over signals, `concept.paired`, one over pictures,
         `concept.corner`, colour's change, `concept.pixels`, the part of it that is left, and its
         `.competent`, an error.
     """
@@ -455,10 +501,11 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
             lost, left = lost_or_reached(np.array([errors_at_turn(run_) for run_ in every]))
             add("lost", lost)
             add("reached", left)
-            for run_ in every:
-                _, top, end = readable_at_turn(run_)[:, 1]
-                add("lost.shown", top)
-                add("reached.shown", end)
+            pairs = np.concatenate([pairs_at_turn(run_) for run_ in every])
+            add("paired", (pairs[:, 1, 0] - pairs[:, 0, 0]).mean())
+            _, top, end = np.mean([readable_at_turn(run_)[:, 1] for run_ in every], 0)
+            add("lost.shown", top)
+            add("reached.shown", end)
         for pair in zip(of(DISCS, seed), of(PLAIN, seed), strict=False):  # none without the other
             counted, plain = map(learning.measure_run, pair)
             add("pixels", counted["retreat"][0] / plain["retreat"][0])
