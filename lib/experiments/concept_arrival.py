@@ -28,10 +28,10 @@ gate of each, set when a look had told that at the peak few pictures show a disc
 request half of them do.
 
 **Or other pictures?** (`concept.paired`) At the minimum and at the peak many pictures show no disc,
-and a place is a mean over those that do. So the rise might be a change of *which* pictures show one. The
+and a place is a mean over those that do. So the rise might be a change of *which* show one. The
 same noises, fresh ones, are drawn at both, and the change of colour is read off those that show a
-disc both times, pooled over signals .3 to .7, a number a seed: about zero by that account, below
-it if what is drawn goes back. Size, likewise, goes on. Written after a reader had found how few
+disc both times, pooled over signals .3 to .7, a number a seed: about zero by that account, below it
+if what is drawn goes back. Size, likewise, goes on. Written after a reader had found how few
 pictures can be read, before the first pair was drawn.
 
 **At which noise level** does blue turn purple? The denoisers of minimum and peak draw one picture
