@@ -305,9 +305,9 @@ def test_a_wrong_colour_that_costs_alike_in_every_disc():
 def test_lost_or_mis_addressed():
     """Scans where the rise begins and ends, and at the end, by loops."""
     stored, lost, left = recorded("experiments/concept_arrival"), [], []
-    seen = {"lost.shown": [], "reached.shown": []}
+    seen = {"lost.shown": [], "reached.shown": [], "paired": []}
     for seed in (5, 6, 7):
-        sums = np.zeros((3, 2))
+        sums, shares, changes = np.zeros((3, 2)), {1: [], 2: []}, []
         for signal in (0.5, 0.4, 0.6, 0.3, 0.7):
             run = json.loads(
                 (RESULTS / f"concept_arrival/signal{signal}.seed{seed}.json").read_text()
@@ -328,9 +328,13 @@ def test_lost_or_mis_addressed():
                 best = [min(there, key=lambda request: there[request][half]) for half in (0, 1)]
                 sums[moment, 0] += np.nanmean(off[1, 3])  # of colour 1 and size 1
                 sums[moment, 1] += (there[best[0]][1] + there[best[1]][0]) / 2
-                shares = [scan["readable"][colour][size] for colour, size in best]
                 if moment:
-                    seen["lost.shown" if moment == 1 else "reached.shown"].append(np.mean(shares))
+                    shares[moment] += [scan["readable"][colour][size] for colour, size in best]
+            pairs = run["paired"][f"{int(steps[low])}-{int(steps[top])}"]["places"]
+            changes += [later[0] - sooner[0] for sooner, later in pairs]
+        seen["lost.shown"].append(np.mean(shares[1]))
+        seen["reached.shown"].append(np.mean(shares[2]))
+        seen["paired"].append(np.mean(changes))
         lost.append((sums[1, 1] - sums[0, 1]) / (sums[1, 0] - sums[0, 0]))
         left.append(sums[2, 1] / sums[2, 0])
     found = {"lost": lost, "reached": left, **seen}
