@@ -8,11 +8,11 @@ else they are is as there. Written down before the first of them:
 back *for good*, drawn to what it was trained on; the rise is *a jump of training*, as those of
 trained compositions are. A run arrives if its largest rise exceeds 1 % of the error's start, three
 times its jitter and `AHEAD` times the largest rise of any training composition in the same run, the
-mean error of its last fifth lies below the minimum before that rise, and both concepts are there
-beyond `LEARNED`. A path counts from where a change of either concept alone changes the answer by
-`HEARD`: before, all four compositions share one grey disc of a wandering size. Were the held-out
-composition like the others, it would exceed the worst of three controls in one run of four. The
-gate: at the end each training composition's error is below `GATE`. Holds if the interval of the
+error had halved before, the mean of its last fifth lies below the minimum before that rise, and
+both concepts are there beyond `LEARNED`. A path counts from where a change of either concept alone
+changes the answer by `HEARD`: before, all four compositions share one grey disc of a wandering
+size. Were the held-out composition like the others, it would exceed the worst of three controls in
+one run of four. The gate: at the end each training composition's error is below `GATE`. Holds if the interval of the
 share of signals .3 to .7, a number a seed, lies above one half.
 
 **Lost, or mis-addressed?** (`concept.lost`). At the peak of the rise the model either can't draw
