@@ -12,8 +12,8 @@ error had halved before, the mean of its last fifth lies below the minimum befor
 both concepts are there beyond `LEARNED`. A path counts from where a change of either concept alone
 changes the answer by `HEARD`: before, all four compositions share one grey disc of a wandering
 size. Were the held-out composition like the others, it would exceed the worst of three controls in
-one run of four. The gate: at the end each training composition's error is below `GATE`. Holds if the interval of the
-share of signals .3 to .7, a number a seed, lies above one half.
+one run of four. The gate: at the end each training composition's error is below `GATE`. Holds if
+the interval of the share of signals .3 to .7, a number a seed, lies above one half.
 
 **Lost, or mis-addressed?** (`concept.lost`). At the peak of the rise the model either can't draw
 (blue, small) any more, or draws it when asked for something else. A scan of what is asked, beyond
