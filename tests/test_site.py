@@ -431,6 +431,23 @@ def test_rows_of_the_ledger_and_no_others_are_cards_on_a_phone(browser, site, na
     context.close()
 
 
+def test_on_a_phone_what_a_row_is_about_stays_in_sight(browser, site):
+    page_name = f"{site}/chapters/09_clevr_length_generalization.html"
+    context, page, _ = visit(browser, page_name, NARROW, "light")
+    scrolled = page.evaluate(
+        """() => [...document.querySelectorAll('.bd-article table.table')]
+          .map(t => [t, t.parentElement]).filter(([t, box]) => t.scrollWidth > box.clientWidth + 20)
+          .map(([t, box]) => { box.scrollLeft = 80;
+            const cell = t.rows[1].cells[0].getBoundingClientRect();
+            return [cell.left - box.getBoundingClientRect().left, cell.width]; })"""
+    )
+    assert scrolled
+    for left, width in scrolled:
+        assert abs(left) < 2
+        assert 90 < width < 180  # words are whole, and room is left for the numbers
+    context.close()
+
+
 def test_prose_only_is_remembered_and_a_player_s_state_is_in_the_address(browser, site):
     context, page, _ = visit(browser, f"{site}/chapters/01_sim_task.html", WIDE, "light")
     page.get_by_role("button", name="Prose").click()
