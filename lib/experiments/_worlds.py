@@ -41,13 +41,21 @@ class World:
     find: Callable[[Tensor], Places]
 
 
-def _clevr(sample: Callable[..., Any], **other: Callable) -> World:
-    """A world of CLEVR's, with training data of its own: tests ask all networks alike."""
+def _clevr(sample: Callable[..., Any], alter: Callable | None = None, **other: Callable) -> World:
+    """A world of CLEVR's, with training data of its own: tests ask all networks for like places.
+
+    Args:
+        sample: What training scenes are drawn by.
+        alter: What is done to scenes of either kind, as to make their objects one colour.
+        other: Other callables of the world.
+    """
 
     def either(batch, least, most, generator, clear=False):
         if clear:
-            return labelling.request_scenes(batch, most, generator)
-        return sample(batch, least, most, generator)
+            scenes = labelling.request_scenes(batch, most, generator)
+        else:
+            scenes = sample(batch, least, most, generator)
+        return alter(scenes) if alter else scenes
 
     usual = {"render": render, "ask": labelling.label_all, "find": _find}
     return World(either, **usual | other)
@@ -57,8 +65,7 @@ def _find(pictures: Tensor) -> Places:
     return detector.detect(detector.load(), pictures)
 
 
-def _one_colour(*arguments) -> Scenes:
-    scenes = sample_scenes(*arguments)
+def _share_colour(scenes: Scenes) -> Scenes:
     return replace(scenes, color=scenes.color[:, :1].expand_as(scenes.color))
 
 
@@ -175,7 +182,7 @@ DISCS = World(
 # By name, out of a folder of files and the pictures' size.
 WORLDS: dict[str, Callable[[str, int], World]] = {
     "plain": lambda files, size: CLEVR,
-    "one_colour": lambda files, size: _clevr(_one_colour),
+    "one_colour": lambda files, size: _clevr(sample_scenes, _share_colour),
     "three": lambda files, size: _clevr(_three),
     "official": official,
     "discs": lambda files, size: DISCS,

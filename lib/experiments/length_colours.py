@@ -1,0 +1,118 @@
+"""Do the objects of a picture share their colour, as those of the training data do?
+
+    python -m lib.experiments length_colours run --seed 0 \\
+        --name label_one.full_local.data-one_colour
+
+draws pictures by a finished run's weights, trained on data of one colour a picture, finds the
+objects in them and reads their colours. What is far can only be known by seeing far: no request
+says a colour. The rows `length.far.*`, written before a network that sees near was trained on such
+data, say which account predicts what. Real pictures, read by the same rule, are the ceiling; pairs
+of objects with colours of their own agree in one of eight.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lib import storage
+from lib.diffusion import train
+from lib.experiments import length_generalization as length
+from lib.experiments.length_asking import Setting
+from lib.experiments.length_generalization import RUNS
+from lib.scenes import colours, detector, labelling, render, sample_scenes
+
+SEED = 7_100  # of the objects that the rule is made of
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is drawn.
+
+    Attributes:
+        counts: Numbers of objects.
+        samples: Pictures of each.
+    """
+
+    counts: tuple[int, ...] = (3, 6)
+    samples: int = 96
+
+
+def make_rule(finder: detector.Detector, size: int, samples: int = 400) -> colours.Rule:
+    """The rule on a pixel, of real objects that are alone in their pictures."""
+    scenes = sample_scenes(samples, 1, 1, train.stream(SEED, 0))
+    pictures = render(scenes, size)
+    places, there = detector.detect(finder, pictures)
+    truth = labelling.locations(scenes)
+    nearest = torch.cdist(places, truth)[..., 0].masked_fill(~there, 9).argmin(1)
+    place = places[torch.arange(samples), nearest][:, None]
+    return colours.fitted(colours.pixel(pictures, place)[:, 0], scenes.color[:, 0])
+
+
+def agreement(finder: detector.Detector, rule: colours.Rule, pictures: Tensor) -> list[list[int]]:
+    """Of each picture the pairs of its objects that share a colour, and all pairs."""
+    places, there = detector.detect(finder, pictures)
+    read = colours.read(rule, colours.pixel(pictures, places))
+    pairs = []
+    for colour, found in zip(read, there, strict=True):
+        seen = colour[found]
+        same = (seen[:, None] == seen).triu(1).sum()
+        pairs.append([int(same), len(seen) * (len(seen) - 1) // 2])
+    return pairs
+
+
+def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
+    """Draws by one finished run's weights, and reads the colours.
+
+    Args:
+        setting: Whose weights.
+        scale: How much.
+        folder: Where the run is; `colours.NAME.seedS.json` is written beside it.
+
+    Returns:
+        What is in that file: `counts`, by number of objects, of pictures `drawn` and `real` the
+        pairs that share a colour and all pairs, a picture each.
+
+    Raises:
+        FileNotFoundError: There is no such run.
+        ValueError: A file is damaged or of another network.
+    """
+    stem = f"{setting.name}.seed{setting.seed}"
+    result = storage.read_json(folder / f"{stem}.json")
+    trained = length.Setting(**result["setting"])
+    world = length.world_of(trained)
+    draw = length.painter(length.load_denoiser(setting.name, folder, setting.seed), trained, world)
+    finder = detector.load()
+    rule = make_rule(finder, trained.size)
+    counts = {}
+    for K in scale.counts:
+        scenes = world.sample(scale.samples, K, K, train.stream(trained.seed, K), clear=True)
+        drawn = torch.cat(
+            [
+                draw(scenes[i : i + 32], train.stream(trained.seed, K, i))
+                for i in range(0, scale.samples, 32)
+            ]
+        )
+        both = {"drawn": drawn, "real": world.render(scenes, trained.size)}
+        counts[str(K)] = {kind: agreement(finder, rule, x) for kind, x in both.items()}
+    found = {
+        "setting": result["setting"],
+        "scale": result["scale"],
+        "counts": counts,
+        "provenance": storage.provenance(),
+    }
+    storage.write_numbers(folder / f"colours.{stem}.json", found, {})
+    return found
+
+
+def shares(pairs: list[list[int]]) -> list[float]:
+    """The share of pairs that agree, a picture each that has a pair.
+
+    Raises:
+        ValueError: None has.
+    """
+    found = [same / every for same, every in pairs if every]
+    if not found:
+        raise ValueError("no picture shows two objects: there is no pair to agree")
+    return found
