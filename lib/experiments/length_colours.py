@@ -1,7 +1,6 @@
 """Do the objects of a picture share their colour, as those of the training data do?
 
-    python -m lib.experiments length_colours run --seed 0 \\
-        --name label_one.full_local.data-one_colour
+    python -m lib.experiments length_colours run --name label_one.full_local.data-one_colour
 
 draws pictures by a finished run's weights, trained on data of one colour a picture, finds the
 objects in them and reads their colours. What is far can only be known by seeing far: no request
