@@ -338,7 +338,8 @@ def test_on_paper_ink_is_dark_and_no_line_is_cut(browser, site, name):
     page.emulate_media(media="print", color_scheme="dark")
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     inks = page.evaluate(
-        """() => [".bd-article p", ".bd-article svg[role=img]", ".highlight span", "mjx-container"]
+        """() => [".bd-article :is(p, h1, h2, h3)", ".bd-article svg[role=img]", ".highlight span",
+            "mjx-container"]
           .flatMap((part) => [...document.querySelectorAll(part)])
           .map((element) => getComputedStyle(element).color)"""
     )
@@ -368,7 +369,7 @@ def test_on_paper_ink_is_dark_and_no_line_is_cut(browser, site, name):
         "[...document.querySelectorAll('.bd-article td')]"
         ".map((e) => getComputedStyle(e).overflowWrap)"
     )
-    assert set(words) == {"break-word"}, "else a column breaks its numbers"
+    assert set(words) <= {"break-word"}, "else a column breaks its numbers"
     page.wait_for_function(  # the page is laid out anew for paper, which takes a moment
         """[...document.querySelectorAll(".bd-article pre")]
           .every((e) => e.scrollWidth <= e.clientWidth + 1)""",
