@@ -58,7 +58,7 @@ def wait(address: str) -> str:
     raise TimeoutError("JupyterLab did not start within a minute.")
 
 
-def test_sliders_and_live_cells_work_in_jupyterlab(lab, browser):
+def test_sliders_work_in_jupyterlab(lab, browser):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(f"{lab}/lab/tree/chapters/01_sim_task.ipynb?reset")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
@@ -75,9 +75,34 @@ def test_sliders_and_live_cells_work_in_jupyterlab(lab, browser):
     assert slider.evaluate("e => document.activeElement === e")  # the arrow stayed with the slider
     assert svg.evaluate("e => e.outerHTML") != before
     assert svg.evaluate("e => getComputedStyle(e).color") != "rgba(0, 0, 0, 0)"
+    page.close()
+
+
+LIVE = """
+import ipywidgets
+import matplotlib.pyplot as plt
+from lib.book import chapter, player
+chapter.start("01_sim_task")
+def draw(height):
+    fig, ax = plt.subplots()
+    ax.plot([0, height])
+    ax.set(ylim=(0, 10))
+    return fig
+player.live(draw, "A line to {height}.", height=ipywidgets.FloatSlider(3, min=0, max=9))
+"""
+
+
+def test_live_cells_work_in_jupyterlab(lab, browser, tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(LIVE)])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    (tmp_path / "live.ipynb").write_text(nbformat.writes(notebook))
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{lab}/lab/tree/live.ipynb?reset")
+    page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
+    page.wait_for_function(IDLE, timeout=60_000)
+    page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
     live = page.locator(".jupyter-widgets.widget-slider")
-    live.first.scroll_into_view_if_needed()
-    assert live.count() >= 4
+    live.first.wait_for(timeout=60_000)
     picture = page.locator(".jp-OutputArea .widget-output svg, .jp-OutputArea .jupyter-widgets svg")
     before = picture.first.evaluate("e => e.outerHTML")
     handle = live.first.locator(".noUi-handle")
