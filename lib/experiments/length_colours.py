@@ -20,7 +20,8 @@ from lib.diffusion import train
 from lib.experiments import length_generalization as length
 from lib.experiments.length_asking import Setting
 from lib.experiments.length_generalization import RUNS
-from lib.scenes import colours, detector, labelling, render, sample_scenes
+from lib.experiments.local_features import Judge, pixels_of_single
+from lib.scenes import colours, detector, render, sample_scenes
 
 SEED = 7_100  # of the objects that the rule is made of
 
@@ -41,21 +42,14 @@ class Scale:
 def make_rule(finder: detector.Detector, size: int, samples: int = 400) -> colours.Rule:
     """The rule on a pixel, of real objects that are alone in their pictures."""
     scenes = sample_scenes(samples, 1, 1, train.stream(SEED, 0))
-    pictures = render(scenes, size)
-    places, there = detector.detect(finder, pictures)
-    truth = labelling.locations(scenes)
-    nearest = torch.cdist(places, truth)[..., 0].masked_fill(~there, 9).argmin(1)
-    place = places[torch.arange(samples), nearest][:, None]
-    return colours.fitted(colours.pixel(pictures, place)[:, 0], scenes.color[:, 0])
+    pixels = pixels_of_single(finder, scenes, render(scenes, size))
+    return colours.fitted(pixels, scenes.color[:, 0])
 
 
 def agreement(finder: detector.Detector, rule: colours.Rule, pictures: Tensor) -> list[list[int]]:
     """Of each picture the pairs of its objects that share a colour, and all pairs."""
-    places, there = detector.detect(finder, pictures)
-    read = colours.read(rule, colours.pixel(pictures, places))
     pairs = []
-    for colour, found in zip(read, there, strict=True):
-        seen = colour[found]
+    for _, seen in Judge(finder, rule).seen(pictures):
         same = (seen[:, None] == seen).triu(1).sum()
         pairs.append([int(same), len(seen) * (len(seen) - 1) // 2])
     return pairs
@@ -78,10 +72,8 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         ValueError: A file is damaged or of another network.
     """
     stem = f"{setting.name}.seed{setting.seed}"
-    result = storage.read_json(folder / f"{stem}.json")
-    trained = length.Setting(**result["setting"])
-    world = length.world_of(trained)
-    draw = length.painter(length.load_denoiser(setting.name, folder, setting.seed), trained, world)
+    result, trained, denoiser, world = length.load_run(setting.name, folder, setting.seed)
+    draw = length.painter(denoiser, trained, world)
     finder = detector.load()
     rule = make_rule(finder, trained.size)
     counts = {}

@@ -570,6 +570,16 @@ def load_denoiser(name: str, folder: Path = KEPT, seed: int = 0) -> edm.Precondi
     return train.load_weights(folder / f"{name}.seed{seed}.safetensors", made)[0]
 
 
+def load_run(name: str, folder: Path, seed: int) -> tuple[dict, Setting, edm.Preconditioned, World]:
+    """A finished run: what its file holds, its setting, its denoiser, and the world it learned.
+
+    Raises as `load_denoiser`.
+    """
+    result = storage.read_json(folder / f"{name}.seed{seed}.json")
+    setting = Setting(**result["setting"])
+    return result, setting, load_denoiser(name, folder, seed), world_of(setting)
+
+
 def perfect_skill(count: int = 6, samples: int = measure.MEASURE.samples) -> float:
     """Skill of a perfect drawer told what the pathways tell; `lib.scenes.measure` defines skill.
 

@@ -52,12 +52,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         ValueError: A file is damaged or of another network.
     """
     stem = f"{setting.name}.seed{setting.seed}"
-    result = storage.read_json(folder / f"{stem}.json")
-    trained = length.Setting(**result["setting"])
-    denoiser, world = (
-        length.load_denoiser(setting.name, folder, setting.seed),
-        length.world_of(trained),
-    )
+    result, trained, denoiser, world = length.load_run(setting.name, folder, setting.seed)
     found = {
         "setting": result["setting"],
         "scale": result["scale"],

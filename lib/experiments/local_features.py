@@ -278,17 +278,21 @@ class Judge(NamedTuple):
         return [(p[m], c[m]) for p, c, m in zip(places, read, there, strict=True)]
 
 
+def pixels_of_single(finder: detector.Detector, scenes: Scenes, pictures: Tensor) -> Tensor:
+    """The pixels (B, 3) in which the only object of each picture is found."""
+    places, there = detector.detect(finder, in_detector_size(pictures))
+    nearest = torch.cdist(places, locations(scenes))[..., 0].masked_fill(~there, 9).argmin(1)
+    place = places[torch.arange(len(places)), nearest][:, None]
+    return colours.pixel(pictures, place)[:, 0]
+
+
 def load_judge(samples: int = 240) -> tuple[Judge, list[int]]:
     """The judge, and how its rule of colours does on as many new real objects: 0 or 1 each."""
     finder = detector.load()
     rule, right = None, []
     for k in range(2):
         scenes = large_scenes(samples, 1, 1, train.stream(SEED, 90, k))
-        pictures = render(scenes, SIZE)
-        places, there = detector.detect(finder, in_detector_size(pictures))
-        nearest = torch.cdist(places, locations(scenes))[..., 0].masked_fill(~there, 9).argmin(1)
-        place = places[torch.arange(samples), nearest][:, None]
-        pixels = colours.pixel(pictures, place)[:, 0]
+        pixels = pixels_of_single(finder, scenes, render(scenes, SIZE))
         if rule is None:
             rule = colours.fitted(pixels, scenes.color[:, 0])
         else:
