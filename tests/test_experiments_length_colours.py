@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from lib.book import ledger
 from lib.diffusion import train
 from lib.experiments import length_colours, length_generalization
 from lib.experiments._worlds import WORLDS
@@ -36,3 +37,46 @@ def test_pairs_are_counted_once(reader, monkeypatch):
     assert length_colours.shares(pairs) == [1 / 3]
     with pytest.raises(ValueError, match="no pair to agree"):
         length_colours.shares(pairs[1:])
+
+
+def run_of(seed, one, six):
+    """A run whose skills at one and at six are given."""
+    exact = {"blind": [0], "ceiling": [1]}
+    counts = {"1": exact | {"hits": [one]}, "6": exact | {"hits": [six]}}
+    return {"setting": {"seed": seed}, "counts": counts}
+
+
+def pairs_of(one, three):
+    """One picture each, of four pairs: how many share a colour."""
+    real = [[4, 4], [0, 0], [1, 2]]
+    return {
+        "1": {"drawn": [[one, 4], [0, 0]], "real": [[0, 0]]},
+        "3": {"drawn": [[three, 4]], "real": real},
+    }
+
+
+def test_what_the_rows_rest_on_is_paired_by_seed():
+    all_, near = length_colours.SEES_ALL, length_colours.SEES_NEAR
+    measured = {
+        "runs": {all_: [run_of(0, 0.8, 0.4), run_of(2, 1, 0.6)], near: [run_of(2, 0.5, 0.4)]},
+        "colours": {
+            all_: {2: pairs_of(3, 2), 0: pairs_of(2, 4)},
+            near: {0: pairs_of(1, 1), 5: pairs_of(4, 4), 2: pairs_of(1, 2)},
+        },
+        "local": {all_: {1: {"3": {"pixel": [0, 0, 0, 0.4, 0]}}}},
+    }
+    found = length_colours.claims(measured)
+    assert found["length.far.one.all"] == [0.8, 1]
+    assert found["length.far.one.near"] == [0.5]
+    assert found["length.far.kept"] == pytest.approx([0.8 - 0.6])
+    assert found["length.far.one_colour"] == [0.4]
+    assert found["length.far.agree.real"] == [1, 0.5] * 2
+    assert found["length.far.agree.all"] == [1, 0.5]
+    assert found["length.far.agree"] == [-0.75, 0]
+    assert found["length.far.agree.one"] == [-0.25, -0.5]
+    rows = {row.id for row in ledger.ROWS if row.recorder == "experiments/length_colours"}
+    assert set(found) == rows
+
+
+def test_nothing_run_stands_behind_nothing(tmp_path):
+    assert not any(length_colours.claims(length_colours.results(tmp_path)).values())

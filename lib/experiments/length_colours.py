@@ -6,23 +6,38 @@ draws pictures by a finished run's weights, trained on data of one colour a pict
 objects in them and reads their colours. What is far can only be known by seeing far: no request
 says a colour. The rows `length.far.*`, written before a network that sees near was trained on such
 data, say which account predicts what. Real pictures, read by the same rule, are the ceiling; pairs
-of objects with colours of their own agree in one of eight.
+of objects with colours of their own agree in one of eight. One seed of one network, from nothing::
+
+    python -m lib.experiments length_generalization run --pathway window --pixels full \\
+        --data one_colour --seed 0
+    python -m lib.experiments length_locality run --name NAME --seed 0 --counts 3
+    python -m lib.experiments length_colours run --name NAME --seed 0
+
+with `label_one.full_local.data-one_colour` for NAME; with `--pixels local`,
+`label_one.local_local.data-one_colour`. What they wrote is stored and recorded by `length_colours`.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lib import storage
 from lib.diffusion import train
 from lib.experiments import length_generalization as length
+from lib.experiments import length_results
 from lib.experiments.length_asking import Setting
 from lib.experiments.length_generalization import RUNS
 from lib.experiments.local_features import Judge, pixels_of_single
 from lib.scenes import colours, detector, render, sample_scenes
 
+KEPT = storage.RESULTS / "length_colours"
+SEES_ALL, SEES_NEAR = (
+    f"{n}.data-one_colour" for n in (length_results.NEAR, length_results.SEES_NEAR)
+)
+KINDS = "colours", "local"  # of what is asked of finished weights
 SEED = 7_100  # of the objects that the rule is made of
 
 
@@ -35,7 +50,7 @@ class Scale:
         samples: Pictures of each.
     """
 
-    counts: tuple[int, ...] = (3, 6)
+    counts: tuple[int, ...] = (1, 3, 6)
     samples: int = 96
 
 
@@ -107,3 +122,65 @@ def shares(pairs: list[list[int]]) -> list[float]:
     if not found:
         raise ValueError("no picture shows two objects: there is no pair to agree")
     return found
+
+
+def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
+    """Takes over what was run on data of one colour; see `length_generalization.store`."""
+    return length.store_runs(folder, kept, {SEES_ALL, SEES_NEAR}, KINDS)
+
+
+def results(folder: Path = KEPT) -> dict[str, dict]:
+    """What is finished: the `runs` by setting, and by setting and seed what was asked of them."""
+    return {"runs": length.finished_runs(folder)} | {
+        kind: length.answers(folder, kind) for kind in KINDS
+    }
+
+
+def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
+    """What stands behind the rows `length.far.*`: a number a run, a pair of runs of one seed, or a
+    real picture.
+
+    Args:
+        measured: Of `results`.
+    """
+    found = {}
+    runs = {
+        name: {run["setting"]["seed"]: run for run in measured["runs"].get(name, [])}
+        for name in (SEES_ALL, SEES_NEAR)
+    }
+    for row, name in (("all", SEES_ALL), ("near", SEES_NEAR)):
+        found[f"length.far.one.{row}"] = length_results.skills(list(runs[name].values()), 1)
+    found["length.far.kept"] = _near_less_all(
+        {
+            name: dict(zip(seeds, length_results.retention(list(seeds.values())), strict=True))
+            for name, seeds in runs.items()
+        }
+    )
+    sight = measured["local"].get(SEES_ALL, {})
+    at = length_results.LEVELS.index(length_results.FAR)
+    found["length.far.one_colour"] = [sight[s]["3"]["pixel"][at] for s in sorted(sight)]
+    seen = measured["colours"].get(SEES_ALL, {})
+    found["length.far.agree.real"] = [x for s in sorted(seen) for x in shares(seen[s]["3"]["real"])]
+    for row, count in (("agree", "3"), ("agree.one", "1")):
+        agree = agreements(measured, count)
+        found[f"length.far.{row}"] = _near_less_all(agree)
+        if row == "agree":
+            found["length.far.agree.all"] = list(agree[SEES_ALL].values())
+    return found
+
+
+def agreements(measured: dict[str, dict], count: str) -> dict[str, dict[int, float]]:
+    """Of drawn pictures the share of pairs that share a colour, the mean over pictures, by seed."""
+    return {
+        name: {
+            seed: float(np.mean(shares(counts[count]["drawn"])))
+            for seed, counts in sorted(measured["colours"].get(name, {}).items())
+        }
+        for name in (SEES_ALL, SEES_NEAR)
+    }
+
+
+def _near_less_all(values: dict[str, dict[int, float]]) -> list[float]:
+    """Paired differences, of the seeds that both networks have."""
+    both = sorted(set(values[SEES_ALL]) & set(values[SEES_NEAR]))
+    return length_results.less(*([values[n][s] for s in both] for n in (SEES_NEAR, SEES_ALL)))

@@ -40,7 +40,7 @@ them apart; `lib.scenes.coherence` can.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -502,9 +502,22 @@ def missing(folder: Path = RUNS, kept: Path = KEPT) -> list[tuple[Setting, dict]
 
 
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
-    """Takes over what has been run, and what was asked of its weights; returns the files' names.
+    """Takes over what has been run, and what was asked of its weights; see `store_runs`."""
+    return store_runs(folder, kept, SETTINGS, KINDS)
+
+
+def store_runs(
+    folder: Path, kept: Path, names: Container[str], kinds: tuple[str, ...]
+) -> list[str]:
+    """Takes over finished runs, and what was asked of their weights; returns the files' names.
 
     Of every seed the measurements, of seed 0 the weights. What is not finished stays where it is.
+
+    Args:
+        folder: Where they are.
+        kept: Where they go.
+        names: Of the settings that are taken.
+        kinds: Of what was asked.
 
     Raises:
         ValueError: Runs of a family of networks differ in scale, or weights are damaged or of
@@ -517,8 +530,11 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     }
     found |= {
         path.name: storage.read_json(path)
-        for kind in KINDS
+        for kind in kinds
         for path in folder.glob(f"{kind}.*.json")
+    }
+    found = {
+        file: result for file, result in found.items() if Setting(**result["setting"]).name in names
     }
     scales: dict[Scale, set] = {}  # by the scale at which their family is reported
     for result in found.values():
@@ -531,7 +547,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     for name, result in found.items():
         storage.write_numbers(kept / name, result, DIGITS)
         setting, weights = Setting(**result["setting"]), Path(name).with_suffix(".safetensors").name
-        if not setting.seed and setting.name in SETTINGS and not name.startswith(KINDS):
+        if not setting.seed and not name.startswith(kinds):
             train.load_weights(folder / weights, network(setting, Scale(**result["scale"])))
             written += storage.copy_files(folder, kept, weights)
         written.append(name)
