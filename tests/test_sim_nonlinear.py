@@ -64,6 +64,29 @@ def test_measurements_of_every_run(toys, tmp_path):
     assert np.shape(bands["outputs"]) == (5, len(bands["step"]), 2)
 
 
+def test_of_three_concepts_every_corner_is_measured_and_of_two_none():
+    """Corner losses made by hand: one falls and comes back, one falls and stays, the others keep."""
+    three = replace(TOY, mu=(1, 2, 3), sigma=(0.05,) * 3, d=3)
+    step = torch.arange(8)
+    found = {
+        "step": step,
+        "ood_loss": torch.ones(1, 8, dtype=torch.float64),
+        "outputs": torch.zeros(1, 8, 8, 3, dtype=torch.float64),
+        "corner_loss": torch.ones(1, 8, 8, dtype=torch.float64),
+    }
+    found["corner_loss"][0, 1, 2:5] = 0.25
+    found["corner_loss"][0, 4, 3:] = 0.004  # 1/2 ||(1, 0, 0)||^2 = .5, a hundredth is .005
+    row = nonlinear_sim.measure(three, found, detail=1)
+    assert row["corner_swing"] == [[0.75, 0, 0, 0, 0, 0, 0]]
+    assert row["corner_learnt"] == [[None, None, None, 3, None, None, None]]
+    assert not {"corner_swing", "corner_learnt"} & set(
+        nonlinear_sim.measure(three, found, detail=0)
+    )
+    two = {name: v[:, :4] if name == "corner_loss" else v for name, v in found.items()}
+    two["outputs"] = found["outputs"][:, :, :4, :2]
+    assert not {"corner_swing", "corner_learnt"} & set(nonlinear_sim.measure(TOY, two, detail=1))
+
+
 def test_done_studies_are_skipped(toys, tmp_path, monkeypatch):
     toys()
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
