@@ -45,7 +45,9 @@ def browser():
         if os.environ.get("CI") and os.environ.get("GITHUB_ACTIONS"):
             pytest.fail("CI needs a browser, and there is no Chromium or Chrome")
         pytest.skip("no Chromium or Chrome on this machine: the browser checks are skipped")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=20_000)  # a busy machine draws late, not wrongly
 
     with sync_playwright() as playwright:
         instance = playwright.chromium.launch(executable_path=path, args=FLAGS)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from lib.book import figures
 from lib.page import drag_flow, surface
@@ -122,8 +123,7 @@ def test_one_layer_has_no_rows_and_moves(browser, monkeypatch):
     path = page.locator('[data-mark="path"]')
     before = path.get_attribute("d")
     page.get_by_role("slider", name="diversity of concept 1").press("ArrowRight")
-    page.wait_for_timeout(100)
-    assert path.get_attribute("d") != before
+    expect(path).not_to_have_attribute("d", before)
     page.close()
 
 
@@ -159,9 +159,10 @@ def test_everything_follows_the_pointer(mounted):
     mounted.mouse.move(box["x"] + 18, box["y"] + 18)
     mounted.mouse.down()
     mounted.mouse.move(box["x"] + 30, box["y"] - 80, steps=4)
-    mounted.wait_for_timeout(100)
-    assert path.get_attribute("d") != before
-    assert here.get_attribute("d") != place
+    expect(path).not_to_have_attribute("d", before)
+    expect(here).not_to_have_attribute("d", place)
+    two = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    mounted.evaluate(two)  # frames: what the last move changed is drawn
     middle = star.bounding_box()
     assert abs(middle["x"] + 18 - box["x"] - 30) < 2
     assert abs(middle["y"] + 18 - box["y"] + 80) < 2
@@ -181,9 +182,8 @@ def test_every_handle_moves_by_keys_and_says_its_value(mounted):
         assert any(c.isdigit() for c in before)
         handle.focus()
         handle.press("ArrowUp")
-        mounted.wait_for_timeout(60)
-        if handle.get_attribute("aria-valuetext") == before:
-            raise AssertionError(f"{handle.get_attribute('aria-label')} did not move")
+        said = f"{handle.get_attribute('aria-label')} did not move"
+        expect(handle, said).not_to_have_attribute("aria-valuetext", before)
         assert float(handle.get_attribute("aria-valuemin")) <= float(
             handle.get_attribute("aria-valuenow")
         )
@@ -193,21 +193,18 @@ def test_every_handle_moves_by_keys_and_says_its_value(mounted):
 def test_named_starts(mounted):
     shown = mounted.locator(".book-controls")
     mounted.get_by_role("button", name="wide").click()
-    mounted.wait_for_timeout(60)
-    assert "correlation c: 0.90" not in shown.text_content()
+    expect(shown).not_to_contain_text("correlation c: 0.90")
     mounted.get_by_role("button", name="canonical").click()
-    mounted.wait_for_timeout(60)
-    assert "correlation c: 0.90" in shown.text_content()
-    assert "swing: 3.2 %" in shown.text_content()
+    expect(shown).to_contain_text("correlation c: 0.90")
+    expect(shown).to_contain_text("swing: 3.2 %")
 
 
 @pytest.mark.site
 def test_a_guess_is_drawn_before_the_error_is_shown(mounted):
     mounted.get_by_role("button", name="guess first").click()
-    mounted.wait_for_timeout(100)
     curve = mounted.locator('[data-mark="curve"]')
+    expect(mounted.locator(".book-controls")).to_contain_text("swing: hidden")
     assert not curve.get_attribute("d")
-    assert "swing: hidden" in mounted.locator(".book-controls").text_content()
     box = mounted.locator('[data-panel="error"] svg[role=img]').bounding_box()
     heights = [0.3, 0.8, 0.5, 0.8]  # falls, rises by more than half, falls
     for k, height in enumerate(heights):
@@ -217,8 +214,7 @@ def test_a_guess_is_drawn_before_the_error_is_shown(mounted):
             mounted.mouse.down()
     mounted.mouse.up()
     mounted.get_by_role("button", name="show it").click()
-    mounted.wait_for_timeout(100)
-    assert curve.get_attribute("d")
+    expect(curve).to_have_attribute("d", re.compile("."))
     said = mounted.locator(".book-note").text_content()
     rise = float(re.search(r"largest rise of ([\d.]+) %", said)[1])
     assert 30 < rise < 60
@@ -235,8 +231,7 @@ def test_a_guess_is_drawn_by_keys_too(mounted):
         pen.press(key)
     assert "the error is 0.80 of its start" in pen.get_attribute("aria-valuetext")
     mounted.get_by_role("button", name="show it").press("Enter")
-    mounted.wait_for_timeout(100)
-    assert "largest rise of 20.0 %" in mounted.locator(".book-note").text_content()
+    expect(mounted.locator(".book-note")).to_contain_text("largest rise of 20.0 %")
     assert not mounted.get_by_role("slider", name="your guess").count()
 
 
@@ -254,18 +249,17 @@ def test_one_layer_from_many_starts(browser, monkeypatch):
     task, found = SIMTask(mu=(1, 2), sigma=(0.05, 0.05)), []
     for k, scale in ((6, 1.0), (10, 5.0), (0, 0.05)):
         page.get_by_label("scale of W(0)").fill(str(k))
-        page.wait_for_timeout(100)
         w = linear.jacobian(task, scale * normal[:, None], torch.as_tensor(drag_flow.TIMES[::4]))
         rises = (swing(ood_loss(w, task)) > 0.01).sum().item()
-        assert f"by more than 1 %: {rises} of 40" in page.locator(".book-controls").text_content()
+        counted = f"by more than 1 %: {rises} of 40"
+        expect(page.locator(".book-controls")).to_contain_text(counted)
         found.append(rises)
     assert min(found[:2]) > found[2]
     errors = page.locator('[data-mark="errors"]')
     assert errors.get_attribute("d").count("M") == 40
     before = errors.get_attribute("d")
     page.get_by_role("button", name="other starts").click()
-    page.wait_for_timeout(100)
-    assert errors.get_attribute("d") != before
+    expect(errors).not_to_have_attribute("d", before)
     page.close()
 
 
@@ -287,8 +281,7 @@ def test_touch_drags_on_a_phone(shown, browser):
     for kind, dx in (("touchStart", 0), ("touchMove", 20), ("touchMove", 40), ("touchEnd", None)):
         points = [] if dx is None else [{"x": box["x"] + 18 + dx, "y": box["y"] + 18}]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    page.wait_for_timeout(100)
-    assert row.get_attribute("aria-valuetext") != before
+    expect(row).not_to_have_attribute("aria-valuetext", before)
     context.close()
 
 
@@ -460,6 +453,5 @@ def test_the_smallest_module_of_the_developers_page_works(browser, monkeypatch, 
     dot = page.get_by_role("slider", name="the dot")
     assert dot.get_attribute("aria-valuetext") == "at 0.50 and 0.50"
     dot.press("ArrowRight")
-    page.wait_for_timeout(100)
-    assert dot.get_attribute("aria-valuetext") == "at 0.60 and 0.50"
+    expect(dot).to_have_attribute("aria-valuetext", "at 0.60 and 0.50")
     page.close()

@@ -65,7 +65,7 @@ def test_measurements_of_every_run(toys, tmp_path):
 
 
 def test_of_three_concepts_every_corner_is_measured_and_of_two_none():
-    """Corner losses made by hand: one falls and comes back, one falls and stays, the others keep."""
+    """Corner losses made by hand: one falls and comes back, one falls and stays, the rest keep."""
     three = replace(TOY, mu=(1, 2, 3), sigma=(0.05,) * 3, d=3)
     step = torch.arange(8)
     found = {
