@@ -9,7 +9,7 @@ import pytest
 from lib.experiments import length_generalization as length
 from lib.experiments import length_results, length_words, local_scores
 from lib.experiments import local_results as local
-from lib.experiments.length_results import ASKED, SEEN_BEFORE, TOLD_ALL
+from lib.experiments.length_results import ASKED, NEAR, SEEN_BEFORE, TOLD_ALL
 
 LEVELS = local_scores.LEVELS
 
@@ -121,7 +121,8 @@ def flatten(looked, near, how):
 def swap(looked, near, how):
     """Two networks told apart wrongly, of which one moreover reacts where nothing fits."""
     looked[TOLD_ALL], looked[SEEN_BEFORE] = looked[SEEN_BEFORE], looked[TOLD_ALL]
-    for result in looked[TOLD_ALL] + looked[SEEN_BEFORE]:
+    looked[NEAR], looked[ASKED] = looked[ASKED], looked[NEAR]
+    for result in (run for seeds in looked.values() for run in seeds):
         result["listens"]["moved.unfitting"] = [7.0] * len(LEVELS)
 
 

@@ -169,6 +169,38 @@ def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
     return found
 
 
+def in_words(measured: dict[str, dict], plain: dict[str, list[dict]]) -> str:
+    """What is known so far, a sentence each.
+
+    Args:
+        measured: Of `results`.
+        plain: Of `length_generalization.finished_runs`, trained on scenes of any colours.
+    """
+    sight, at = measured["local"][SEES_ALL], length_results.LEVELS.index(length_results.FAR)
+    usual = {run["setting"]["seed"]: run for run in plain[length_results.NEAR]}
+    found = claims(measured)
+    real = np.mean(found["length.far.agree.real"])
+    three, one = (agreements(measured, count)[SEES_ALL].values() for count in ("3", "1"))
+    there, here, three, one = (
+        ", ".join(f"{value:.2f}" for value in values)
+        for values in (
+            [sight[seed]["3"]["pixel"][at] for seed in sorted(sight)],
+            [length_results.seen_outside(usual[seed]) for seed in sorted(sight)],
+            three,
+            one,
+        )
+    )
+    far, near = len(sight), len(found["length.far.one.near"])
+    return (
+        f"Seeds so far of the network that sees everything: {far}; that sees near: {near}. "
+        f"At a noise level of 3, of what a pixel depends on, a share of {there} lies beyond "
+        f"$5\\times5$ cells (the same seeds on plain scenes: {here}). Of pairs of objects in its "
+        f"pictures {three} share a colour, asked for three places; {one}, asked for one; of real "
+        f"ones, read by the same rule, {real:.2f}; by chance it would be one in eight. What seeing "
+        "near costs waits for three seeds of each (rows `length.far.*`)."
+    )
+
+
 def agreements(measured: dict[str, dict], count: str) -> dict[str, dict[int, float]]:
     """Of drawn pictures the share of pairs that share a colour, the mean over pictures, by seed."""
     return {

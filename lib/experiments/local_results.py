@@ -8,7 +8,7 @@ from operator import getitem
 import numpy as np
 
 from lib.experiments import length_results
-from lib.experiments.length_results import ASKED, SEEN_BEFORE, SIGMA, TOLD_ALL
+from lib.experiments.length_results import ASKED, NEAR, SEEN_BEFORE, SIGMA, TOLD_ALL
 from lib.experiments.length_words import Bounds
 from lib.experiments.local_scores import EXCHANGES, LEVELS, skill
 
@@ -114,6 +114,9 @@ def statements(looked: dict[str, list[dict]], near: dict[str, dict]) -> dict[str
         [relative(seeds, 1, key) for key in ("own", "others")] for seeds in (all_, one)
     )
     level, level_one = crossing(all_), crossing(one)
+    late = [looked[name] for name in (ASKED, NEAR)]
+    latest = [crossing([run]) for run in looked[NEAR]]
+    earlier = [crossing([run]) for name in looked if name != NEAR for run in looked[name]]
     six, six_one = (removed_of_six(near[name]) for name in (TOLD_ALL, SEEN_BEFORE))
     found: dict[str, Bounds] = {
         "far pixels hardly count": (max(relative(s, 1, "far") for s in looked.values()), 0, 0.15),
@@ -121,7 +124,10 @@ def statements(looked: dict[str, list[dict]], near: dict[str, dict]) -> dict[str
         "told one, they count as much": (others_one, 0.8 * own_one, inf),
         "told one, its own drowns among six": (relative(one, 6, "own"), -inf, 0.4),
         "told all, it does not": (relative(all_, 6, "own"), 0.7, inf),
-        "a reaction that dies where it should not": (largest_ratio(looked[ASKED]), 2, inf),
+        "told late, reactions are not alike": (min(map(largest_ratio, late)), 2, inf),
+        "and differ by four at most": (max(map(largest_ratio, late)), -inf, 4),
+        "hearing near, it is decided latest": (max(latest), -inf, min(earlier)),
+        "half-way at .5": (crossing(looked[NEAR]), 0.5, 0.55),
         "told one, the new one is decided a little earlier": (level_one, level, 1.5 * level),
         "of six, told one reacts more far away": (six_one, six + 0.3, inf),
     }
