@@ -27,6 +27,23 @@ def shown(monkeypatch):
     plt.close("all")
 
 
+def test_the_first_state_shows_where_the_points_end():
+    """The dots are the last points of the walk, and all shares are in sight."""
+    figures.use_style()
+    panels, _ = drag_mixture.parts(18, 10.0)
+    plane, shares = panels["plane"], panels["shares"]
+    ends = np.stack(plane.marks["points"].get_data(), -1)
+    means = np.array(drag_mixture.MEANS)
+    off = np.linalg.norm(ends[:, None] - means, axis=-1) / np.array(drag_mixture.SPREADS)
+    assert (off.min(1) < 4).mean() > 0.95
+    marked = np.stack(plane.marks["marked"].get_data(), -1)
+    assert np.array_equal(marked[-1], ends[0])
+    drawn = np.concatenate([line.get_ydata() for line in shares.axes.lines])
+    assert shares.axes.get_ylim()[0] < drawn.min()
+    assert drawn.max() < shares.axes.get_ylim()[1] < 1.1
+    plt.close("all")
+
+
 @pytest.fixture
 def kernel(browser):
     page = browser.new_page()

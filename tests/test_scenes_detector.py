@@ -7,7 +7,7 @@ import torch
 
 from lib.experiments import detector as experiment
 from lib.scenes import Annotations, annotate, render, sample_scenes
-from lib.scenes.detector import SIZE, SPREAD, WEIGHTS, Detector, detect, load, loss
+from lib.scenes.detector import NEAR, SIZE, SPREAD, WEIGHTS, Detector, detect, load, loss
 from lib.scenes.labelling import label_all, request_scenes
 from lib.scenes.measure import MEASURE, matched, raw_scores
 
@@ -89,6 +89,17 @@ def test_the_loss_is_least_where_the_output_is_right():
     assert loss(perfect(PLACES[:4]), truth(PLACES)) > 2 * least
 
 
+def test_a_way_that_is_off_costs_a_tenth_of_it_near_objects():
+    """Two pixels too far in one direction: 1.5 by the smooth loss, at the pixels within NEAR."""
+    right = perfect(PLACES)
+    off = right.clone()
+    off[:, 1] += 2
+    near = sum((w**2).sum() < NEAR**2 for w in right[0, 1:].flatten(1).T)
+    expected = 0.1 * 1.5 * float(near) / SIZE**2
+    found = float(loss(off, truth(PLACES)) - loss(right, truth(PLACES)))
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_heavily_hidden_object_is_neither_right_nor_wrong():
     hidden = torch.ones(1, 5)
     hidden[0, 4] = MEASURE.visible - 0.01  # alone in its corner
@@ -120,6 +131,21 @@ def test_larger_pictures_and_no_objects():
     assert hits > 0.93 * 120
     _, mask = detect(network, render(sample_scenes(40, 0, 0, generator()), 32))
     assert mask.sum() <= 2
+
+
+def test_a_measurement_counts_hits_and_what_is_found_besides(monkeypatch):
+    """Of three pictures of two objects one shows an extra one, and one lacks one: by hand."""
+    scenes = request_scenes(3, 2, experiment.stream(6, 2, 1, experiment.device()))
+    places, _ = label_all(scenes)
+    extra = 1 - places[:, :1]  # far from one of the two at least, and outside no picture
+    found = torch.cat([places, extra], 1), torch.tensor([[1, 1, 1], [1, 0, 0], [1, 1, 0]]).bool()
+    monkeypatch.setattr(experiment, "detect", lambda network, pictures: found)
+    monkeypatch.setattr(experiment, "MOST", 2)
+    (row,) = experiment.measure(None, 3, 5, [2])
+    assert row["hits"] == pytest.approx(5 / 6)
+    assert row["false"] == pytest.approx(1 / 3)
+    assert row["exact"] == pytest.approx(1 / 3)
+    assert row["error"] == pytest.approx(0, abs=1e-6)
 
 
 def test_stored_measurements_are_of_the_stored_weights():

@@ -27,6 +27,7 @@ from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
 from lib.diffusion import edm, networks, train
 from lib.experiments._options import check_positive
 from lib.experiments._training import train_watched
+from lib.experiments.classifier import SIGNALS
 from lib.sim import concept_paths, error_curves, interaction
 from lib.storage import checkpoint
 
@@ -44,7 +45,6 @@ ROWS = (  # of the ledger, after `concept.`
     *("order", "learnt", "bend", "swing", "interaction", "speed", "prediction"),
     *("speed.power", "competent"),
 )
-SIGNALS = tuple(round(0.1 * k, 1) for k in range(1, 9))
 WEAK, STRONG = SIGNALS[:3], SIGNALS[-3:]
 BASE = tuple(f"signal{signal:g}" for signal in SIGNALS)  # names of the settings
 WEIGHTED = (0.2, 0.4, 0.7)  # signals whose weights are stored with the book
