@@ -142,7 +142,7 @@ def _measured(row: dict[str, list[float]] | None) -> list[str]:
         return [""] * 3
     return [
         mean_and_ends(row["skill"]) if row["skill"] else "1",  # real pictures
-        f"{np.mean(row['coherence']):.0%}",
+        mean_and_ends(row["coherence"]),
         str(round(1000 * np.mean(row["seams"]))) if row["seams"] else "",
     ]
 
