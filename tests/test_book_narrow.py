@@ -39,6 +39,15 @@ def test_plots_stand_below_each_other_with_the_scales_they_shared():
     assert inside(fig)
 
 
+def test_a_high_panel_stays_high_only_for_the_rows_that_it_lists():
+    for rows, least, most in ((20, 5, 9), (5, 2, 4)):
+        fig, ax = plt.subplots(figsize=(9, 6))
+        ax.barh(range(rows), range(rows))
+        ax.set_yticks(range(rows))
+        narrow.relayout(fig)
+        assert least < fig.get_figheight() < most
+
+
 def test_a_name_is_not_lent_to_a_panel_with_another_scale():
     fig, (one, two) = plt.subplots(1, 2, figsize=(9, 3))
     one.set_ylabel("error")

@@ -192,6 +192,13 @@ def test_quadrature_in_one_dimension_against_scipy():
     assert found.error < 1e-10
 
 
+def test_the_error_of_a_quadrature_is_its_distance_to_every_other_node():
+    p = GaussianMixture([0.3, 0.7], [[-1.0, 0.0], [2.0, 1.0]], torch.eye(2).expand(2, 2, 2))
+    found, half = (expectation(lambda x: x.sin().exp().prod(1), p, 0.2, n=n) for n in (17, 9))
+    assert found.error == pytest.approx(abs(found.value - half.value), rel=1e-9)
+    assert found.error > 1e-6
+
+
 def test_bad_input():
     p = entangled(0.0)
     with pytest.raises(ValueError, match="knob"):

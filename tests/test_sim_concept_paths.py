@@ -68,6 +68,20 @@ def test_the_fit_finds_what_was_put_in_and_foretells_the_held_out_path():
     assert alone.left > 10 * fit.left
 
 
+def test_what_a_fit_leaves_is_its_distance_to_what_was_measured():
+    noise = np.random.default_rng(0).normal(0, 0.05, (2, len(SIGMA), len(STEPS), 2))
+    measured = {
+        v: concept_paths.path(TRUE, MU, SIGMA, STEPS, v) + off
+        for v, off in zip(concept_paths.SINGLE, noise, strict=True)
+    }
+    measured[1, 0][2, :3] = np.nan
+    fit = concept_paths.fit_paths(STEPS, measured, MU, SIGMA)
+    predicted = [concept_paths.path(fit, MU, SIGMA, STEPS, v) for v in measured]
+    left = concept_paths.distance(np.array(predicted), np.array(list(measured.values())))
+    assert fit.left == pytest.approx(left, rel=1e-6)
+    assert left > 0.05
+
+
 def test_independent_exponentials_are_found_too():
     true = Fit(0.02, 1.3, None)
     measured = {v: concept_paths.path(true, MU, SIGMA, STEPS, v) for v in concept_paths.SINGLE}
