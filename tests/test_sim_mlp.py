@@ -67,6 +67,12 @@ def test_against_torch(activation, layers, official):
             assert error < 1e-12 * expected.norm()
 
 
+def test_what_is_not_said_is_as_in_the_public_code():
+    plain, kinds = Setting((1, 2), (0.05, 0.05)), ("n", "batch", "rate", "epochs", "rotate")
+    assert [getattr(plain, kind) for kind in kinds] == [5000, 128, 0.1, 40, True]
+    assert all(PRESETS["paper"][kind] == getattr(plain, kind) for kind in kinds)
+
+
 def test_float32_stays_near():
     fine = collect(train([SMALL], range(3), dtype=torch.float64))["ood_loss"]
     coarse = collect(train([SMALL], range(3)))["ood_loss"]
