@@ -147,11 +147,11 @@ def test_the_table_of_ways_leaves_open_what_was_not_asked():
     alone = rows(words.ways_table(answers))
     assert alone[0] == ["each cell hears", "skill at 6", "one scene", "seams"]
     by_name = {line[0].strip("*"): line[1:] for line in alone}
-    assert by_name["its nearest request"] == ["0.70 (0.60 to 0.80)", "0.50 (0.50 to 0.50)", "20"]
+    assert by_name["its nearest request"] == ["0.70 (0.60 to 0.80)", "50% (50 to 50)", "20"]
     assert by_name["all requests, as trained"][0] == "0.10"
     assert by_name["one at random"] == [""] * 3
     assert by_name["another network, told all labels, asked for all"][0] == "0.50"
-    assert by_name["real pictures"] == ["1", "1.00 (1.00 to 1.00)", "1"]
+    assert by_name["real pictures"] == ["1", "100% (100 to 100)", "1"]
     both = rows(words.ways_table(answers | {ASKED: seeds({"nearest": scores(3)})}))
     assert both[0][1::3] == ["one labelled: skill at 6", "sees all, hears all: skill at 6"]
     assert [line[:4] for line in both[1:]] == alone[1:]

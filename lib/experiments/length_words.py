@@ -74,6 +74,12 @@ def mean_and_ends(values: Sequence[float]) -> str:
     return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
+def _share_and_ends(values: Sequence[float]) -> str:
+    """As `mean_and_ends`, in per cent."""
+    ends = f" ({100 * min(values):.0f} to {100 * max(values):.0f})" if len(values) > 1 else ""
+    return f"{np.mean(values):.0%}{ends}"
+
+
 def competence(results: dict[str, list[dict]], names: Sequence[str]) -> str:
     """Runs and skill at one object of some networks."""
     return "; ".join(
@@ -142,7 +148,7 @@ def _measured(row: dict[str, list[float]] | None) -> list[str]:
         return [""] * 3
     return [
         mean_and_ends(row["skill"]) if row["skill"] else "1",  # real pictures
-        mean_and_ends(row["coherence"]),
+        _share_and_ends(row["coherence"]),
         str(round(1000 * np.mean(row["seams"]))) if row["seams"] else "",
     ]
 
