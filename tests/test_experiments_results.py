@@ -12,7 +12,7 @@ from scipy import stats
 from lib import storage
 from lib.book import claims, ledger
 from lib.diffusion import edm, networks, train
-from lib.experiments import length_asking, length_generalization, length_results
+from lib.experiments import length_asking, length_colours, length_generalization, length_results
 from lib.experiments.length_generalization import Scale, Setting
 from lib.scenes import measure
 from lib.storage import checkpoint
@@ -117,6 +117,20 @@ def test_what_is_stored_is_what_was_measured_to_the_digits_that_count(runs):
     assert ours == theirs
     text = (runs / "kept/label_one.local_local.seed0.json").read_text()
     assert len(text.splitlines()) < 200  # a list of numbers is one line
+
+
+def test_what_is_not_reported_is_stored_without_weights_and_one_colour_elsewhere(runs):
+    wide, red = replace(LOCAL, k=4), replace(LOCAL, data="one_colour")
+    for setting in (wide, red):
+        path = runs / f"runs/{setting.name}.seed0.json"
+        path.write_text(json.dumps(run(setting, 0.5)))
+        made = edm.Preconditioned(length_generalization.network(setting, SCALE), 0.2)
+        train.save_weights(path.with_suffix(".safetensors"), made, {"steps": 1})
+    written = length_generalization.store(runs / "runs", runs / "kept")
+    assert [name for name in written if wide.name in name] == [f"{wide.name}.seed0.json"]
+    assert not [name for name in written if red.name in name]
+    both = [f"{red.name}.seed0{kind}" for kind in (".json", ".safetensors")]
+    assert sorted(length_colours.store(runs / "runs", runs / "red")) == both
 
 
 def test_stored_weights_are_those_of_their_setting(runs):

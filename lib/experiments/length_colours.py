@@ -126,7 +126,8 @@ def shares(pairs: list[list[int]]) -> list[float]:
 
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     """Takes over what was run on data of one colour; see `length_generalization.store`."""
-    return length.store_runs(folder, kept, {SEES_ALL, SEES_NEAR}, KINDS)
+    both = {SEES_ALL, SEES_NEAR}
+    return length.store_runs(folder, kept, KINDS, both, lambda setting: setting.name in both)
 
 
 def results(folder: Path = KEPT) -> dict[str, dict]:
@@ -161,11 +162,10 @@ def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
     found["length.far.one_colour"] = [sight[s]["3"]["pixel"][at] for s in sorted(sight)]
     seen = measured["colours"].get(SEES_ALL, {})
     found["length.far.agree.real"] = [x for s in sorted(seen) for x in shares(seen[s]["3"]["real"])]
-    for row, count in (("agree", "3"), ("agree.one", "1")):
-        agree = agreements(measured, count)
-        found[f"length.far.{row}"] = _near_less_all(agree)
-        if row == "agree":
-            found["length.far.agree.all"] = list(agree[SEES_ALL].values())
+    agree = agreements(measured, "3")
+    found["length.far.agree.all"] = list(agree[SEES_ALL].values())
+    found["length.far.agree"] = _near_less_all(agree)
+    found["length.far.agree.one"] = _near_less_all(agreements(measured, "1"))
     return found
 
 

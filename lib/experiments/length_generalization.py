@@ -502,12 +502,19 @@ def missing(folder: Path = RUNS, kept: Path = KEPT) -> list[tuple[Setting, dict]
 
 
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
-    """Takes over what has been run, and what was asked of its weights; see `store_runs`."""
-    return store_runs(folder, kept, SETTINGS, KINDS)
+    """Takes over what has been run, and what was asked of its weights; see `store_runs`.
+
+    Of settings that are not reported the measurements alone. What `length_colours` takes is left.
+    """
+    return store_runs(folder, kept, KINDS, SETTINGS, lambda setting: setting.data != "one_colour")
 
 
 def store_runs(
-    folder: Path, kept: Path, names: Container[str], kinds: tuple[str, ...]
+    folder: Path,
+    kept: Path,
+    kinds: tuple[str, ...],
+    weighted: Container[str],
+    taken: Callable[[Setting], bool],
 ) -> list[str]:
     """Takes over finished runs, and what was asked of their weights; returns the files' names.
 
@@ -516,8 +523,9 @@ def store_runs(
     Args:
         folder: Where they are.
         kept: Where they go.
-        names: Of the settings that are taken.
         kinds: Of what was asked.
+        weighted: Names of the settings whose weights are kept.
+        taken: Whether a setting is taken.
 
     Raises:
         ValueError: Runs of a family of networks differ in scale, or weights are damaged or of
@@ -533,9 +541,7 @@ def store_runs(
         for kind in kinds
         for path in folder.glob(f"{kind}.*.json")
     }
-    found = {
-        file: result for file, result in found.items() if Setting(**result["setting"]).name in names
-    }
+    found = {file: result for file, result in found.items() if taken(Setting(**result["setting"]))}
     scales: dict[Scale, set] = {}  # by the scale at which their family is reported
     for result in found.values():
         family = scales.setdefault(reported(Setting(**result["setting"])), set())
@@ -547,7 +553,7 @@ def store_runs(
     for name, result in found.items():
         storage.write_numbers(kept / name, result, DIGITS)
         setting, weights = Setting(**result["setting"]), Path(name).with_suffix(".safetensors").name
-        if not setting.seed and not name.startswith(kinds):
+        if not setting.seed and setting.name in weighted and not name.startswith(kinds):
             train.load_weights(folder / weights, network(setting, Scale(**result["scale"])))
             written += storage.copy_files(folder, kept, weights)
         written.append(name)
