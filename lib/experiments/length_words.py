@@ -67,17 +67,11 @@ HEARS = {
 PAPER = {"label_all.vector": "unknown", "label_one.vector": "2", "label_one.local_local": "9"}
 
 
-def mean_and_ends(values: Sequence[float]) -> str:
-    """A mean, and the ends of what the seeds gave."""
-    if len(values) == 1:
-        return f"{values[0]:.2f}"
-    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-def _share_and_ends(values: Sequence[float]) -> str:
-    """As `mean_and_ends`, in per cent."""
-    ends = f" ({100 * min(values):.0f} to {100 * max(values):.0f})" if len(values) > 1 else ""
-    return f"{np.mean(values):.0%}{ends}"
+def mean_and_ends(values: Sequence[float], form: str = ".2f") -> str:
+    """A mean, and the ends of what the seeds gave; per cent are said once."""
+    mean, *ends = (f"{value:{form}}" for value in (np.mean(values), min(values), max(values)))
+    low, high = (end.removesuffix("%") for end in ends)
+    return mean if len(values) == 1 else f"{mean} ({low} to {high})"
 
 
 def competence(results: dict[str, list[dict]], names: Sequence[str]) -> str:
@@ -148,7 +142,7 @@ def _measured(row: dict[str, list[float]] | None) -> list[str]:
         return [""] * 3
     return [
         mean_and_ends(row["skill"]) if row["skill"] else "1",  # real pictures
-        _share_and_ends(row["coherence"]),
+        mean_and_ends(row["coherence"], ".0%"),
         str(round(1000 * np.mean(row["seams"]))) if row["seams"] else "",
     ]
 
