@@ -54,7 +54,7 @@ def terms(w, a) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return growth, suppression, noise
 
 
-def flow(w0, a, t) -> torch.Tensor:
+def flow(w0, a, t, rtol: float = RTOL) -> torch.Tensor:
     """W(t) from each initial map, in the paper's time.
 
     Integrated for the factor, U' = [A - 1/2 (AW + WA)] U: as a flow of W alone, a direction in
@@ -68,9 +68,11 @@ def flow(w0, a, t) -> torch.Tensor:
             1e-14 of the largest counts as zero.
         a: diagonals of A (..., d), not negative.
         t: times (T,), not negative and not going backwards; w0 is the map at time 0.
+        rtol: of the integrator, in the mean over flows. Two processors round differently, and may
+            then step differently: their maps differ by some hundred times this.
 
     Returns:
-        Maps (..., T, d, d), each within 1e-6 of its norm.
+        Maps (..., T, d, d), each within 1e-6 of its norm at the default `rtol`.
 
     Raises:
         ValueError: wrong shapes, a negative, w0 not symmetric or not positive semi-definite, bad
@@ -81,12 +83,15 @@ def flow(w0, a, t) -> torch.Tensor:
     u0, a = _factor(w0).reshape(-1, d, d), a.reshape(-1, d)
     u = torch.empty(len(u0), len(t), d, d, dtype=torch.float64)
     for part, stiff in _ode.parts(a, t, d**2, max(1, CHUNK // d**2)):
-        u[part] = torch.from_numpy(_integrate(u0[part].numpy(), a[part].numpy(), t.numpy(), stiff))
+        chunk = (x.numpy() for x in (u0[part], a[part], t))
+        u[part] = torch.from_numpy(_integrate(*chunk, stiff, rtol))
     u = u.reshape(*lead, len(t), d, d)
     return u @ u.mT
 
 
-def _integrate(u0: np.ndarray, a: np.ndarray, t: np.ndarray, stiff: bool) -> np.ndarray:
+def _integrate(
+    u0: np.ndarray, a: np.ndarray, t: np.ndarray, stiff: bool, rtol: float
+) -> np.ndarray:
     """The factors (B, T, d, d) of one chunk, from their start (B, d, d)."""
     d = u0.shape[-1]
     pair = (a[:, :, None] + a[:, None, :]) / 2
@@ -103,8 +108,8 @@ def _integrate(u0: np.ndarray, a: np.ndarray, t: np.ndarray, stiff: bool) -> np.
 
     # Relative to each column: a direction in which W0 is small then keeps its own precision.
     size = np.linalg.norm(u0, axis=axes[0], keepdims=True)
-    floor = np.broadcast_to(1e-3 * RTOL * size + 1e-300, u0.shape).ravel()
-    states = _ode.solve(velocity, u0.ravel(), t, floor, RTOL, stiff)
+    floor = np.broadcast_to(1e-3 * rtol * size + 1e-300, u0.shape).ravel()
+    states = _ode.solve(velocity, u0.ravel(), t, floor, rtol, stiff)
     return np.moveaxis(states.reshape(*u0.shape, -1), axes, (-2, -1))
 
 
