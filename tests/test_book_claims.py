@@ -168,6 +168,7 @@ def test_what_a_row_needs_is_recorded_by_the_same_recorder(book):
         ("exact", float("nan"), 0.1, "finite numbers; there is nan"),
         ("exact", float("inf"), 0.1, "finite numbers; there is inf"),
         ("ratio", [1.0, 2.0], None, "Cases are recorded"),
+        ("correlation", [1.0, 2.0], None, "several numbers a unit"),
     ],
 )
 def test_what_is_not_of_the_row_s_kind_is_refused_by_name(
@@ -187,6 +188,17 @@ def test_cases_are_of_a_ratio_and_finite(book, add):
         claims.record_ratio("a.ratio", [[(float("nan"), 2)], [(1, 2)]])
     with pytest.raises(ValueError, match=r"a\.ratio is recorded as ratio: One run gives no"):
         claims.record_ratio("a.ratio", [[(1, 2), (0, 2)]])
+
+
+def test_a_correlation_keeps_its_numbers_together(book, add):
+    add(row("a.goes", above(0.0), of="correlation"))
+    pairs = [[1.0, 1.1], [2.0, 1.9], [3.0, 3.2], [4.0, 4.0]]
+    assert claims.record("a.goes", pairs).value > 0.9
+    entry = {"samples": pairs, "tolerance": None}
+    assert claims.evaluated(ledger.ROWS[-1], {"a.goes": entry})["verdict"] == "holds"
+    mean = row("a.mean", above(0.0))
+    with pytest.raises(ValueError, match="several numbers a unit, and nothing else has"):
+        claims.estimated(mean, {"samples": pairs, "tolerance": None})
 
 
 def test_each_mismatch_is_found(book):

@@ -111,13 +111,55 @@ def test_the_interval_over_three_runs_covers_what_it_promises():
     assert covered(bootstrap, 0.4, draw) < 0.85
 
 
+def test_a_correlation_is_scipy_s():
+    pairs = np.random.default_rng(1).normal(size=(9, 2)) @ [[1, 0.6], [0, 1]]
+    found, theirs = intervals.correlation(pairs), stats.pearsonr(*pairs.T)
+    low, high = theirs.confidence_interval(0.95)
+    assert np.allclose((found.value, found.low, found.high), (theirs.statistic, low, high))
+    assert found.n == 9
+
+
+def test_a_partial_correlation_is_that_of_the_inverse_covariance():
+    x = np.random.default_rng(2).normal(size=(40, 4)) @ np.random.default_rng(3).normal(size=(4, 4))
+    precision = np.linalg.inv(np.cov(x.T))
+    expected = -precision[0, 1] / np.sqrt(precision[0, 0] * precision[1, 1])
+    found = intervals.correlation(x)
+    assert np.isclose(found.value, expected)
+    half = stats.norm.ppf(0.975) / np.sqrt(40 - 2 - 3)  # two are held equal
+    assert np.isclose(np.arctanh(found.high) - np.arctanh(found.value), half)
+
+
+def test_its_interval_holds_the_true_correlation_of_few_units():
+    rng, inside = np.random.default_rng(4), 0
+    for _ in range(2000):
+        x, y, held = rng.normal(size=(3, 12))
+        found = intervals.correlation(np.stack([x + held, y - 0.5 * x + held, held], -1))
+        inside += found.low <= -0.5 / np.sqrt(1.25) <= found.high
+    assert 0.93 < inside / 2000 < 0.97
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ([0.1, 0.2, 0.3, 0.4], "two numbers a unit"),
+        ([[1.0, 2.0], [2.0, 3.0], [3.0, 5.0]], "at least four units"),
+        ([[1.0, 2.0, 1.0], [2.0, 3.0, 0.0], [3.0, 5.0, 1.0], [4.0, 1.0, 1.0]], "four units"),
+        ([[1.0, 2.0], [1.0, 3.0], [1.0, 5.0], [1.0, 4.0]], "numbers that vary"),
+        ([[1.0, 2.0], [2.0, np.nan], [3.0, 5.0], [4.0, 4.0]], "finite"),
+    ],
+)
+def test_what_is_no_correlation_is_refused(samples, message):
+    with pytest.raises(ValueError, match=message):
+        intervals.correlation(samples)
+
+
 def alarms(row, draw, sizes, times):
     """How often a run of an unchanged book would be held to differ, of this many."""
     pairs = [[draw(n) for n in sizes] for _ in range(times)]
     return sum(claims.chance(row, *pair) < claims.ALARM for pair in pairs)
 
 
-KINDS = ("share", "mean", "ratio.run", "ratio.picture")
+KINDS = ("share", "mean", "ratio.run", "ratio.picture", "correlation")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -131,6 +173,9 @@ def test_chance_alone_raises_an_alarm_once_in_a_thousand(kind):
             return {"samples": (rng.random(n) < 0.93 - shift).astype(int)}
         if of == "mean":
             return {"samples": rng.normal(-shift, 1, n)}
+        if of == "correlation":  # of two numbers that share a third, which is held equal
+            x, y, held = rng.normal(0, 1, (3, n))
+            return {"samples": np.stack([x + held, (0.5 - shift) * x + y + held, held], -1)}
         if unit == "run":  # runs differ by more than their pictures say
             skills = rng.normal(0.5 - shift, 0.1, n).clip(0.01, 0.99)
             return {"samples": [pictures(rng, 20, p) for p in skills]}
@@ -138,7 +183,9 @@ def test_chance_alone_raises_an_alarm_once_in_a_thousand(kind):
 
     times, sizes = 2000, (4, 12) if unit == "run" else (15, 120)
     assert alarms(row, draw, sizes, times) <= stats.binom.ppf(0.999, times, claims.ALARM)
-    broken = {"share": 0.5, "mean": 2.0, "ratio": 0.45}[of]  # and what broke is seen
+    broken = {"share": 0.5, "mean": 2.0, "ratio": 0.45, "correlation": 4.0}[
+        of
+    ]  # and what broke is seen
 
     def breaks(n):
         return draw(n, broken if n == sizes[0] else 0.0)

@@ -35,8 +35,8 @@ def record(id: str, samples: float | Sequence[float], tolerance: float | None = 
 
     Args:
         id: a row of the ledger.
-        samples: one number for each of the row's sampling units, 0 or 1 for a share; where its
-            number is exact, that.
+        samples: one number for each of the row's sampling units, 0 or 1 for a share, two or more
+            for a correlation; where its number is exact, that.
         tolerance: of an exact number.
 
     Raises:
@@ -45,8 +45,10 @@ def record(id: str, samples: float | Sequence[float], tolerance: float | None = 
         AssertionError: the run differs from the committed one by more than chance (not under
             `make results`, which makes the committed ones anew).
     """
-    raw = [float(x) for x in np.asarray(samples, float).reshape(-1)]
-    return _recorded(id, {"samples": raw, "tolerance": tolerance})
+    raw = np.asarray(samples, float)
+    if _row(id).of != "correlation":
+        raw = raw.reshape(-1)
+    return _recorded(id, {"samples": raw.tolist(), "tolerance": tolerance})
 
 
 def record_ratio(id: str, runs: Sequence, less: Sequence = ()) -> Estimate:
@@ -118,11 +120,13 @@ def estimated(row: Row, entry: dict) -> Estimate:
     Raises:
         ValueError: they are not of the row's kind; the message names the row.
     """
-    cased = np.ndim(entry["samples"][:1]) > 1
+    depth = np.ndim(entry["samples"][:1])  # of one number a unit 1, of several 2, of cases 3
     try:
-        if cased != (row.of == "ratio"):
+        if (depth > 2) != (row.of == "ratio"):
             raise ValueError("Cases are recorded by `record_ratio`, for a ratio and nothing else.")
-        if cased:
+        if (depth == 2) != (row.of == "correlation"):
+            raise ValueError("A correlation has several numbers a unit, and nothing else has.")
+        if row.of == "ratio":
             return intervals.ratio(entry["samples"], entry.get("less", ()), row.unit)
         if row.of == "exact":
             if len(entry["samples"]) != 1:
@@ -130,6 +134,8 @@ def estimated(row: Row, entry: dict) -> Estimate:
             return intervals.exact(entry["samples"][0], entry["tolerance"])
         if entry["tolerance"] is not None:
             raise ValueError("Samples have an interval, and no tolerance.")
+        if row.of == "correlation":
+            return intervals.correlation(entry["samples"])
         return share(entry["samples"]) if row.of == "share" else mean(entry["samples"])
     except ValueError as error:
         raise ValueError(f"{row.id} is recorded as {row.of}: {error}") from None
@@ -172,14 +178,17 @@ def _compare(row: Row, entry: dict, stored: dict | None) -> None:
 def chance(row: Row, ours: dict, stored: dict) -> float:
     """How often two records of the same quantity differ by as much as these, or more.
 
-    Fisher's exact test of two shares; Student's of two means with one variance, which for a ratio
-    are those of its runs or, where they are the sampling unit, of its cases.
+    Fisher's exact test of two shares, his of two correlations; Student's of two means with one
+    variance, which for a ratio are those of its runs or, where they are the sampling unit, of its
+    cases.
     """
     if row.of == "share":
         counts = [
             [sum(e["samples"]), len(e["samples"]) - sum(e["samples"])] for e in (ours, stored)
         ]
         return float(stats.fisher_exact(np.array(counts, int)).pvalue)
+    if row.of == "correlation":
+        return intervals.same_correlation(ours["samples"], stored["samples"])
     if row.of != "ratio":
         return _two_means(*(np.asarray(e["samples"], float) for e in (ours, stored)))
     found = []

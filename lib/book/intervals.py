@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-KINDS = ("share", "mean", "difference", "ratio", "exact")
+KINDS = ("share", "mean", "difference", "ratio", "correlation", "exact")
 RUNS = ("run", "seed")  # units over which a ratio's runs are samples; others are cases of a run
 DRAWS = 2000  # of the bootstrap
 
@@ -76,6 +76,42 @@ def mean(samples: Sequence[float]) -> Estimate:
     x = _several(samples)
     half = stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x))
     return Estimate(float(x.mean()), float(x.mean() - half), float(x.mean() + half), len(x))
+
+
+def correlation(samples: Sequence[Sequence[float]]) -> Estimate:
+    """The correlation of two numbers over units, partial given any others, with Fisher's interval.
+
+    Args:
+        samples: for each unit its two numbers, and those that are held equal (linearly).
+
+    Raises:
+        ValueError: units of unequal length, too few of them, a number that is not finite, or one of
+            the two varies no further than the others say.
+    """
+    value, error = _fisher(samples)
+    low, high = np.tanh(np.arctanh(value) + error * stats.norm.ppf([0.025, 0.975])).tolist()
+    return Estimate(value, low, high, len(samples))
+
+
+def same_correlation(one: Sequence, other: Sequence) -> float:
+    """How often two samples of one correlation differ by as much as these (Fisher's test)."""
+    (a, first), (b, second) = _fisher(one), _fisher(other)
+    apart = abs(np.arctanh(a) - np.arctanh(b))
+    return float(2 * stats.norm.sf(apart / math.hypot(first, second)))
+
+
+def _fisher(samples) -> tuple[float, float]:
+    """A correlation as `correlation` takes it, and the standard error of its inverse tangent."""
+    x = np.asarray(samples, float)
+    if x.ndim != 2 or x.shape[1] < 2 or len(x) < x.shape[1] + 2:
+        raise ValueError("A correlation needs two numbers a unit or more, and at least four units.")
+    _finite(x)
+    held = np.column_stack([np.ones(len(x)), x[:, 2:]])
+    left = x[:, :2] - held @ np.linalg.lstsq(held, x[:, :2], rcond=None)[0]
+    if not (np.linalg.norm(left, axis=0) > 1e-9 * np.linalg.norm(x[:, :2], axis=0)).all():
+        raise ValueError("A correlation needs numbers that vary.")
+    value = float(np.clip(stats.pearsonr(*left.T)[0], -1 + 1e-12, 1 - 1e-12))
+    return value, 1 / math.sqrt(len(x) - x.shape[1] - 1)
 
 
 def ratio(runs: Sequence, less: Sequence = (), unit: str = "run") -> Estimate:

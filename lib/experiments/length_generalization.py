@@ -40,7 +40,7 @@ them apart; `lib.scenes.coherence` can.
 """
 
 import json
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -322,14 +322,20 @@ def judge_draws(draw, world: World, count: int, samples: int, size: int, seed: i
 
 
 def localities(
-    denoiser, world: World, size: int, seed: int, count: int = 3, scenes: int = 16
+    denoiser,
+    world: World,
+    size: int,
+    seed: int,
+    count: int = 3,
+    scenes: int = 16,
+    levels: Sequence[float] = LEVELS,
 ) -> dict:
-    """How much of what a denoiser depends on lies outside windows of 5 x 5 cells, at `LEVELS`.
+    """How much of what a denoiser depends on lies outside windows of 5 x 5 cells, at some levels.
 
     Of the denoiser and not of the score, in which -x / sigma^2, a pixel's own noise, would hide
     the rest. Asked for the `count` locations of noisy real pictures. `pixel`: what the pixel of the
     first location depends on. `moved`, `removed`: what changes where a condition gets another
-    value, or goes; outside its window, and that of the other value.
+    value, or goes; outside its window, and that of the other value. `levels` are of noise.
 
     Returns:
         Three lists, one mean over scenes a level.
@@ -344,7 +350,7 @@ def localities(
     near = hearing.window((where, mask.expand(scenes, -1)), GRID, 2).bool()  # (scenes, count, G, G)
     near = near.repeat_interleave(cell, -1).repeat_interleave(cell, -2)
     result: dict[str, list[float]] = {"pixel": [], "moved": [], "removed": []}
-    for sigma in LEVELS:
+    for sigma in levels:
         shares = []
         for i in range(scenes):
             x, others = pictures[[i]] + sigma * noise[[i]], where[[i - 1]]
