@@ -278,3 +278,9 @@ def test_the_command_prints_the_ledger_as_json():
     assert {one["verdict"] for one in rows} <= set(ledger.VERDICTS)
     assert {one["kind"] for one in rows} == set(ledger.KINDS)
     assert len(rows) == len(ledger.ROWS)
+
+
+def test_several_numbers_of_one_run_are_refused_and_not_counted_as_many(book, add):
+    add(row("a.runs", above(0.0)))
+    with pytest.raises(ValueError, match=r"a\.runs: one number a unit .* not an array \(3, 40\)"):
+        claims.record("a.runs", np.ones((3, 40)))

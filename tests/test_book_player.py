@@ -265,3 +265,10 @@ def test_a_live_cell_is_a_picture_on_the_website_and_widgets_elsewhere(shown, mo
     monkeypatch.setattr(player, "display", boxes.append)
     player.live(draw, alt="a line", mu=slider)
     assert boxes[0].children[0] is slider
+
+
+def test_pictures_with_another_number_of_channels_are_refused(shown):
+    fig, ax = plt.subplots()
+    image = player.Image(ax.imshow(np.ones((2, 2, 4))), np.ones((2, 2, 2, 4)))
+    with pytest.raises(ValueError, match="three channels, RGB, not 4"):
+        player.show(fig, {"t": [0, 1]}, [image], alt="none")

@@ -423,7 +423,6 @@ def test_length_generalisation():
     ways = set.intersection(*(set(r) for r in asked)) if asked else set()
     looks = {way: [np.mean(np.array(r[way]["looks"]) > 0) for r in asked] for way in ways}
     painters = json.loads((RESULTS / "coherence.json").read_text())["painters"].values()
-    told_one = [*length_runs("local.label_one.vector"), *length_runs("local.label_one.full_all")]
     fresh = [
         r["counts"]["6"] for r in length_runs("asked.label_one.vector") if r["setting"]["seed"]
     ]
@@ -440,9 +439,19 @@ def test_length_generalisation():
         return [skill(r[way]) - skill(r[other]) for r in runs if {way, other} <= set(r)]
 
     local = {
-        K: [r["counts"][K]["moved"][2] for r in told_one if r["setting"]["seed"]]
-        for K in ("1", "3")
+        name: {
+            r["setting"]["seed"]: [r["counts"][K]["moved"][2] for K in ("1", "3")]
+            for r in length_runs(f"local.{name}")
+            if r["setting"]["seed"]
+        }
+        for name in ("label_one.vector", "label_one.full_all", "label_all.vector")
     }
+    slopes = {n: {s: b - a for s, (a, b) in seeds.items()} for n, seeds in local.items()}
+
+    def beyond(network):
+        told_all = slopes["label_all.vector"]
+        return [slopes[network][s] - told_all[s] for s in slopes[network] if s in told_all]
+
     six, ten = (  # by seed, of networks that were not looked at before the rules
         {
             r["setting"]["seed"]: r["counts"].get(K, {})
@@ -487,8 +496,10 @@ def test_length_generalisation():
         "length.pixels.kept": near_less_all(pixels["keeps"]),
         "length.pixels.coherence": near_less_all(pixels["passes"]),
         "length.contrast": [keep["all"][seed] - keep["one"][seed] for seed in both],
-        "length.local.one": local["1"],
-        "length.local.grows": np.subtract(local["3"], local["1"]),
+        "length.local.one": [a for a, _ in local["label_one.vector"].values()],
+        "length.local.one.all": [a for a, _ in local["label_one.full_all"].values()],
+        "length.local.grows": beyond("label_one.vector"),
+        "length.local.grows.all": beyond("label_one.full_all"),
         "length.level.below": less(asked, "nearest-below-3", "nearest"),
         "length.level.above": [
             skill(r["nearest-above-3"]) for r in asked if "nearest-above-3" in r

@@ -104,3 +104,8 @@ def test_the_largest_rise_begins_at_its_minimum():
     assert trajectory.largest_rise(path) == (3, 4)
     low, top = trajectory.largest_rise([[0, 0], [0.5, 0.6], [1, 1]])
     assert low == top
+
+
+def test_speeds_that_do_not_fall_have_no_decay():
+    with pytest.raises(ValueError, match="speeds that fall"):
+        trajectory.decay(np.arange(1.0, 9.0), np.full(8, 0.3))

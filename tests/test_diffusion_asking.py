@@ -117,3 +117,17 @@ def test_a_cell_hears_its_nearest_request_and_the_next_or_the_farthest():
                     assert heard[b, :, row, column].tolist() == expected.tolist()
     with pytest.raises(ValueError, match="needs two in the picture"):
         hearing.accompanied((locations, mask & (torch.arange(4) == 1)), GRID, False)
+
+
+def test_pictures_at_levels_of_their_own_are_refused(denoiser):
+    """Who is heard depends on the level, and was that of the first picture for all."""
+    x = random(2, 3, 16, 16)
+    conditions = LOCATIONS.expand(2, -1, -1), ALL.expand(2, -1)
+    for way in (
+        asking.by_place(denoiser, asking.nearest(GRID)),
+        asking.by_level(0.5, 2, denoiser, denoiser),
+        asking.with_hearing(denoiser, asking.nearest(GRID)),
+    ):
+        with pytest.raises(ValueError, match="at one noise level"):
+            way(x, torch.tensor([0.1, 5.0]), conditions)
+    assert asking.level_of(torch.tensor([0.5, 0.5])) == asking.level_of(0.5) == 0.5

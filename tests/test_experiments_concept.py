@@ -1,5 +1,6 @@
 """The concept-learning experiment at toy size: runs, resumes, stores, and says what it should."""
 
+import copy
 import json
 from dataclasses import replace
 
@@ -202,6 +203,25 @@ def test_a_way_that_is_fastest_at_its_end_has_no_decay_and_all_else(monkeypatch)
     assert whole["decay"]["rate"] > 0
     monkeypatch.setattr(experiment.trajectory, "FITTED", 1000)
     assert experiment.measure_run(run_) == whole | {"decay": None}
+
+
+def test_a_network_that_draws_nothing_in_the_end_is_not_competent():
+    (run_, *_) = experiment.tables()["signal0.5"]
+    assert experiment.measure_run(run_)["competent"]
+    lost, last = copy.deepcopy(run_), len(run_["steps"]) // experiment.LATE
+    for k in range(-last, 0):
+        lost["averaged"]["readable"][k][1] = 0.0
+        lost["averaged"]["place"][k][1] = [None, None]
+    assert not experiment.measure_run(lost)["competent"]
+    held_out = copy.deepcopy(run_)
+    for k in range(-last, 0):
+        held_out["averaged"]["readable"][k][-1] = 0.0
+    assert experiment.shown_at_end(held_out) == experiment.shown_at_end(run_)
+
+
+def test_a_way_without_a_decay_is_not_told_better_by_an_exponential():
+    falls = {"exponential_left": 0.1, "power_left": 0.2}
+    assert experiment._share_exponential([falls, None]) == 0.5
 
 
 def test_what_is_stored_is_read_again(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from lib.book import ledger
 from lib.diffusion import networks
 from lib.experiments import local_features as features
 from lib.experiments.local_features import KINDS, Scale, Setting, Thing
-from lib.scenes import COLORS, detector
+from lib.scenes import COLORS, detector, render, sample_scenes
 from lib.scenes.scene import locations
 
 TINY = Scale(width=8, steps=3, batch=2)
@@ -198,3 +198,11 @@ def test_what_cannot_be_run_is_refused():
         Scale(steps=0)
     with pytest.raises(ValueError, match="the kind is one of"):
         features.request_pairs("taste", 3)
+
+
+def test_a_picture_without_an_object_gives_no_colour():
+    scenes = sample_scenes(4, 1, 1, torch.Generator().manual_seed(0))
+    empty = sample_scenes(1, 0, 0, torch.Generator().manual_seed(0))
+    pictures = torch.cat([render(scenes[:3], 32), render(empty, 32)])
+    with pytest.raises(ValueError, match="no object is found in 1 of the pictures"):
+        features.pixels_of_single(detector.load(), scenes, pictures)

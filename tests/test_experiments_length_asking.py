@@ -260,3 +260,13 @@ def test_the_command_line_names_run_and_ways(monkeypatch, tmp_path):
     assert set(length_asking.Scale().counts) == {3, 6, 10}
     asked = length_asking.Scale((6,), ("all", "paste"))
     assert named == (length_asking.Setting("label_one.vector", 2), asked, tmp_path)
+
+
+def test_a_network_of_other_data_is_not_asked_about_these(folder, toy):
+    path = folder / "label_one.full_all.seed3.json"
+    result = json.loads(path.read_text())
+    result["setting"]["data"] = "discs"
+    path.write_text(json.dumps(result))
+    with pytest.raises(ValueError, match="was trained on discs at 32 pixels"):
+        length_asking.run(RUN, length_asking.Scale(), folder)
+    assert not list(folder.glob("asked.*"))

@@ -44,12 +44,16 @@ def test_rows_are_of_fresh_runs_alone():
     measured = {
         "label_one.vector": {0: counts(9, 9), 2: counts(0.2, 0.5), 1: counts(0.1, 0.3)},
         "label_one.full_all": {1: counts(0.3, 0.7)},
-        "label_all.vector": {1: counts(9, 9)},
+        "label_all.vector": {0: counts(9, 9), 1: counts(0.2, 0.25), 3: counts(9, 9)},
     }
     found = length_results.local(measured)
-    assert found["length.local.one"] == [0.1, 0.2, 0.3]
-    assert np.allclose(found["length.local.grows"], [0.2, 0.3, 0.4])
+    assert found["length.local.one"] == [0.1, 0.2]
+    assert found["length.local.one.all"] == [0.3]
+    assert np.allclose(found["length.local.grows"], [0.2 - 0.05])  # of the seeds that both have
+    assert np.allclose(found["length.local.grows.all"], [0.4 - 0.05])
     assert length_results.local({"label_one.vector": {0: counts(0.1, 0.2)}}) == {}
+    deaf = {"label_one.vector": {1: counts(0, 0)}}
+    assert length_results.local(deaf) == {"length.local.one": [0]}  # which competence must gate
 
 
 def test_no_run_and_other_weights_are_refused(folder):

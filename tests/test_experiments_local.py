@@ -178,3 +178,9 @@ def test_every_row_has_its_samples():
     values = local_scores.claims({"label_one.vector": [{"exchange.1": by_level}]})
     assert values["local.high_noise"] == [1.0]
     assert values["local.competent"] == [1.0]
+
+
+def test_too_few_requests_that_keep_clear_are_refused():
+    scenes = labelling.request_scenes(64, 10, torch.Generator().manual_seed(1))
+    with pytest.raises(ValueError, match="no 64 requests of 10 places keep clear"):
+        local_scores.apart(scenes, 1)

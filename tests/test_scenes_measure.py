@@ -15,6 +15,7 @@ from lib.scenes.measure import (
     matched,
     raw_scores,
     summary,
+    tally,
 )
 
 
@@ -147,3 +148,11 @@ def test_bad_results():
         summary([raw_scores(places, places, places)])
     with pytest.raises(ValueError, match="asked for 2 objects"):
         summary([drawn(4, 2, 1, 0), drawn(4, 3, 1, 0)])
+
+
+def test_a_picture_asked_for_nothing_leaves_the_blind_share_of_others_alone():
+    places = torch.tensor([[[0.2, 0.2]], [[0.2, 0.2]], [[0.7, 0.7]]])
+    mask = torch.tensor([[True], [True], [False]])
+    result = tally(list(places), places, mask)
+    assert result["blind"].tolist() == [1, 1, 0]  # of what the others were asked
+    assert torch.isnan(result["hits"]).tolist() == [False, False, True]

@@ -45,9 +45,12 @@ def record(id: str, samples: float | Sequence[float], tolerance: float | None = 
         AssertionError: the run differs from the committed one by more than chance (not under
             `make results`, which makes the committed ones anew).
     """
-    raw = np.asarray(samples, float)
-    if _row(id).of != "correlation":
-        raw = raw.reshape(-1)
+    raw = np.atleast_1d(np.asarray(samples, float))
+    if raw.ndim > 1 and _row(id).of != "correlation":
+        raise ValueError(
+            f"{id}: one number a unit is recorded, not an array {raw.shape}; several numbers of "
+            "one run are one sample"
+        )
     return _recorded(id, {"samples": raw.tolist(), "tolerance": tolerance})
 
 

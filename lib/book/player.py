@@ -367,6 +367,8 @@ def _pixels(mark: Image, grid: tuple[int, ...]) -> dict[str, Any]:
     """Pictures as bytes: an index into a palette, or RGB."""
     values = np.asarray(mark.values)
     rgb = values.ndim == len(grid) + 3
+    if rgb and values.shape[-1] != 3:
+        raise ValueError(f"pictures have three channels, RGB, not {values.shape[-1]}")
     shape = _grid_of(values, grid, 3 if rgb else 2, "An image")
     coded = {"kind": "image", "shape": shape, "height": values.shape[len(grid)]}
     coded["width"] = values.shape[len(grid) + 1]

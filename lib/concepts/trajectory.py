@@ -110,7 +110,8 @@ def decay(steps, speeds) -> dict[str, float]:
         `power_left`.
 
     Raises:
-        ValueError: Fewer than four speeds from the maximum on, or one that is not positive.
+        ValueError: Fewer than four speeds from the maximum on, one that is not positive, or all of
+            them equal.
     """
     if not (np.isfinite(speeds) & (np.asarray(speeds) > 0)).all():
         raise ValueError(f"speeds must be finite and positive: {list(speeds)}")
@@ -120,6 +121,8 @@ def decay(steps, speeds) -> dict[str, float]:
         raise ValueError(
             f"a decay needs {FITTED} speeds or more from the maximum on, not {len(logs)}"
         )
+    if not np.ptp(logs) > 1e-9:
+        raise ValueError("a decay needs speeds that fall; these are all equal")
     result = {}
     for name, left, x in (("rate", "exponential", steps), ("power", "power", np.log(steps))):
         slope, level = np.polyfit(x, logs, 1)

@@ -22,6 +22,18 @@ from lib.diffusion.pathways import Locations
 Hear = Callable[[Locations, float], Tensor]  # conditions, sigma -> weights (B, K, grid, grid)
 
 
+def level_of(sigma: float | Tensor) -> float:
+    """The one noise level of a batch: who is heard depends on it.
+
+    Raises:
+        ValueError: Pictures have levels of their own.
+    """
+    levels = torch.as_tensor(sigma).flatten()
+    if not (levels == levels[0]).all():
+        raise ValueError(f"all pictures must be asked at one noise level, not {levels.tolist()}")
+    return float(levels[0])
+
+
 def singly(conditions: Locations) -> Locations:
     """Each request alone, as a batch of pictures: (B, K) -> (K B, 1), request by request."""
     locations, mask = conditions
@@ -69,7 +81,7 @@ def by_place(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
         levels = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
         answers = denoiser(x.repeat(count + 1, 1, 1, 1), levels.repeat(count + 1), asked)
         *each, none = answers.chunk(count + 1)
-        weights = enlarged(hear(conditions, float(levels[0])), x.shape[-1]).to(x)
+        weights = enlarged(hear(conditions, level_of(sigma)), x.shape[-1]).to(x)
         return added(none, each, weights)
 
     return function
@@ -87,8 +99,7 @@ def with_hearing(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
     """
 
     def function(x: Tensor, sigma: float | Tensor, conditions: Locations) -> Tensor:
-        level = float(torch.as_tensor(sigma).flatten()[0])
-        return denoiser(x, sigma, (*conditions, hear(conditions, level).to(x)))
+        return denoiser(x, sigma, (*conditions, hear(conditions, level_of(sigma)).to(x)))
 
     return function
 
@@ -130,8 +141,7 @@ def by_level(low: float, high: float, inside: edm.Denoiser, outside: edm.Denoise
     """One denoiser at noise levels from `low` to `high`, another at all others."""
 
     def function(x: Tensor, sigma: float | Tensor, conditions: Any = None) -> Tensor:
-        level = float(torch.as_tensor(sigma).flatten()[0])
-        return (inside if low <= level <= high else outside)(x, sigma, conditions)
+        return (inside if low <= level_of(sigma) <= high else outside)(x, sigma, conditions)
 
     return function
 

@@ -71,7 +71,8 @@ def loss(
     """The weighted denoising error of a batch, :eq:`eq-edm-loss`; 1 for a network that says 0.
 
     ln(sigma) ~ N(p_mean, p_std^2), weight (sigma^2 + sigma_data^2) / (sigma sigma_data)^2:
-    equation 2 and Table 1. The noise levels of one batch are stratified: one quantile each.
+    equation 2 and Table 1. The noise levels of one batch are stratified: one quantile each, rising
+    with the place in the batch, which must be in no order of its own.
 
     Args:
         denoiser: D.

@@ -460,7 +460,8 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
         largest, its `jitter`, `others`, the largest rise of each training composition, and `turns`,
         whether the rise is none of theirs; `minimum` and `peak` of that rise and the `late` error;
         `approaches`, whether the error had halved before it rose, and `arrives`; `off`, the largest
-        late error of a training composition, squared, and `competent`, the gate on it; `retreat`,
+        late error of a training composition, squared, and `competent`, the gate on it: and that
+        most of its pictures show a disc, see `shown_at_end`; `retreat`,
         the change of colour and size during the rise, and `interaction`, the part of colour's that
         is the interaction's; `decay`, None where the way is fastest at its end; `end`, the last
         place.
@@ -492,13 +493,24 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
     found["order"], found["order_learnt"] = (
         int(np.sign(s - c)) if s != c else 0 for c, s in (found["passing"], found["learnt"])
     )
-    found["competent"] = found["off"] < GATE
+    found["competent"] = found["off"] < GATE and shown_at_end(run_, weights) > 0.5
     found["turns"] = turns(found["rise"], found["jitter"], float(np.max(found["others"])))
     found["approaches"] = found["minimum"] < 0.5
     there = (held_out[late].mean(0) > trajectory.LEARNED).all()
     back = bool(found["late"] < found["minimum"] and there)
     found["arrives"] = found["turns"] and found["approaches"] and back
     return found
+
+
+def shown_at_end(run_: dict, weights: str = "averaged") -> float:
+    """Which share of pictures shows a disc over the last fifth: of the worst training composition.
+
+    `way` leaves out what can't be read, so that places alone would call a network competent which
+    in the end draws nothing.
+    """
+    trained = [name != Setting(**run_["setting"]).held_out for name in COMPOSITIONS]
+    readable = np.asarray(run_[weights]["readable"], float)[:, trained]
+    return float(readable[end_of(readable)].mean(0).min())
 
 
 def end_of(steps, least: int = 1) -> slice:
@@ -556,9 +568,14 @@ def power_of_speed(run_: dict, draws: int = 20) -> float:
     )
 
 
-def _share_exponential(decays: list[dict]) -> float:
-    """In which share of decays, of `trajectory.decay`, an exponential leaves less."""
-    return float(np.mean([d["exponential_left"] < d["power_left"] for d in decays]))
+def _share_exponential(decays: list[dict | None]) -> float:
+    """In which share of decays, of `trajectory.decay`, an exponential leaves less.
+
+    A way that is fastest at its end has no decay, and is none that an exponential tells better.
+    """
+    return float(
+        np.mean([d is not None and d["exponential_left"] < d["power_left"] for d in decays])
+    )
 
 
 def _share_of_interaction(change: np.ndarray) -> float | None:
@@ -700,7 +717,7 @@ def claims(kept: dict[str, dict]) -> dict[str, list[float]]:
             "swing": np.mean([f["turns"] for f in found]),
             "speed": _share_exponential([f["decay"] for f in found]),
             "speed.power": np.mean([power_of_speed(run_) for run_ in runs]),
-            "competent": np.mean([f["competent"] for f in found]),
+            "competent": all(f["competent"] for f in found),
             "prediction": errors["sim"] / min(errors["line"], errors["exponentials"]),
         }
         if between:

@@ -212,10 +212,12 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
 
     Raises:
         FileNotFoundError: There is no such run, or no judge or detector.
-        ValueError: A file is damaged or of another network, or a way is unknown.
+        ValueError: A file is damaged or of another network, a way is unknown, or the network was
+            trained on other data than it is asked about.
     """
     stem, seed = f"{setting.name}.seed{setting.seed}", setting.seed
     result = storage.read_json(folder / f"{stem}.json")
+    length.check_plain(result)
     denoiser = length.load_denoiser(setting.name, folder, seed)
     known = list(ways(denoiser, seed))
     if unknown := sorted(set(scale.ways) - set(known)):

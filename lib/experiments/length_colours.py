@@ -151,6 +151,7 @@ def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
     }
     for row, name in (("all", SEES_ALL), ("near", SEES_NEAR)):
         found[f"length.far.one.{row}"] = length_results.skills(list(runs[name].values()), 1)
+    found["length.far.six"] = length_results.skills(list(runs[SEES_ALL].values()), 6)
     found["length.far.kept"] = _near_less_all(
         {
             name: dict(zip(seeds, length_results.retention(list(seeds.values())), strict=True))

@@ -598,6 +598,20 @@ def load_denoiser(name: str, folder: Path = KEPT, seed: int = 0) -> edm.Precondi
     return train.load_weights(folder / f"{name}.seed{seed}.safetensors", made)[0]
 
 
+def check_plain(result: dict) -> None:
+    """Refuses a run of other data, where requests and pictures of `plain` are what is asked.
+
+    Raises:
+        ValueError: The run was trained on other data, or another size of pictures.
+    """
+    setting, plain = Setting(**result["setting"]), Setting()
+    if (setting.data, setting.size) != (plain.data, plain.size):
+        raise ValueError(
+            f"{setting.name} was trained on {setting.data} at {setting.size} pixels; it would be "
+            f"asked about {plain.data} at {plain.size}"
+        )
+
+
 def load_run(name: str, folder: Path, seed: int) -> tuple[dict, Setting, edm.Preconditioned, World]:
     """A finished run: what its file holds, its setting, its denoiser, and the world it learned.
 

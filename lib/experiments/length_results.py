@@ -237,18 +237,25 @@ def far_shares(near: dict[int, dict], counts: Sequence[int]) -> np.ndarray:
 
 
 def local(near: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
-    """What stands behind the rows `length.local.*`: a number a run, seed 0 left out.
+    """What stands behind the rows `length.local.*`, a number a run or a pair of one seed, not 0.
 
     Args:
         near: How local answers are, of `length_generalization.answers`.
     """
-    each = [c for name in ONE_LABEL for _, c in sorted(leave_out_first(near.get(name, {})).items())]
-    if not each:
-        return {}
-    return {
-        "length.local.one": [outside(counts, 1) for counts in each],
-        "length.local.grows": [outside(counts, 3) - outside(counts, 1) for counts in each],
-    }
+    fresh = {name: leave_out_first(seeds) for name, seeds in near.items()}
+    told_all, found = fresh.get(TOLD_ALL, {}), {}
+    for name, end in zip(ONE_LABEL, ("", ".all"), strict=True):
+        seeds = sorted(fresh.get(name, {}).items())
+        found[f"length.local.one{end}"] = [outside(counts, 1) for _, counts in seeds]
+        found[f"length.local.grows{end}"] = [
+            growth(counts) - growth(told_all[seed]) for seed, counts in seeds if seed in told_all
+        ]
+    return {id: values for id, values in found.items() if values}
+
+
+def growth(counts: dict) -> float:
+    """By how much more of the change lies outside at three requests than at one."""
+    return outside(counts, 3) - outside(counts, 1)
 
 
 def samples(

@@ -279,8 +279,14 @@ class Judge(NamedTuple):
 
 
 def pixels_of_single(finder: detector.Detector, scenes: Scenes, pictures: Tensor) -> Tensor:
-    """The pixels (B, 3) in which the only object of each picture is found."""
+    """The pixels (B, 3) in which the only object of each picture is found.
+
+    Raises:
+        ValueError: In a picture no object is found: its pixel would be one of the ground.
+    """
     places, there = detector.detect(finder, in_detector_size(pictures))
+    if not there.any(1).all():
+        raise ValueError(f"no object is found in {int((~there.any(1)).sum())} of the pictures")
     nearest = torch.cdist(places, locations(scenes))[..., 0].masked_fill(~there, 9).argmin(1)
     place = places[torch.arange(len(places)), nearest][:, None]
     return colours.pixel(pictures, place)[:, 0]

@@ -67,11 +67,17 @@ PICTURES = 1024  # that the machine keeps
 
 
 def apart(scenes: Scenes, seed: int) -> Scenes:
-    """As many other requests, each at least `GAP` from the places of its scene."""
+    """As many other requests, each at least `GAP` from the places of its scene.
+
+    Raises:
+        ValueError: There are too few such requests, as where a scene has many places.
+    """
     count, own = scenes.mask.shape[1], labelling.label_all(scenes)[0]
     others = labelling.request_scenes(4 * len(scenes), count, train.stream(seed, count, 1))
     far = torch.cdist(own[:, None], labelling.label_all(others)[0][None]).amin((2, 3)) > GAP
-    chosen = linear_sum_assignment(far.int().numpy(), maximize=True)[1]  # none is taken twice
+    rows, chosen = linear_sum_assignment(far.int().numpy(), maximize=True)  # none is taken twice
+    if not far[rows, chosen].all():
+        raise ValueError(f"no {len(scenes)} requests of {count} places keep clear of the scenes'")
     return others[torch.from_numpy(chosen)]
 
 
@@ -291,10 +297,11 @@ def run(
 
     Raises:
         FileNotFoundError: There is no such run, or no detector.
-        ValueError: A file is damaged or of another network.
+        ValueError: A file is damaged or of another network, or that was trained on other data.
     """
     stem = f"{setting.name}.seed{setting.seed}"
     result = storage.read_json(weights / f"{stem}.json")
+    length.check_plain(result)
     denoiser = length.load_denoiser(setting.name, weights, setting.seed)
     own = {"setting": result["setting"], "scale": result["scale"], "levels": list(LEVELS)}
     stored = storage.begin(folder / f"{stem}.json", own)

@@ -105,10 +105,10 @@ def tally(
         [[len(matched(seen, places, radius)) for places in asked] for seen in found]
     ).double()
     share = hits / mask.sum(1)
-    own = share.diagonal()
+    others = share.masked_fill(torch.eye(len(found), dtype=torch.bool), torch.nan)
     return {
-        "hits": own,
-        "blind": (share.sum(1) - own) / (len(found) - 1),
+        "hits": share.diagonal(),
+        "blind": others.nanmean(1),
         "extras": torch.tensor([len(seen) for seen in found]) - hits.diagonal(),
     }
 
