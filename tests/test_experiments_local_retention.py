@@ -77,3 +77,13 @@ def test_retention_is_six_over_one_and_its_halves_are_every_second_picture():
     halves = local_retention.claims([record])["local.retention.kept"][0]
     assert np.allclose(halves, [1 / 0.8, 0])
     assert local_retention.claims([record])["local.retention.far"] == [[0.3, 0.301]]
+
+
+def test_half_way_is_interpolated_in_the_logarithm_of_the_step():
+    assert np.isclose(local_retention.half_way([1, 10, 100], [1.0, 0.6, 0.2]), 10)
+    assert np.isclose(local_retention.half_way([1, 100], [0.0, 2.0]), 10)
+    assert np.isclose(local_retention.half_way([1, 10, 100, 1000], [0, 0.8, 0.4, 1]), 10**0.625)
+    with pytest.raises(ValueError, match="no half of it"):
+        local_retention.half_way([1, 2], [0.3, 0.3])
+    record = {"along": {"steps": [1, 100], "removed": [1, 0], "one": [0, 1], "six": [0, 1]}}
+    assert {len(v) for v in local_retention.half_ways([record, record]).values()} == {2}

@@ -143,3 +143,31 @@ def claims(measured: list[dict]) -> dict[str, list[list[float]]]:
         "local.retention.plain": plain,
         "local.retention": [[*pair, skill] for pair, skill in zip(plain, three, strict=True)],
     }
+
+
+def half_way(steps, values) -> float:
+    """The step by which half of a change from first to last is made, interpolated in log steps.
+
+    Args:
+        steps: (T,), positive and rising.
+        values: (T,).
+
+    Raises:
+        ValueError: The last value is the first.
+    """
+    x = np.asarray(values, float)
+    if x[-1] == x[0]:
+        raise ValueError("nothing has changed from first to last: there is no half of it")
+    done = np.maximum.accumulate((x - x[0]) / (x[-1] - x[0]))
+    k = int(np.argmax(done >= 0.5))
+    part = (0.5 - done[k - 1]) / (done[k] - done[k - 1])
+    first, last = np.log(np.asarray(steps, float)[[k - 1, k]])
+    return float(np.exp(first + part * (last - first)))
+
+
+def half_ways(measured: list[dict]) -> dict[str, list[float]]:
+    """By `removed`, `one` and `six` the half-way steps of each seed: `half_way` along training."""
+    return {
+        name: [half_way(result["along"]["steps"], result["along"][name]) for result in measured]
+        for name in ("removed", "one", "six")
+    }
