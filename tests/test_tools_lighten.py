@@ -73,6 +73,24 @@ def test_the_counts_at_the_ledger_s_top_are_those_of_its_rows():
         of = [row["kind"] for row in rows if row["verdict"] == verdict]
         assert table[verdict] == [of.count(kind) for kind, _ in ledger_page.PARTS]
     assert sum(table["all"]) == len(rows)
+    open_ = [row["kind"] for row in rows if ledger_page.undecided(row)]
+    assert table["of these undecided"] == [open_.count(kind) for kind, _ in ledger_page.PARTS]
+
+
+def test_a_row_whose_interval_reaches_over_the_bound_is_undecided_and_says_so():
+    rows = {row["id"]: row for row in claims.rows()}
+    row = rows["mlp.share.d2"]  # above .5
+    ends = {(0.40, 0.53): True, (0.40, 0.49): False, (0.51, 0.60): False}
+    for (low, high), wanted in ends.items():
+        assert ledger_page.undecided(row | {"low": low, "high": high}) == wanted
+    within = rows["local.spread.place_colour"]  # .5 ± .4
+    for (low, high), wanted in {(0.0, 1.0): True, (0.0, 0.05): False}.items():
+        assert ledger_page.undecided(within | {"low": low, "high": high}) == wanted
+    assert not ledger_page.undecided(rows["swing.figure5.a"])  # computed
+    assert not ledger_page.undecided(row | {"verdict": "inconclusive"})
+    text = ledger_page.source(ROOT, list(rows.values()))
+    marked = re.findall(r'id="claim-([\w.]+)".*\(undecided\) \|$', text, re.M)
+    assert sorted(marked) == sorted(id for id in rows if ledger_page.undecided(rows[id]))
 
 
 def cells_of(line):
