@@ -1,5 +1,6 @@
 """The mixture to drag: its score and its flow are the library's, and it follows the reader."""
 
+import itertools
 import re
 
 import matplotlib.pyplot as plt
@@ -12,6 +13,7 @@ from lib.book import figures
 from lib.diffusion import edm
 from lib.exact import probability_flow
 from lib.page import drag_mixture, surface
+from tests.conftest import ROOT
 
 RNG = np.random.default_rng(0)
 
@@ -42,6 +44,43 @@ def test_the_first_state_shows_where_the_points_end():
     assert shares.axes.get_ylim()[0] < drawn.min()
     assert drawn.max() < shares.axes.get_ylim()[1] < 1.1
     plt.close("all")
+
+
+def walked(exact, noise, high, churn=0.0):
+    """Where the sampler takes noise in 18 steps, with fresh noise before each of them."""
+    levels = [float(v) for v in edm.noise_levels(18, drag_mixture.LOW, high)]
+    random = torch.Generator().manual_seed(2)
+    x = levels[0] * noise
+    for level, after in itertools.pairwise(levels):
+        raised = level * (1 + churn * (2**0.5 - 1))
+        fresh = torch.randn(x.shape, generator=random, dtype=x.dtype)
+        x = x + (raised**2 - level**2) ** 0.5 * fresh
+        slope = (x - exact.posterior_mean(x, raised)) / raised
+        if after > 0:
+            ahead = x + (after - raised) * slope
+            slope = (slope + (ahead - exact.posterior_mean(ahead, after)) / after) / 2
+        x = x + (after - raised) * slope
+    return x
+
+
+def test_what_the_chapter_tells_to_find_is_found():
+    """From noise 1 the points end too near the middle, and fresh noise on the way mends that."""
+    text = (ROOT / "chapters/diffusion_models.ipynb").read_text(encoding="utf-8")
+    assert "Start from noise 1 in place of 10. The points end too near the middle." in text
+    assert "Where the denoiser errs, or the start, or the steps, fresh noise can mend it" in text
+    exact, random = drag_mixture.mixture(), torch.Generator().manual_seed(1)
+    noise = torch.randn(4000, 2, generator=random, dtype=torch.float64)
+    true = exact.cov.diagonal().sum()
+
+    def spread(*setting):
+        return walked(exact, noise, *setting).var(0).sum() / true
+
+    assert 0.95 < spread(10.0) < 1.05
+    assert spread(1.0) < 0.85
+    assert 0.95 < spread(1.0, 1.0) < 1.05
+    ends = walked(exact, noise, 1.0)
+    of = exact.responsibilities(ends, drag_mixture.LOW).argmax(-1)
+    assert ((torch.bincount(of) / len(of)) - 1 / 3).abs().max() < 0.04  # shares are not what errs
 
 
 @pytest.fixture

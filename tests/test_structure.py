@@ -97,6 +97,29 @@ def test_a_chapter_is_built_like_the_others(path):
     assert solutions(cells) == dict.fromkeys(exercises, True), "a solution asserts nothing"
 
 
+def test_the_opening_table_names_what_chapters_say_is_needed():
+    """Each chapter that a chapter's "What you need" asks for is among its needs, or theirs."""
+    lines = re.findall(
+        r"^\| (D|\d+) \| \[.*?\]\((.*?)\.ipynb\) \| .*? \| ?(.*?) ?\|$",
+        (ROOT / "chapters/index.md").read_text(encoding="utf-8"),
+        re.M,
+    )
+    numbers = {name: number for number, name, _ in lines}
+    needs = {number: set(filter(None, said.split(", "))) for number, _, said in lines}
+    assert set(numbers) == {path.stem for path in published()}
+
+    def reached(number):
+        return {number}.union(*(reached(other) for other in needs[number]))
+
+    for name, number in numbers.items():
+        text = (ROOT / f"chapters/{name}.ipynb").read_text(encoding="utf-8")
+        said = re.search(r"\*\*What you need\.\*\*(.*)", text)[1]
+        # What a page offers as "a chapter of its own" it does without.
+        said = re.sub(r"\[a chapter of its own\]\(.*?\)", "", said)
+        asked = {numbers[other] for other in re.findall(r"\((\w+)\.ipynb", said)}
+        assert asked <= reached(number), name
+
+
 def solutions(cells) -> dict[str, bool]:
     """For each exercise that has a solution, whether its code asserts something."""
     label, found = None, {}

@@ -5,8 +5,10 @@ import html
 import zipfile
 
 import matplotlib.image
+import numpy as np
 import pytest
 
+from lib import storage
 from tests.conftest import ROOT
 from tools import cover, data, five_minutes, lighten
 
@@ -50,3 +52,17 @@ def test_a_link_to_the_book_has_its_picture(tmp_path):
     assert html.escape(f"{cover.ALT} {five_minutes.LOCAL}") in both
     assert cover.opening().count("<figure") == 2
     assert "book-data.zip" in (ROOT / "chapters/copy.md").read_text()
+
+
+def test_most_measurements_say_where_they_come_from_as_the_page_on_copies_has_it():
+    """Most, and not all: older ones name no commit, or one that is no longer there."""
+    stored = [path.read_text() for path in storage.RESULTS.glob("**/*.json")]
+    words = ("commit", "made", "machine", "python", "torch")
+    told = [all(f'"{word}":' in text for word in words) for text in stored]
+    assert 0.6 < np.mean(told) < 1
+    page = (ROOT / "chapters/copy.md").read_text()
+    assert "Most measurements say when, on which machine" in page
+    for name in ("README.md", "chapters/index.md"):
+        assert "committed measurements, most of which say when" in (ROOT / name).read_text()
+    assert "version:" not in (ROOT / "CITATION.cff").read_text().replace("cff-version:", "")
+    assert "version" not in page.partition("**How to cite.**")[2]

@@ -1,5 +1,6 @@
 """Terms in the text lead to the glossary."""
 
+from tests.conftest import ROOT
 from tools import glossary
 
 PAGE = """<dt id="term-Score">Score<a class="headerlink" href="#x">#</a></dt>
@@ -47,3 +48,21 @@ def test_pages_that_are_no_chapters_and_books_without_a_glossary_are_left_alone(
     page.write_text('<h1><span class="section-number">1. </span>C</h1>\n<p>a score</p>')
     glossary.finish(tmp_path)
     assert 'notation.html#term-Score">score</a>' in page.read_text()
+
+
+def test_the_pages_by_which_the_book_opens_are_linked_too(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters/notation.html").write_text(PAGE)
+    pages = [tmp_path / "chapters" / name for name in glossary.OPENING]
+    for page in pages:
+        page.write_text("<h1>The book</h1>\n<p>a score</p>")
+    glossary.finish(tmp_path)
+    for page in pages:
+        assert 'notation.html#term-Score">score</a>' in page.read_text()
+        assert (ROOT / "chapters" / page.with_suffix(".md").name).exists()
+
+
+def test_every_technical_term_is_in_the_glossary():
+    text = (ROOT / "chapters/notation.md").read_text(encoding="utf-8").partition("```{glossary}")[2]
+    known = {line.lower() for line in text.splitlines() if line and not line.startswith(" ")}
+    assert known >= glossary.TECHNICAL

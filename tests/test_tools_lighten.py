@@ -9,7 +9,7 @@ import pytest
 
 from lib.book import claims
 from tests.conftest import ROOT
-from tools import checks, five_minutes, ledger_page, lighten
+from tools import checks, five_minutes, five_minutes_words, ledger_page, lighten
 
 ICONS = 'x={bars:[448,512,["navicon"],"f0c9","M0 96z"],sun:[512,512,[],"f1","M1 1z"]}'
 
@@ -73,6 +73,24 @@ def test_the_counts_at_the_ledger_s_top_are_those_of_its_rows():
         of = [row["kind"] for row in rows if row["verdict"] == verdict]
         assert table[verdict] == [of.count(kind) for kind, _ in ledger_page.PARTS]
     assert sum(table["all"]) == len(rows)
+    open_ = [row["kind"] for row in rows if ledger_page.undecided(row)]
+    assert table["of these undecided"] == [open_.count(kind) for kind, _ in ledger_page.PARTS]
+
+
+def test_a_row_whose_interval_reaches_over_the_bound_is_undecided_and_says_so():
+    rows = {row["id"]: row for row in claims.rows()}
+    row = rows["mlp.share.d2"]  # above .5
+    ends = {(0.40, 0.53): True, (0.40, 0.49): False, (0.51, 0.60): False}
+    for (low, high), wanted in ends.items():
+        assert ledger_page.undecided(row | {"low": low, "high": high}) == wanted
+    within = rows["local.spread.place_colour"]  # .5 ± .4
+    for (low, high), wanted in {(0.0, 1.0): True, (0.0, 0.05): False}.items():
+        assert ledger_page.undecided(within | {"low": low, "high": high}) == wanted
+    assert not ledger_page.undecided(rows["swing.figure5.a"])  # computed
+    assert not ledger_page.undecided(row | {"verdict": "inconclusive"})
+    text = ledger_page.source(ROOT, list(rows.values()))
+    marked = re.findall(r'id="claim-([\w.]+)".*\(undecided\) \|$', text, re.M)
+    assert sorted(marked) == sorted(id for id in rows if ledger_page.undecided(rows[id]))
 
 
 def cells_of(line):
@@ -141,15 +159,53 @@ def test_every_picture_of_five_minutes_is_on_its_page_and_draws():
     assert named == [*five_minutes.PICTURES]
     text = five_minutes.filled(page, claims.rows())
     assert text.count("<figure") == len(named)
-    counted = sum(int(n) for n in re.findall(r"\| (\d+) ", five_minutes.counts(claims.rows())))
-    assert counted == sum(row["kind"] == "claim" for row in claims.rows())
+
+
+def test_the_papers_claims_are_counted_once_and_the_book_s_readings_apart():
+    rows = [row for row in claims.rows() if row["kind"] == "claim"]
+    assert {row["id"] for row in rows} >= five_minutes.READINGS
+    assert {r["id"] for r in rows if "read as typical" in r["claim"]} <= five_minutes.READINGS
+    lines = five_minutes.counts(rows).split("\n")[2:]
+    table = {c[0]: [int(n.split()[0]) for n in c[1:]] for c in map(cells_of, lines)}
+    assert sum(map(sum, table.values())) == len(rows)
+    read = table["Yang et al. 2025, as read by this book"]
+    assert sum(read) == len(five_minutes.READINGS)
+    by_verdict = lines[0].split(" | ")
+    assert by_verdict[3] == "2"  # figure 5 and the bend: not undecided
+    assert "(1 undecided)" in lines[1]
+    assert "(1 undecided)" in lines[2]
+
+
+def test_what_five_minutes_says_in_words_is_on_its_page_and_so():
+    page = (ROOT / "chapters/five_minutes.md").read_text()
+    rows = claims.rows()
+    assert five_minutes_words.untrue(rows) == []
+    for words in (*five_minutes_words.VERDICTS, *five_minutes_words.statements(rows)):
+        assert words in page, words
+
+
+def test_each_of_these_words_can_be_untrue_by_name():
+    rows, verdicts = claims.rows(), five_minutes_words.VERDICTS
+    other = [row | {"verdict": f"not {row['verdict']}"} for row in rows]
+    found = five_minutes_words.untrue(other)
+    for words in verdicts:
+        assert any(one.startswith(words) for one in found), words
+    moved = [row | {"value": row["samples"] and row["value"] - 3} for row in rows]
+    of_rows = ("most starts swing where", "a quarter", "to a third", "far from it in between")
+    found = five_minutes_words.untrue(moved)
+    for words in of_rows:
+        assert any(one.startswith(words) for one in found), words
 
 
 def test_a_share_on_the_page_is_that_of_its_row():
     rows = claims.rows()
     value = next(row["value"] for row in rows if row["id"] == "swing.start.one_sign")
     said = five_minutes.filled("so <!-- share: swing.start.one_sign --> of them", rows)
-    assert said == f"so {value:.0%} of them"
+    assert value < 1  # and so not all
+    assert said == "so more than 99% of them"
+    row = {"id": "a.b", "kind": "check"}
+    for row["value"], wanted in ((0.0, "0%"), (0.001, "fewer than 1%"), (0.5, "50%"), (1, "100%")):
+        assert five_minutes.filled("<!-- share: a.b -->", [row]) == wanted
     assert "<!-- share" not in five_minutes.filled(
         (ROOT / "chapters/five_minutes.md").read_text(), rows
     )

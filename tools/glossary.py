@@ -1,11 +1,15 @@
-"""Leads the first use of a term on a chapter's page to the glossary, which hovering shows."""
+"""Leads the first use of a term on a page to the glossary, which hovering shows.
+
+The pages are the chapters' and the two by which the book opens.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 # Of single words only these: "noise" and "heard" are mostly said as everybody says them.
-TECHNICAL = {"denoiser", "preconditioning", "score", "swing", "whitening"}
+TECHNICAL = {"denoiser", "preconditioning", "scissors", "score", "skill", "swing", "whitening"}
+OPENING = ("index.html", "five_minutes.html")  # of pages that are no chapters, those with terms
 
 _TERM = re.compile(r'<dt id="(term-[^"]+)">([^<]+)<')
 _PARAGRAPH = re.compile(r"(?<=\n)<p>.*?</p>", re.S)  # and no cell of a table or item of a list
@@ -15,13 +19,14 @@ _CHAPTER = re.compile(r'<h1>(?:<span class="section-number">(\d+)|What a diffusi
 
 
 def finish(site: Path) -> None:
-    """Links terms on every chapter's page of a built site, in place."""
+    """Links terms on the opening pages and every chapter's of a built site, in place."""
     glossary = site / "chapters" / "notation.html"
     if not glossary.exists():  # a book without one
         return
     terms = read(glossary.read_text(encoding="utf-8"))
-    for path, text, _ in chapter_pages(site):
-        path.write_text(linked(text, terms), encoding="utf-8")
+    opening = [path for name in OPENING if (path := site / "chapters" / name).exists()]
+    for path in [*opening, *(path for path, _, _ in chapter_pages(site))]:
+        path.write_text(linked(path.read_text(encoding="utf-8"), terms), encoding="utf-8")
 
 
 def chapter_pages(site: Path) -> Iterator[tuple[Path, str, str | None]]:

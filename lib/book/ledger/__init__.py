@@ -25,7 +25,8 @@ class Rule:
     Attributes:
         text: the rule as the ledger page states it.
         holds: whether it is met, from value, low, high and whether several samples gave them.
-        verdict: what the ledger says then.
+        verdict: what the ledger says then. Otherwise it says "does not hold", of a sample whose
+            interval reaches over the bound too: not shown, which is less than refuted.
     """
 
     text: str
@@ -66,8 +67,9 @@ class Row:
         id: a dotted name.
         recorder: the chapter (`01_sim_task`) or experiment (`experiments/NAME`) that measures it.
         claim: one sentence, Markdown.
-        kind: `claim` (a paper says so), `finding` (this book does), or `check` (that a formula or
-            a measure of this book is right, whoever wrote the formula down first).
+        kind: `claim` (a paper says so, or is read so in its row), `finding` (this book does), or
+            `check` (that a formula or a measure of this book is right, whoever wrote the formula
+            down first).
         of: what the interval is of, one of `intervals.KINDS`.
         rule: decides on the verdict; None where none was fixed.
         unit: what was sampled independently: "run", "start", "picture", ...; "" for `exact`.
