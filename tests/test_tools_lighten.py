@@ -7,7 +7,7 @@ import re
 import nbformat
 import pytest
 
-from lib.book import claims
+from lib.book import claims, ledger
 from tests.conftest import ROOT
 from tools import checks, five_minutes, five_minutes_words, ledger_page, lighten
 
@@ -73,24 +73,26 @@ def test_the_counts_at_the_ledger_s_top_are_those_of_its_rows():
         of = [row["kind"] for row in rows if row["verdict"] == verdict]
         assert table[verdict] == [of.count(kind) for kind, _ in ledger_page.PARTS]
     assert sum(table["all"]) == len(rows)
-    open_ = [row["kind"] for row in rows if ledger_page.undecided(row)]
+    open_ = [row["kind"] for row in rows if row["undecided"]]
     assert table["of these undecided"] == [open_.count(kind) for kind, _ in ledger_page.PARTS]
 
 
 def test_a_row_whose_interval_reaches_over_the_bound_is_undecided_and_says_so():
     rows = {row["id"]: row for row in claims.rows()}
-    row = rows["mlp.share.d2"]  # above .5
-    ends = {(0.40, 0.53): True, (0.40, 0.49): False, (0.51, 0.60): False}
-    for (low, high), wanted in ends.items():
-        assert ledger_page.undecided(row | {"low": low, "high": high}) == wanted
-    within = rows["local.spread.place_colour"]  # .5 ± .4
-    for (low, high), wanted in {(0.0, 1.0): True, (0.0, 0.05): False}.items():
-        assert ledger_page.undecided(within | {"low": low, "high": high}) == wanted
-    assert not ledger_page.undecided(rows["swing.figure5.a"])  # computed
-    assert not ledger_page.undecided(row | {"verdict": "inconclusive"})
+    for rule, low, high, wanted in (
+        (ledger.above(0.5), 0.40, 0.53, True),
+        (ledger.above(0.5), 0.40, 0.49, False),
+        (ledger.above(0.5), 0.51, 0.60, False),
+        (ledger.within(0.5, 0.4), 0.0, 1.0, True),
+        (ledger.within(0.5, 0.4), 0.0, 0.05, False),
+    ):
+        assert claims.reaches_over(rule, low, high) == wanted
+    assert rows["mlp.share.d2"]["undecided"]
+    assert not rows["swing.figure5.a"]["undecided"]  # computed
+    assert not any(row["undecided"] for row in rows.values() if row["verdict"] != "does not hold")
     text = ledger_page.source(ROOT, list(rows.values()))
     marked = re.findall(r'id="claim-([\w.]+)".*\(undecided\) \|$', text, re.M)
-    assert sorted(marked) == sorted(id for id in rows if ledger_page.undecided(rows[id]))
+    assert sorted(marked) == sorted(id for id in rows if rows[id]["undecided"])
 
 
 def cells_of(line):
@@ -186,7 +188,7 @@ def test_what_five_minutes_says_in_words_is_on_its_page_and_so():
 
 def test_each_of_these_words_can_be_untrue_by_name():
     rows, verdicts = claims.rows(), five_minutes_words.VERDICTS
-    other = [row | {"verdict": f"not {row['verdict']}"} for row in rows]
+    other = [row | {"verdict": f"not {row['verdict']}", "undecided": False} for row in rows]
     found = five_minutes_words.untrue(other)
     for words in verdicts:
         assert any(one.startswith(words) for one in found), words

@@ -20,7 +20,6 @@ from lib.locality import pixel_locality
 from lib.scenes import measure
 from lib.sim import SIMTask, ood_loss, two_layer
 from lib.sim.error_curves import swing, swings
-from tools import ledger_page
 
 STARTS = 100
 # Claims that a paper does not make as they stand: single runs read as typical, and the first
@@ -225,7 +224,7 @@ def counts(rows: Sequence[dict]) -> str:
     for name, part in parts.items():
         found = Counter(row["verdict"] for row in part)
         cells = {verdict: str(found[verdict]) for verdict in shown}
-        if open_ := sum(map(ledger_page.undecided, part)):
+        if open_ := sum(row["undecided"] for row in part):
             cells["does not hold"] += f" ({open_} undecided)"
         lines.append(f"| {name} | {' | '.join(cells.values())} |")
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from lib.experiments import concept_learning, length_results, length_words
 from lib.experiments import length_generalization as length
 from lib.sim import SIMTask, ood_loss, two_layer
 from lib.sim.error_curves import swing
-from tools import five_minutes, ledger_page
+from tools import five_minutes
 
 # The verdict that each needs, and of which rows.
 VERDICTS = {
@@ -115,9 +115,7 @@ def _foretold_rise() -> float:
 
 def untrue(rows: Sequence[dict]) -> list[str]:
     """Those of the page's words that the ledger and its measurements do not bear out, and why."""
-    found = {
-        row["id"]: "undecided" if ledger_page.undecided(row) else row["verdict"] for row in rows
-    }
+    found = {row["id"]: "undecided" if row["undecided"] else row["verdict"] for row in rows}
     return length_words.untrue(statements(rows)) + [
         f"{words}: {id} is {found[id]}, not {wanted}"
         for words, (wanted, *ids) in VERDICTS.items()

@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import nbformat
-import numpy as np
 
 from lib.book import claims, ledger
 from tools import checks
@@ -192,27 +191,12 @@ def _counts(rows: Sequence[dict]) -> str:
         cells = [str(found[kind, verdict] or "") for kind in kinds]
         lines.append(f"| {verdict} | {' | '.join(cells)} |")
         if verdict == "does not hold":
-            open_ = Counter(row["kind"] for row in rows if undecided(row))
+            open_ = Counter(row["kind"] for row in rows if row["undecided"])
             cells = [str(open_[kind] or "") for kind in kinds]
             lines.append(f"| of these undecided | {' | '.join(cells)} |")
     sums = [sum(row["kind"] == kind for row in rows) for kind in kinds]
     lines.append(f"| **all** | {' | '.join(map(str, sums))} |")
     return "\n".join(lines)
-
-
-def undecided(row: dict) -> bool:
-    """Whether a row does not hold only because its interval reaches over the rule's bound.
-
-    The rule asks for the whole interval; somewhere in this one it is met, somewhere it is not.
-
-    Args:
-        row: as `claims.rows` gives it.
-    """
-    if row["verdict"] != "does not hold" or not row["sampled"]:
-        return False
-    meets = next(one.rule.holds for one in ledger.ROWS if one.id == row["id"])
-    inside = [meets(v, v, v, True) for v in np.linspace(row["low"], row["high"], 1001)]
-    return any(inside) and not all(inside)
 
 
 def _downloads() -> str:
@@ -235,7 +219,5 @@ def _table(rows: Sequence[dict]) -> str:
         links = f'<a href="#claim-{id}"><code>{id}</code></a> '
         links += f'<span class="book-cell" title="{id}"></span>'
         line = lines[k + 2].replace(claims.linked(id), links, 1)
-        if undecided(row):
-            line = line.replace("**does not hold**", "**does not hold** (undecided)")
         lines[k + 2] = line.replace("| ", f"| {anchor}", 1)
     return "\n".join(lines)

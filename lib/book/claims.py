@@ -271,7 +271,8 @@ def evaluated(row: Row, records: dict[str, dict]) -> dict[str, Any]:
     Returns:
         id, source, claim, paper, kind, of, unit, recorder, rule, changed: as the row says; value,
         low, high, verdict; samples: how many units gave them, 0 where nothing was recorded;
-        sampled: whether there is an interval; why: the reason for not being tested.
+        sampled: whether there is an interval; undecided: whether it does not hold only because its
+        interval reaches over the bound; why: the reason for not being tested.
     """
     names = ("id", "source", "claim", "paper", "kind", "of", "unit", "recorder", "changed")
     out = {name: getattr(row, name) for name in names}
@@ -281,7 +282,8 @@ def evaluated(row: Row, records: dict[str, dict]) -> dict[str, Any]:
     stored = records.get(row.id)
     if stored is None:
         none = dict.fromkeys(("value", "low", "high"))
-        return out | none | {"verdict": "not tested", "why": row.untested, "samples": 0}
+        told = {"verdict": "not tested", "why": row.untested, "samples": 0, "undecided": False}
+        return out | none | told
     e, sampled = estimated(row, stored), row.of != "exact"
     verdict = row.rule(e.value, e.low, e.high, sampled)
     needed = [evaluated(_row(id), records)["verdict"] for id in row.needs]
@@ -290,8 +292,15 @@ def evaluated(row: Row, records: dict[str, dict]) -> dict[str, Any]:
         verdict = "does not hold"
     if {"inconclusive", "not tested"} & {*needed, *gates} or "does not hold" in gates:
         verdict = "inconclusive"
-    numbers = {"value": e.value, "low": e.low, "high": e.high}
-    return out | numbers | {"verdict": verdict, "why": "", "samples": e.n, "sampled": sampled}
+    numbers = {"value": e.value, "low": e.low, "high": e.high, "samples": e.n, "sampled": sampled}
+    open_ = verdict == "does not hold" and sampled and reaches_over(row.rule, e.low, e.high)
+    return out | numbers | {"verdict": verdict, "why": "", "undecided": open_}
+
+
+def reaches_over(rule: ledger.Rule, low: float, high: float) -> bool:
+    """Whether a rule, which asks for the whole interval, is met in some of it but not all over."""
+    met = [rule.holds(v, v, v, True) for v in np.linspace(low, high, 1001)]
+    return any(met) and not all(met)
 
 
 def mismatches(ledger: Sequence[Row], records: dict[str, dict]) -> list[str]:
@@ -332,7 +341,7 @@ def markdown(evaluated_rows: Sequence[dict]) -> str:
         paper = "" if row["paper"] == "none" else f" (its value: {row['paper']})"
         lines.append(
             f"| {row['claim']} {linked(row['id'])} | {row['source']}{paper} | {value} | {span} "
-            f"| {row['rule']} | **{row['verdict']}** |"
+            f"| {row['rule']} | **{row['verdict']}**{' (undecided)' * row['undecided']} |"
         )
     return "\n".join(lines)
 
