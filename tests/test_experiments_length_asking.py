@@ -270,3 +270,13 @@ def test_a_network_of_other_data_is_not_asked_about_these(folder, toy):
     with pytest.raises(ValueError, match="was trained on discs at 32 pixels"):
         length_asking.run(RUN, length_asking.Scale(), folder)
     assert not list(folder.glob("asked.*"))
+
+
+def test_answers_of_weights_that_were_trained_anew_are_not_taken_for_done(folder, toy):
+    ways = length_asking.Scale(counts=(3,), ways=("all",))
+    length_asking.run(RUN, ways, folder)
+    path = folder / "label_one.full_all.seed3.json"
+    anew = json.loads(path.read_text()) | {"provenance": {"made": "2026-01-02"}}
+    path.write_text(json.dumps(anew))
+    with pytest.raises(ValueError, match="is of trained , not 2026-01-02"):
+        length_asking.run(RUN, ways, folder)

@@ -223,7 +223,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     if unknown := sorted(set(scale.ways) - set(known)):
         raise ValueError(f"there is no way {unknown[0]!r}: choose among {known}")
     path = folder / f"asked.{stem}.json"
-    own = {"setting": result["setting"], "scale": result["scale"], "samples": SAMPLES}
+    own = length.identity(result) | {"samples": SAMPLES}
     stored = storage.begin(path, own, counts={})
     finder, judge = detector.load(), coherence.load()
     for count in runtime.progress(scale.counts, f"asking {stem}"):

@@ -598,6 +598,16 @@ def load_denoiser(name: str, folder: Path = KEPT, seed: int = 0) -> edm.Precondi
     return train.load_weights(folder / f"{name}.seed{seed}.safetensors", made)[0]
 
 
+def identity(result: dict) -> dict:
+    """What tells the weights of a finished run from others of its setting: kept with answers.
+
+    Args:
+        result: What its file holds.
+    """
+    made = result.get("provenance", {}).get("made", "")
+    return {"setting": result["setting"], "scale": result["scale"], "trained": made}
+
+
 def check_plain(result: dict) -> None:
     """Refuses a run of other data, where requests and pictures of `plain` are what is asked.
 

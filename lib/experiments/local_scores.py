@@ -303,7 +303,7 @@ def run(
     result = storage.read_json(weights / f"{stem}.json")
     length.check_plain(result)
     denoiser = length.load_denoiser(setting.name, weights, setting.seed)
-    own = {"setting": result["setting"], "scale": result["scale"], "levels": list(LEVELS)}
+    own = length.identity(result) | {"levels": list(LEVELS)}
     stored = storage.begin(folder / f"{stem}.json", own)
     asked = length.Setting(**result["setting"])
     todo = parts(denoiser, asked, detector.load(), 3000 + setting.seed)
