@@ -1,5 +1,7 @@
 """Which starts swing: cosines of rows, their distribution, and what stands for U in networks."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -160,6 +162,20 @@ def test_two_balanced_layers_are_the_untied_flow():
     assert (
         deep.flow([first, second], a, t) - untied_layers.flow(first, second, a, t)
     ).norm() < 1e-5
+
+
+@pytest.mark.parametrize("layers", [2, 3, 4])
+def test_a_deep_flow_leaves_empty_directions_empty(layers):
+    """Of a map of rank one, and of rows that are all one: no late map has a second direction."""
+    u, a = torch.tensor([0.3, 0.1, 0.2]).double(), torch.tensor([2.0, 1.0, 0.5]).double()
+    for w0 in (torch.outer(u, u), two_layer.correlated_start(0.01, 1.0, 3)):
+        ws = deep.balanced_layers(w0, layers)
+        for one, two in itertools.pairwise(ws):
+            assert (one @ one.mT - two.mT @ two).norm() < 1e-14
+        w = deep.flow(ws, a, [0.0, 20.0, 80.0, 600.0])
+        assert (w[0] - w0).norm() < 1e-15
+        assert torch.linalg.svdvals(w)[:, 1].max() < 1e-14
+        assert abs(torch.linalg.svdvals(w)[-1, 0] - 1) < 1e-6
 
 
 @pytest.mark.weekly

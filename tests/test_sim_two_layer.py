@@ -363,6 +363,9 @@ def test_bad_input():
         two_layer.flow(w0.expand(2, 3, 3), a.expand(5, 3), [1.0])
     with pytest.raises(ValueError, match="positive definite"):
         two_layer.oja(torch.ones(3, 3), a, [1.0])
+    for seed in range(5):  # of rank one, which only some of them show as a pivot of zero
+        with pytest.raises(ValueError, match="positive definite"):
+            two_layer.oja(random_map(3, width=1, seed=seed), a, [1.0])
     with pytest.raises(ValueError, match="c must lie"):
         two_layer.correlated_start(0.1, 1.1)
     with pytest.raises(ValueError, match="positive"):

@@ -217,13 +217,13 @@ def oja(w0, a, t) -> torch.Tensor:
     W(t)^{-1} = I + e^{-At} (W0^{-1} - I) e^{-At}. It is not the SIM flow, from which it differs
     by a double commutator: V(W) = AW + WA - 2WAW - 1/2 [[A, W], W]. Derived in the book.
 
-    Args and errors as in `flow`, but w0 must be positive definite.
+    Args and errors as in `flow`, but w0 must be positive definite: an eigenvalue below 1e-14 of
+    the largest counts as zero.
     """
-    (w0, a), t = _start(w0, a), _grid(t)
-    identity = torch.eye(w0.shape[-1], dtype=w0.dtype)
-    inverse, singular = torch.linalg.inv_ex(w0)
-    if singular.any():
+    (w0, a), t = _state(w0, a), _grid(t)
+    if (_arguments.spectrum(w0, "W")[0] == 0).any():
         raise ValueError("w0 must be positive definite: the closed form inverts it")
+    identity, inverse = torch.eye(w0.shape[-1], dtype=w0.dtype), torch.linalg.inv(w0)
     decay = torch.exp(-a.unsqueeze(-2) * t.unsqueeze(-1))  # (..., T, d)
     excess = decay.unsqueeze(-1) * (inverse - identity).unsqueeze(-3) * decay.unsqueeze(-2)
     return torch.linalg.inv(identity + excess)
@@ -333,13 +333,8 @@ def _state(w, a) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _factor(w0: torch.Tensor) -> torch.Tensor:
     """A square U (..., d, d) with U U^T = w0; `ValueError` if w0 is not positive semi-definite."""
-    eigenvalues, vectors = torch.linalg.eigh(w0)
-    largest = eigenvalues.abs().amax(-1, keepdim=True)
-    if (eigenvalues < -1e-9 * largest).any():
-        found = f"has the eigenvalue {eigenvalues.min():g}"
-        raise ValueError(f"W must be positive semi-definite, as U U^T is, but {found}")
-    kept = torch.where(eigenvalues > 1e-14 * largest, eigenvalues, 0)
-    return vectors * kept.sqrt().unsqueeze(-2)
+    values, vectors = _arguments.spectrum(w0, "W")
+    return vectors * values.sqrt().unsqueeze(-2)
 
 
 def _start(w0, a) -> tuple[torch.Tensor, torch.Tensor]:
