@@ -91,6 +91,23 @@ def test_law_of_the_size():
         phase.swing_law(0.1, 0.5, -0.1)
 
 
+def test_where_the_laws_hold():
+    """At 1e-12: nearly there at r = 1/4, half way at 1/2, no swing at .8; none at r = 1, no law."""
+    r = torch.tensor([0.25, 0.5, 0.8], dtype=torch.float64)
+    share = phase.swing_sizes(1e-12, r, 0.9, points=3000) / phase.swing_law(1e-12, r, 0.9)
+    assert share.tolist() == pytest.approx([0.963, 0.439, 0], abs=1e-3)
+    r, c = torch.tensor([[0.1], [0.5], [0.7]]).double(), [0.01, 0.5, 1.0]
+    omega = 0.06 ** (2 / (1 - r))
+    peak = phase.flows(omega, r, c, 6000)[..., 0, 1].amax(-1)
+    assert (peak / two_layer.minor_peak(omega, r, c) - 1).abs().max() < 0.0201
+    late = phase.flows(1e-12, 0.9, 0.9, 6000)[:, 0, 1].max()
+    assert late < 0.9 * two_layer.minor_peak(1e-12, 0.9, 0.9)
+    assert phase.swing_sizes(1e-12, 1.0, 0.9) == 0
+    for law in (phase.swing_law, two_layer.minor_peak):
+        with pytest.raises(ValueError, match="r must be below 1"):
+            law(1e-4, [0.5, 1.0], 0.9)
+
+
 def test_negative_correlation_does_not_swing():
     r = torch.tensor(RATIOS).unsqueeze(-1)
     assert phase.swing_sizes(0.01, r, [-0.9, -0.5, -0.1, 0]).max() < 1e-9

@@ -56,6 +56,16 @@ def within(value, name: str, low: float, high: float) -> torch.Tensor:
     return tensor
 
 
+def unequal(r) -> torch.Tensor:
+    """Ratios of rates `r` as float64; `ValueError` unless all of them lie in [0, 1)."""
+    r = within(r, "r", 0, 1)
+    if (r == 1).any():
+        raise ValueError(
+            "r must be below 1: equal concepts grow together, and the law is of others"
+        )
+    return r
+
+
 def spectrum(w: torch.Tensor, name: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Eigenvalues (..., d), rising, and eigenvectors of a symmetric map `w` (..., d, d).
 

@@ -245,17 +245,20 @@ def minor_peak(omega, r, c) -> torch.Tensor:
     """Peak of the minor entry w_12 as omega -> 0, to leading order. :eq:`eq-two-layer-scaling`
 
     c l^{(1+r)/2} (1-l)^{(1-r)/4} omega^{(1-r)/2}, with l = 2 (1+r) / (3+r) the `turning_level` of
-    w_11, for w0 = omega [[1, c], [c, 1]] and a_2 = r a_1. Derived in the book.
+    w_11, for w0 = omega [[1, c], [c, 1]] and a_2 = r a_1. The limit is at a fixed r < 1: it takes
+    the second concept to be small while the first is learnt, and is right to 2 % where
+    omega^{(1-r)/2} is at most .06 and r at most .7. At r = 1 both grow together, and the law says
+    nothing. Derived in the book.
 
     Args:
-        omega: initial scales, not negative; r: ratios in [0, 1]; c: correlations in [-1, 1]. They
+        omega: initial scales, not negative; r: ratios in [0, 1); c: correlations in [-1, 1]. They
             broadcast.
 
     Raises:
         ValueError: any of them outside its range.
     """
     omega = _arguments.within(omega, "omega", 0, torch.inf)
-    r, c = _arguments.within(r, "r", 0, 1), _arguments.within(c, "c", -1, 1)
+    r, c = _arguments.unequal(r), _arguments.within(c, "c", -1, 1)
     level = 2 * (1 + r) / (3 + r)
     shape = level ** ((1 + r) / 2) * (1 - level) ** ((1 - r) / 4)
     return c * shape * omega ** ((1 - r) / 2)
