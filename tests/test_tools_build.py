@@ -133,6 +133,29 @@ def test_a_faulty_book_is_refused(tiny, any_first_cell):
     assert not (tiny / "_build/smoke/html.built").exists()
 
 
+def test_another_outcome_of_the_same_sources_is_checked_and_built(
+    tiny, any_first_cell, monkeypatch
+):
+    """As after `--fresh` with an upgraded package: nothing but the outputs differs."""
+
+    def sphinx(copy, _):
+        (cell,) = nbformat.read(copy / "chapters/a.ipynb", as_version=4).cells[2:]
+        page = copy / "_build/html/chapters/a.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(cell.outputs[0].text)
+
+    monkeypatch.setattr(build, "_sphinx", sphinx)
+    book, path = executed(tiny, "print(1)", "# A\n")
+    for outcome in ("one", "two"):
+        book.cells[2].outputs = [new_output("stream", text=outcome)]
+        nbformat.write(book, path)
+        assert (build.site("smoke", tiny) / "chapters/a.html").read_text() == outcome
+    book.cells[2].outputs = [new_output("stream", name="stderr", text="planted")]
+    nbformat.write(book, path)
+    with pytest.raises(build.BuildError, match="wrote to stderr: planted"):
+        build.site("smoke", tiny)
+
+
 def test_the_fingerprint_follows_contents(tmp_path):
     (tmp_path / "lib/__pycache__").mkdir(parents=True)
     (tmp_path / "lib/a.py").write_text("1")
