@@ -8,6 +8,8 @@ Source: Yang et al., arXiv 2410.08309, section on the symmetric two-layer model;
 derives itself is said to be so.
 """
 
+from numbers import Real
+
 import numpy as np
 import torch
 
@@ -68,17 +70,20 @@ def flow(w0, a, t, rtol: float = RTOL) -> torch.Tensor:
             1e-14 of the largest counts as zero.
         a: diagonals of A (..., d), not negative.
         t: times (T,), not negative and not going backwards; w0 is the map at time 0.
-        rtol: of the integrator, in the mean over flows. Two processors round differently, and may
-            then step differently: their maps differ by some hundred times this.
+        rtol: of the integrator, in the mean over flows, in (0, 1e-2]. Two processors round
+            differently, and may then step differently: their maps differ by some hundred times
+            this.
 
     Returns:
         Maps (..., T, d, d), each within 1e-6 of its norm at the default `rtol`.
 
     Raises:
         ValueError: wrong shapes, a negative, w0 not symmetric or not positive semi-definite, bad
-            times, a stiff flow of more than 16 dimensions.
+            times, a flow of more than 16 dimensions up to max(a) t beyond 1e6, bad rtol.
     """
     (w0, a), t = _state(w0, a), _grid(t)
+    if not (isinstance(rtol, Real) and 0 < rtol <= 1e-2):
+        raise ValueError(f"rtol must be a number in (0, 1e-2], not {rtol!r}")
     lead, d = w0.shape[:-2], w0.shape[-1]
     u0, a = _factor(w0).reshape(-1, d, d), a.reshape(-1, d)
     u = torch.empty(len(u0), len(t), d, d, dtype=torch.float64)
@@ -172,9 +177,11 @@ def early_error(w0, a, t) -> torch.Tensor:
     (w0, a), t = _start(w0, a), _grid(t)
     b, t = a.unsqueeze(-2), t.unsqueeze(-1)  # (..., 1, d), (T, 1)
     duration = torch.where(b > 0, torch.expm1(2 * b * t) / (2 * b), t)  # its limit t where a_k = 0
-    weight = w0.diagonal(dim1=-2, dim2=-1).unsqueeze(-2) * duration  # (..., T, d)
-    shared = (b * weight).sum(-1)[..., None, None]
-    return _pair_sum(a).unsqueeze(-3) / 2 * weight.sum(-1)[..., None, None] + shared
+    diagonal, pair = w0.diagonal(dim1=-2, dim2=-1).unsqueeze(-2), _pair_sum(a).unsqueeze(-3)
+    # Durations overflow at late times; what is none, or has no rate, adds nothing all the same.
+    weight = torch.where(diagonal > 0, diagonal * duration, 0)  # (..., T, d)
+    whole, shared = (x.sum(-1)[..., None, None] for x in (weight, b * weight))
+    return torch.where(pair > 0, pair / 2 * whole, 0) + shared
 
 
 def log_det_rate(w, a) -> torch.Tensor:
@@ -208,7 +215,7 @@ def commuting(diagonal, a, t) -> torch.Tensor:
         raise ValueError("diagonal must not be negative: W is positive semi-definite")
     a = _rates(a, w.shape[-1]).unsqueeze(-2)
     w, decay = w.unsqueeze(-2), torch.exp(-2 * a * t.unsqueeze(-1))
-    return w / (w + (1 - w) * decay)
+    return torch.where(w > 0, w / (w + (1 - w) * decay), 0)
 
 
 def oja(w0, a, t) -> torch.Tensor:

@@ -52,7 +52,8 @@ def flow(w1, w2, a, t) -> torch.Tensor:
         Maps (..., T, d, d), each within 1e-6 of its norm.
 
     Raises:
-        ValueError: wrong shapes, a negative, bad times, a stiff flow of more than 256 weights.
+        ValueError: wrong shapes, a negative, bad times, a flow of more than 256 weights up to
+            max(a) t beyond 1e6.
     """
     a, t = _rates(a), _arguments.times(t)
     w1, w2 = _arguments.as_float64(w1, "w1"), _arguments.as_float64(w2, "w2")
