@@ -50,6 +50,17 @@ def test_turning_points_agree_with_the_curve():
     assert phase.turning_points(two_layer.correlated_start(0.01, 0.0), CANONICAL, 60) == []
 
 
+@pytest.mark.parametrize("end", [1e3, 2e4, 1e6])
+def test_no_turn_is_lost_in_a_long_flow(end):
+    w0 = two_layer.correlated_start(0.01, 0.9)
+    found = phase.turning_points(w0, CANONICAL, end)
+    assert flat(found) == pytest.approx(flat(phase.turning_points(w0, CANONICAL, 12)), rel=1e-6)
+    slow = SIMTask((2, 0.02), (0, 0))  # the second concept takes 10,000 times as long
+    assert len(phase.turning_points(w0, slow, 1e6)) == 2
+    u0 = torch.tensor([0.1, 0.1], dtype=torch.float64)
+    assert len(phase.turning_points(torch.outer(u0, u0), CANONICAL, end)) == 1
+
+
 def test_rank_one_turns_once():
     u0 = torch.tensor([0.1, 0.1], dtype=torch.float64)
     ((_, low),) = phase.turning_points(torch.outer(u0, u0), CANONICAL, 40)

@@ -12,6 +12,7 @@ from lib.sim.error_curves import swing
 from lib.sim.task import SIMTask, ood_loss
 
 SETTLED = 6.0  # a flow is followed until 1 - w_22 is about e^-6 where w_22 is logistic
+DENSE = 1000.0  # max(a) t up to which turns are looked for at even times: nothing fast comes later
 BATCH = 4096  # flows held in memory at once: 400 times of them are 50 MB
 
 
@@ -88,8 +89,10 @@ def critical_correlation(omega, r, threshold: float = 1e-4) -> torch.Tensor:
 def turning_points(w0, task: SIMTask, end: float) -> list[tuple[float, float]]:
     """Times in (0, end) at which the OOD loss of one flow turns, each with the loss there.
 
-    The roots of dE/dt, found between 2,000 evenly spaced times: at least six digits of both
-    numbers. Slopes below 1e-9 E(0) / end count as rounding.
+    The roots of dE/dt, at least six digits of both numbers. They are looked for between 2,000 even
+    times up to max(a) t = 1000, and 2,000 more in geometric progression after that; two turns
+    between neighbours would be missed. Slopes below 1e-9 E(0) over the end of the even times count
+    as rounding.
 
     Args:
         w0: initial map (d, d), as in `two_layer.flow`.
@@ -107,14 +110,20 @@ def turning_points(w0, task: SIMTask, end: float) -> list[tuple[float, float]]:
     def after(start, u):
         return two_layer.flow(start, a, [u])[0]
 
-    t = torch.linspace(0, end, 2001, dtype=torch.float64)
+    even = min(end, DENSE / a.max().item()) if a.any() else end
+    t = torch.linspace(0, even, 2001, dtype=torch.float64)
+    if end > even:
+        late = torch.logspace(0, 1, 2001, end / even, dtype=torch.float64)
+        t = torch.cat([t, even * late[1:]])
     w = two_layer.flow(w0, a, t)
     slopes = slope(w)
-    steep = slopes.abs() > 1e-9 * ood_loss(w[0], task) / end
+    steep = slopes.abs() > 1e-9 * ood_loss(w[0], task) / even
     turns = (slopes[:-1] * slopes[1:] < 0) & (steep[:-1] | steep[1:])
     points = []
-    for start, before in zip(w[:-1][turns], t[:-1][turns].tolist(), strict=True):
-        u = brentq(lambda u, w=start: slope(after(w, u)).item(), 0, t[1].item())
+    for start, before, step in zip(
+        w[:-1][turns], t[:-1][turns].tolist(), t.diff()[turns].tolist(), strict=True
+    ):
+        u = brentq(lambda u, w=start: slope(after(w, u)).item(), 0, step)
         points.append((before + u, ood_loss(after(start, u), task).item()))
     return points
 
