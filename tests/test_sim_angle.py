@@ -73,6 +73,10 @@ def test_one_sign_is_three_quarters():
     assert abs(angle.wide_cosine(1.0).item() - 0.75) < 1e-15
     assert abs(angle.cosine_spread(1.0, 1).item() - 0.1**0.5) < 1e-14
     assert angle.wide_cosine(0.0).item() == 0
+    far = angle.cosine_spread(torch.tensor([1e2, 1e4, 1e6]).double(), 100)  # as lean^-2
+    limit = (7 / 45) ** 0.5 / 10 / torch.tensor([1e4, 1e8, 1e12]).double()
+    assert (far / limit - 1).abs().max() < 1e-3
+    assert angle.share_above(0.7, 1e6, 100) == 1
     assert abs(angle.cosine_spread(0.0, 64).item() - 1 / 8) < 1e-15
 
 
