@@ -178,6 +178,12 @@ def test_only_one_build_at_a_time(tmp_path):
         pass
 
 
+def test_the_weekly_checks_have_time_and_no_push_ends_them():
+    job = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    assert "github.event_name" in job["concurrency"]["group"]
+    assert "'schedule' && 180" in job["jobs"]["test"]["timeout-minutes"]
+
+
 def test_torch_s_bounds_stand_once():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert install.TORCH in project["dependencies"]
