@@ -7,6 +7,7 @@
 
   // One switch, remembered, that hides code and proofs.
   const PROSE = "book-prose";
+  const remembering = (f) => { try { return f(localStorage); } catch { return null; } };  // may be blocked
   const setProse = (on) => {
     html.toggleAttribute("data-prose", on);
     button.setAttribute("aria-pressed", on);
@@ -16,10 +17,10 @@
   const bar = document.querySelector(".article-header-buttons");
   if (bar && article?.querySelector(".cell_input, .admonition.dropdown")) {
     bar.prepend(button);
-    setProse(localStorage.getItem(PROSE) === "1");
+    setProse(remembering((store) => store.getItem(PROSE)) === "1");
     button.addEventListener("click", () => {
       const on = !html.hasAttribute("data-prose");
-      localStorage.setItem(PROSE, on ? "1" : "0");
+      remembering((store) => store.setItem(PROSE, on ? "1" : "0"));
       setProse(on);
     });
   }

@@ -122,8 +122,14 @@ def _is_picture(x):
 def _index(x, pixel, is_picture):
     """The index of `pixel` behind any leading dimensions, checked against x."""
     sizes = x.shape[-2:] if is_picture else x.shape[-1:]
-    place = tuple(pixel) if hasattr(pixel, "__len__") else (pixel,)
-    if len(place) != len(sizes) or not all(0 <= p < n for p, n in zip(place, sizes, strict=True)):
+    place = torch.as_tensor(pixel)
+    whole = not place.is_floating_point()
+    place = tuple(place.flatten().tolist())
+    if (
+        not whole
+        or len(place) != len(sizes)
+        or not all(0 <= p < n for p, n in zip(place, sizes, strict=True))
+    ):
         kind = "(row, column)" if is_picture else "an index"
         raise ValueError(f"pixel must be {kind} within {tuple(sizes)}, got {pixel!r}")
     return (..., *place)

@@ -158,6 +158,10 @@ def test_bad_calls():
         cpc.score(torch.zeros(3), 1.0, "a")
     with pytest.raises(ValueError, match="x must be"):
         cpc.score(torch.zeros(2), 1.0)
+    with pytest.raises(ValueError, match="named once"):
+        composed(cpc.score)(torch.zeros(3), 1.0, ("a", "a"))
+    with pytest.raises(ValueError, match="tuple of names"):
+        composed(cpc.score)(torch.zeros(3), 1.0, "ab")
     points = GaussianMixture([1.0], torch.zeros(1, 1), torch.zeros(1, 1, 1))
     with pytest.raises(ValueError, match="point mass"):
         CPC(gaussian(2), {"a": ((0,), points)}).score(torch.zeros(2), 0.0, ("a",))

@@ -194,9 +194,22 @@ def test_quadrature_in_one_dimension_against_scipy():
 
 def test_the_error_of_a_quadrature_is_its_distance_to_every_other_node():
     p = GaussianMixture([0.3, 0.7], [[-1.0, 0.0], [2.0, 1.0]], torch.eye(2).expand(2, 2, 2))
-    found, half = (expectation(lambda x: x.sin().exp().prod(1), p, 0.2, n=n) for n in (17, 9))
+    found, half = (expectation(lambda x: x.sin().exp().prod(1), p, 0.2, n=n) for n in (33, 17))
     assert found.error == pytest.approx(abs(found.value - half.value), rel=1e-9)
     assert found.error > 1e-6
+
+
+def test_numbers_without_an_error_are_refused():
+    p, generator = entangled(0.9, 0.3), torch.Generator().manual_seed(0)
+    value, error = mutual_information(p, APART, 0.3)
+    for n in (17, 21, 25, 33):
+        fewer = mutual_information(p, APART, 0.3, n=n)
+        assert abs(fewer.value - value) <= fewer.error + error
+    for n in (0, 1, 5, 15, 28):
+        with pytest.raises(ValueError, match=f"an odd number of points .* not {n}"):
+            mutual_information(p, APART, 0.3, n=n)
+    with pytest.raises(ValueError, match="2 draws for a number and its error, not 1"):
+        mutual_information(p, APART, 0.3, generator, n=1)
 
 
 def test_bad_input():

@@ -187,6 +187,10 @@ def test_blocks_of_unequal_sizes_from_noisy_covariances():
 def test_bad_input():
     with pytest.raises(ValueError, match="singular"):
         whitening(torch.tensor([[1.0, 1.0], [1.0, 1.0]]))
+    for bad in ([[1.0, 0.5], [0.0, 1.0]], [[1.0, torch.nan], [torch.nan, 1.0]], [1.0]):
+        with pytest.raises(ValueError, match="symmetric"):
+            whitening(bad)
+    assert [x.item() for x in off_block(torch.zeros(2, 2), [[0], [1]])] == [0, 0]
     with pytest.raises(ValueError, match="n_blocks"):
         block_diagonalise(torch.eye(2)[None], 3, torch.Generator())
 

@@ -193,6 +193,9 @@ def test_bad_input():
         PatchMachine(pictures, locations[:3], mask[:3], grid=GRID)
     with pytest.raises(ValueError, match="negative"):
         PatchMachine(pictures, locations, mask, pixel_radius=-1, grid=GRID)
+    for penalty in (float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="penalty must be finite"):
+            PatchMachine(pictures, locations, mask, penalty=penalty, grid=GRID)
     with pytest.raises(ValueError, match=r"in \[0, 1\]"):
         PatchMachine(pictures, 2 * locations, mask, grid=GRID)
     with pytest.raises(ValueError, match=r"\(B, K, 2\)"):
@@ -200,8 +203,9 @@ def test_bad_input():
     machine, x = PatchMachine(pictures, locations, mask, grid=GRID), rand(2, 2, SIZE, SIZE)
     with pytest.raises(ValueError, match="x must be"):
         machine.score(x[:, :1], 1.0)
-    with pytest.raises(ValueError, match="sigma must be > 0"):
-        machine.score(x, 0.0)
+    for sigma in (0.0, torch.ones(2)):
+        with pytest.raises(ValueError, match="sigma must be > 0"):
+            machine.score(x, sigma)
     with pytest.raises(ValueError, match="2 pictures, but conditions for 4"):
         machine.score(x, 1.0, (locations, mask))
 

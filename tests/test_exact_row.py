@@ -136,6 +136,12 @@ def test_bad_input():
         row.score(x, 1.0, (1, 4))
     with pytest.raises(ValueError, match="no layout seen in training has an object at 2"):
         Row(6, width=3, counts=(2,)).score(torch.zeros(6), 1.0, (2,))
+    with pytest.raises(ValueError, match="named once"):
+        row.local_score(7)(x, 1.0, (3, 3))
+    with pytest.raises(ValueError, match="radius must not be negative"):
+        row.local_score(-1)
+    with pytest.raises(ValueError, match="nothing is asked"):
+        row.hits(x, ())
     for sigma, spread in ((-1.0, 0.1), (0.0, 0.0)):
         with pytest.raises(ValueError, match="sigma must be"):
             Row(8, spread=spread).score(x, sigma)

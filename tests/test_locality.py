@@ -155,7 +155,9 @@ def test_bad_input():
     for bad in (2, -1, (0, 0)):
         with pytest.raises(ValueError, match="pixel must be an index"):
             pixel_locality(score, x, 0.5, (), bad)
-    for bad in (0, (4, 0), (0, 0, 0)):
+    own = pixel_locality(score, x, 0.5, (), 1)
+    assert torch.equal(pixel_locality(score, x, 0.5, (), torch.tensor(1)), own)
+    for bad in (0, (4, 0), (0, 0, 0), (0.5, 1)):
         with pytest.raises(ValueError, match=r"pixel must be \(row, column\)"):
             pixel_locality(lambda x, s, c: x, picture, 0.5, (), bad)
     with pytest.raises(ValueError, match="x must be"):

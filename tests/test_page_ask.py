@@ -530,6 +530,7 @@ def test_weights_that_a_server_unpacks_are_read_too(opened, served):
         ({"networks": {"label_all.nothing": "x"}}, FileNotFoundError, "is stored"),
         ({"network": "label_one.map"}, ValueError, "is none of"),
         ({"way": "politely"}, ValueError, "is none of"),
+        ({"sampler": {"steps": 20}}, ValueError, "steps of the sampler lie in .* not 20"),
     ],
 )
 def test_a_first_state_that_cannot_be_is_refused(change, error, words):

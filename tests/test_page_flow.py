@@ -98,6 +98,25 @@ def test_losses_swings_and_the_border_are_the_librarys(kernel):
 
 
 @pytest.mark.site
+def test_the_border_is_of_the_arrows_as_they_are(kernel):
+    """Of unequal arrows, whichever concept is the faster; the library's flow on both sides."""
+    code = """([w, a]) => drag_flow_js.border(w.map((w) => ({ w })), a).map((c) => c || null)"""
+    found = kernel.evaluate(code, [[0.3, 0.001], [2, 0.5]])
+    swapped = kernel.evaluate(code, [[0.001, 0.3], [0.5, 2]])
+    other = kernel.evaluate(code, [[0.3, 0.001], [0.5, 2]])
+    assert swapped == found
+    k = 5  # a ratio of rates of .287
+    r = 0.04 + 0.94 * k / 19
+    task = SIMTask(mu=(r**0.5, 1.0), sigma=(0.0, 0.0))
+    times = torch.linspace(0, (math.log(1000) + 6) / (2 * task.a[0].item()), 200)
+    for c, swings in ((found[k] - 0.01, False), (found[k] + 0.01, True)):
+        cross = c * (0.001 * 0.3) ** 0.5
+        w = two_layer.flow([[0.001, cross], [cross, 0.3]], task.a, times)
+        assert (swing(ood_loss(w, task)) > 0.01) == swings
+    assert other[k] is None
+
+
+@pytest.mark.site
 def test_one_layer_in_the_browser_is_the_librarys(kernel):
     code = """([w, a, mu, times]) => {
         const { x, y } = linear_js.output(w, a, mu, times);
@@ -187,6 +206,24 @@ def test_every_handle_moves_by_keys_and_says_its_value(mounted):
         assert float(handle.get_attribute("aria-valuemin")) <= float(
             handle.get_attribute("aria-valuenow")
         )
+
+
+@pytest.mark.site
+def test_handles_stay_within_their_axes(browser, monkeypatch):
+    outputs = []
+    monkeypatch.setattr(surface, "display", lambda html: outputs.append(html.data))
+    figures.use_style()
+    drag_flow.show(mu=(4, 4), sigma=(2, 2))
+    page = browser.new_page()
+    page.set_content(f"<body>{outputs[0]}</body>")
+    panel = page.locator('[data-panel="plane"]').bounding_box()
+    for p, (along, size) in enumerate((("x", "width"), ("y", "height")), 1):
+        handle = page.get_by_role("slider", name=f"diversity of concept {p}")
+        box = handle.bounding_box()
+        assert 0 < box[along] + box[size] / 2 - panel[along] < panel[size]
+        handle.press("ArrowLeft")  # and it still goes by its value
+        expect(handle).to_have_attribute("aria-valuetext", f"sigma {p} is 1.95")
+    page.close()
 
 
 @pytest.mark.site

@@ -191,7 +191,7 @@ def test_it_follows_hands_keys_and_sliders(shown, browser):
     page.close()
 
 
-@pytest.mark.parametrize("change", [{"steps": 0}, {"steps": 65}, {"high": 7.0}])
+@pytest.mark.parametrize("change", [{"steps": 0}, {"steps": 65}, {"steps": 5}, {"high": 7.0}])
 def test_what_the_picture_has_no_room_for_is_refused(change):
     with pytest.raises(ValueError, match="steps lie in"):
         drag_mixture.show(**change)

@@ -1,5 +1,7 @@
 """Which starts swing: cosines of rows, their distribution, and what stands for U in networks."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -71,6 +73,10 @@ def test_one_sign_is_three_quarters():
     assert abs(angle.wide_cosine(1.0).item() - 0.75) < 1e-15
     assert abs(angle.cosine_spread(1.0, 1).item() - 0.1**0.5) < 1e-14
     assert angle.wide_cosine(0.0).item() == 0
+    far = angle.cosine_spread(torch.tensor([1e2, 1e4, 1e6]).double(), 100)  # as lean^-2
+    limit = (7 / 45) ** 0.5 / 10 / torch.tensor([1e4, 1e8, 1e12]).double()
+    assert (far / limit - 1).abs().max() < 1e-3
+    assert angle.share_above(0.7, 1e6, 100) == 1
     assert abs(angle.cosine_spread(0.0, 64).item() - 1 / 8) < 1e-15
 
 
@@ -160,6 +166,20 @@ def test_two_balanced_layers_are_the_untied_flow():
     assert (
         deep.flow([first, second], a, t) - untied_layers.flow(first, second, a, t)
     ).norm() < 1e-5
+
+
+@pytest.mark.parametrize("layers", [2, 3, 4])
+def test_a_deep_flow_leaves_empty_directions_empty(layers):
+    """Of a map of rank one, and of rows that are all one: no late map has a second direction."""
+    u, a = torch.tensor([0.3, 0.1, 0.2]).double(), torch.tensor([2.0, 1.0, 0.5]).double()
+    for w0 in (torch.outer(u, u), two_layer.correlated_start(0.01, 1.0, 3)):
+        ws = deep.balanced_layers(w0, layers)
+        for one, two in itertools.pairwise(ws):
+            assert (one @ one.mT - two.mT @ two).norm() < 1e-14
+        w = deep.flow(ws, a, [0.0, 20.0, 80.0, 600.0])
+        assert (w[0] - w0).norm() < 1e-15
+        assert torch.linalg.svdvals(w)[:, 1].max() < 1e-14
+        assert abs(torch.linalg.svdvals(w)[-1, 0] - 1) < 1e-6
 
 
 @pytest.mark.weekly

@@ -112,6 +112,7 @@ def test_one_layer_against_descent():
     [
         ({"pixels": 0}, "pixels"),
         ({"texture": 0.0}, "texture"),
+        ({"texture": float("inf")}, "texture"),
         ({"noise": -1.0}, "noise"),
         ({"correlation": 1.5}, "correlation"),
         ({"task": SIMTask((1.0,), (0.1,), 2)}, "d = s"),
@@ -126,5 +127,7 @@ def test_what_cannot_be_is_refused(wrong, said):
 def test_maps_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="p and q must be"):
         blocks.denoising_loss(PICTURES, torch.zeros(6, 6), torch.zeros(2, 6))
+    with pytest.raises(ValueError, match="t must have shape"):
+        blocks.one_layer(PICTURES, 1.0)
     with pytest.raises(ValueError, match="uncorrelated"):
         blocks.one_layer(Blocks(TASK, correlation=0.5), torch.tensor([1.0]))

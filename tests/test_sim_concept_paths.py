@@ -108,3 +108,10 @@ def test_nothing_measured_is_refused():
     for measured in (nothing, {(1, 0): nothing[1, 0]}):
         with pytest.raises(ValueError, match="need measured places"):
             concept_paths.fit_paths(STEPS, measured, MU, SIGMA)
+
+
+@pytest.mark.parametrize("w0", [None, ((0.1, 0.0), (0.0, 0.1))])
+def test_places_in_units_of_nothing_are_refused(w0):
+    fit = concept_paths.Fit(rate=0.1, gain=1.0, w0=w0)
+    with pytest.raises(ValueError, match="no mu may be 0"):
+        concept_paths.maps(fit, [(1.0, 0.0)], [(0.1, 0.1)], STEPS)

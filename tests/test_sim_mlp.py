@@ -245,3 +245,28 @@ def test_settings_that_do_not_fit_together():
             next(train([SMALL, replace(SMALL, **changes)], [0]))
     with pytest.raises(ValueError, match="at least one setting"):
         next(train([], [0]))
+
+
+def test_a_ball_about_a_composition_of_either_sign():
+    setting = Setting((2, -1), (0.3, 0.3), d=2, n=400, origin_cluster=True, excluded=True)
+    near = (draw(setting, 0).points.T - setting.task.test_point).norm(dim=1).min()
+    assert 0.5 <= near < 0.6
+
+
+@pytest.mark.parametrize(
+    ("mu", "changes", "message"),
+    [
+        ((1, 0), {"excluded": True}, "no mu of 0"),
+        ((1,), {"excluded": True}, "two concepts or more"),
+        ((1,), {"tied": True}, "tied layers need two concepts"),
+    ],
+)
+def test_settings_of_too_few_concepts(mu, changes, message):
+    with pytest.raises(ValueError, match=message):
+        Setting(mu, [0.1] * len(mu), **changes)
+
+
+@pytest.mark.parametrize(("seeds", "every"), [([], 1), ([0], 0)])
+def test_a_training_of_nothing(seeds, every):
+    with pytest.raises(ValueError, match="needs a seed and every of at least 1"):
+        next(train([Setting((2, 1), (0.1, 0.1), d=2, n=8, batch=4)], seeds, every))

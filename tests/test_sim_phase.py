@@ -50,6 +50,17 @@ def test_turning_points_agree_with_the_curve():
     assert phase.turning_points(two_layer.correlated_start(0.01, 0.0), CANONICAL, 60) == []
 
 
+@pytest.mark.parametrize("end", [1e3, 2e4, 1e6])
+def test_no_turn_is_lost_in_a_long_flow(end):
+    w0 = two_layer.correlated_start(0.01, 0.9)
+    found = phase.turning_points(w0, CANONICAL, end)
+    assert flat(found) == pytest.approx(flat(phase.turning_points(w0, CANONICAL, 12)), rel=1e-6)
+    slow = SIMTask((2, 0.02), (0, 0))  # the second concept takes 10,000 times as long
+    assert len(phase.turning_points(w0, slow, 1e6)) == 2
+    u0 = torch.tensor([0.1, 0.1], dtype=torch.float64)
+    assert len(phase.turning_points(torch.outer(u0, u0), CANONICAL, end)) == 1
+
+
 def test_rank_one_turns_once():
     u0 = torch.tensor([0.1, 0.1], dtype=torch.float64)
     ((_, low),) = phase.turning_points(torch.outer(u0, u0), CANONICAL, 40)
@@ -89,6 +100,23 @@ def test_law_of_the_size():
     assert phase.swing_law(1e-6, 0.5, 0.0).item() == 0
     with pytest.raises(ValueError, match="c must lie"):
         phase.swing_law(0.1, 0.5, -0.1)
+
+
+def test_where_the_laws_hold():
+    """At 1e-12: nearly there at r = 1/4, half way at 1/2, no swing at .8; none at r = 1, no law."""
+    r = torch.tensor([0.25, 0.5, 0.8], dtype=torch.float64)
+    share = phase.swing_sizes(1e-12, r, 0.9, points=3000) / phase.swing_law(1e-12, r, 0.9)
+    assert share.tolist() == pytest.approx([0.963, 0.439, 0], abs=1e-3)
+    r, c = torch.tensor([[0.1], [0.5], [0.7]]).double(), [0.01, 0.5, 1.0]
+    omega = 0.06 ** (2 / (1 - r))
+    peak = phase.flows(omega, r, c, 6000)[..., 0, 1].amax(-1)
+    assert (peak / two_layer.minor_peak(omega, r, c) - 1).abs().max() < 0.0201
+    late = phase.flows(1e-12, 0.9, 0.9, 6000)[:, 0, 1].max()
+    assert late < 0.9 * two_layer.minor_peak(1e-12, 0.9, 0.9)
+    assert phase.swing_sizes(1e-12, 1.0, 0.9) == 0
+    for law in (phase.swing_law, two_layer.minor_peak):
+        with pytest.raises(ValueError, match="r must be below 1"):
+            law(1e-4, [0.5, 1.0], 0.9)
 
 
 def test_negative_correlation_does_not_swing():

@@ -181,5 +181,9 @@ def test_what_cannot_be_is_refused():
         score_net.together([nets(), nets(relu=True)])
     with pytest.raises(ValueError, match="knows noise"):
         score_net.as_score(PICTURES, nets(), 0)(torch.zeros(N), 1.0, ())
+    score = score_net.as_score(PICTURES, nets(), 0)
+    for block in (-1, PICTURES.task.s):
+        with pytest.raises(ValueError, match=f"no block {block}"):
+            score(torch.zeros(N).double(), PICTURES.noise, ((block, 1.0),))
     with pytest.raises(ValueError, match="diverged by step"):
         score_net.train(PICTURES, nets(), generator(1), steps=200, rate=3.0)

@@ -202,6 +202,20 @@ def test_early_error_of_one_coordinate():
     assert bound.flatten().tolist() == pytest.approx([0, 0.1 * np.expm1(0.6)])
 
 
+def test_at_late_times_what_is_not_there_adds_nothing():
+    assert two_layer.commuting([0.0, 0.5], [1.0, 1.0], [400.0]).tolist() == [[0.0, 1.0]]
+    late = two_layer.early_error(torch.diag(torch.tensor([0.0, 0.5])), [1.0, 0.0], [1.0, 400.0])
+    assert late[1].flatten().tolist() == pytest.approx([200, 100, 100, 0])  # a_ij t w_22
+    grown = two_layer.early_error(torch.diag(torch.tensor([0.5, 0.0])), [1.0, 0.0], [400.0])
+    assert (grown == torch.inf).all()
+
+
+@pytest.mark.parametrize("rtol", [0, -1, 0.1, float("nan"), float("inf"), "1e-9", None])
+def test_a_tolerance_that_is_none(rtol):
+    with pytest.raises(ValueError, match=r"rtol must be a number in \(0, 1e-2\]"):
+        two_layer.flow(random_map(2), random_rates(2), [1.0], rtol)
+
+
 def test_determinant_law():
     w0, a = random_map(3), random_rates(3)
     t = torch.linspace(0, 3, 301, dtype=torch.float64)
@@ -363,6 +377,9 @@ def test_bad_input():
         two_layer.flow(w0.expand(2, 3, 3), a.expand(5, 3), [1.0])
     with pytest.raises(ValueError, match="positive definite"):
         two_layer.oja(torch.ones(3, 3), a, [1.0])
+    for seed in range(5):  # of rank one, which only some of them show as a pivot of zero
+        with pytest.raises(ValueError, match="positive definite"):
+            two_layer.oja(random_map(3, width=1, seed=seed), a, [1.0])
     with pytest.raises(ValueError, match="c must lie"):
         two_layer.correlated_start(0.1, 1.1)
     with pytest.raises(ValueError, match="positive"):

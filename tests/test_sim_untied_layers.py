@@ -58,6 +58,26 @@ def test_a_commuting_tied_start_is_the_tied_flow():
     assert (untied_layers.flow(u.mT, u, a, t) - expected).norm() < 1e-6 * expected.norm()
 
 
+def test_the_hardest_flows_are_as_exact_as_told(monkeypatch):
+    """One at work among a thousand at rest; and a concept that starts at nearly nothing."""
+    a = torch.tensor([2.0, 0.5], dtype=torch.float64)
+    u, t = torch.linalg.cholesky(two_layer.correlated_start(1e-3, 0.9)), torch.linspace(0, 8, 41)
+    every = torch.eye(2, dtype=torch.float64).repeat(1001, 1, 1)
+    every[500] = u
+    small, late = torch.tensor([0.5, 1e-20]).double(), torch.linspace(0, 120, 200)
+    root = torch.diag(small.sqrt())
+    found = [
+        untied_layers.flow(every.mT, every, a, t)[500],
+        untied_layers.flow(root, root, a, late),
+    ]
+    monkeypatch.setattr(untied_layers, "RTOL", 1e-12)
+    exact = [untied_layers.flow(u.mT, u, a, t)]
+    exact.append(torch.diag_embed(two_layer.commuting(small, a, late)))
+    for ours, expected in zip(found, exact, strict=True):
+        error = (ours - expected).norm(dim=(1, 2)) / expected.norm(dim=(1, 2))
+        assert error.max() < 1e-5
+
+
 def test_a_correlated_tied_start_is_not():
     task, t = SIMTask((2, 1), (0.05, 0.05)), torch.linspace(0, 8, 20, dtype=torch.float64)
     u = torch.linalg.cholesky(two_layer.correlated_start(0.01, 0.9))

@@ -470,6 +470,24 @@ def test_prose_only_is_remembered_and_a_player_s_state_is_in_the_address(browser
     context.close()
 
 
+def test_where_nothing_may_be_remembered_the_page_works(browser):
+    """A page of no origin has no storage, like one whose reader blocks all cookies."""
+    page, faults = browser.new_page(), []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.set_content(
+        "<div class=article-header-buttons></div><article class=bd-article><p class=cell_input>1"
+        "</article>"
+    )
+    with pytest.raises(Exception, match=r"SecurityError|denied"):
+        page.evaluate("localStorage.length")
+    page.add_script_tag(content=(ROOT / "assets/book.js").read_text(encoding="utf-8"))
+    page.get_by_role("button", name="Prose").click()
+    assert page.locator("html[data-prose]").count() == 1
+    assert page.locator(".book-preview").count() == 1  # what comes after the switch is there too
+    assert not faults
+    page.close()
+
+
 def test_a_reference_shows_what_it_refers_to(browser, site):
     context, page, _ = visit(browser, f"{site}/chapters/01_sim_task.html", WIDE, "light")
     page.locator(".bd-article a.reference.internal[href*='bibliography']").first.hover()

@@ -42,6 +42,7 @@ BARE = [new_output("display_data", {"image/png": "x", "text/html": FIGURE})]
         (checks.missing_figures, notebook(), notebook(html=FIGURE + "x" * 1_000_001)),
         (checks.missing_alt, notebook(), notebook(html='<figure><svg role="img"></svg></figure>')),
         (checks.missing_alt, notebook(), notebook(html='<img src="x" alt="">')),
+        (checks.missing_alt, notebook(), notebook(html='<img src="x" data-alt="later">')),
         (checks.stored_outputs, new_notebook(cells=[new_code_cell("x")]), notebook()),
         (checks.stored_outputs, new_notebook(cells=[new_code_cell("x")]), notebook(outputs=[])),
     ],
@@ -101,6 +102,20 @@ def site(tmp_path, body):
 )
 def test_dead_links(tmp_path, link, faults):
     assert len(checks.dead_links(site(tmp_path, f'<a href="{link}">x</a>'))) == faults
+
+
+@pytest.mark.parametrize(
+    ("body", "faults"),
+    [
+        ('<a name="old"></a><a href="#old">x</a>', 0),
+        ('<meta name="viewport"><a href="#viewport">x</a>', 1),
+        ('<input name="q"><a href="#q">x</a>', 1),
+        ('<svg><path id="dot"/><use href="#dot"/></svg>', 0),
+        ('<svg><use href="#gone"/><use xlink:href="#gone too"/></svg>', 2),
+    ],
+)
+def test_only_what_is_a_place_is_led_to(tmp_path, body, faults):
+    assert len(checks.dead_links(site(tmp_path, body))) == faults
 
 
 def test_modules_behind_re_exports_are_found(tmp_path):

@@ -61,6 +61,8 @@ def test_it_is_content_where_nine_of_ten_die_and_the_rest_is_answered(
     assert "answer: b is never read" in capsys.readouterr().out
     assert mutants.report([*killed[1:], *[mutant("survived")] * 2]) == 1  # 8 of 10
     assert mutants.report([]) == 1
+    assert mutants.report([mutant("incompetent")] * 10) == 1
+    assert "10 neither died nor survived\n\n0 of 10" in capsys.readouterr().out
 
 
 def test_a_report_runs_nothing(tmp_path, monkeypatch, capsys):

@@ -143,13 +143,15 @@ def site(budget: str, root: Path = ROOT) -> Path:
     copy = root / COPIES / budget
     html = root / "_build" / ("html" if budget == "laptop" else f"{budget}/html")
     inputs = ["_config.yml", "_toc.yml", "assets", "tools", "lib", "requirements.txt", "chapters"]
-    key = fingerprint(root, [root / name for name in inputs] + [copy / "executed"])
+    # What came out counts too: with an upgraded package it differs where nothing here changed.
+    came_out = [copy / "executed", *checks.toc_notebooks(root, copy)]
+    key = fingerprint(root, [root / name for name in inputs] + came_out)
     stamp = html.with_name(f"{html.name}.built")
+    _raise(checks.execution(root, copy))
     if stamp.exists() and stamp.read_text(encoding="utf-8") == key and html.exists():
         print("Site: nothing changed since it was built.")
         return html
     stamp.unlink(missing_ok=True)
-    _raise(checks.execution(root, copy))
     copy_pages(root, copy)
     config = published_config(yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8")))
     (copy / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")

@@ -144,7 +144,9 @@ def missing_alt(name: str, notebook) -> list[str]:
             pictures = re.findall(
                 r"<(?:svg|img)\b[^>]*>", re.sub(r"<script.*?</script>", "", text, flags=re.S)
             )
-            bare = [p for p in pictures if not re.search(r'\b(?:aria-label|alt)="[^"]*\w', p)]
+            bare = [
+                p for p in pictures if not re.search(r'(?<![\w-])(?:aria-label|alt)="[^"]*\w', p)
+            ]
             faults += [f"{name}: code cell {k} has a picture without alt text"] * len(bare)
     return faults
 
@@ -193,7 +195,7 @@ def docstrings(root: Path, modules: list[str]) -> dict[str, list[str]]:
     return found
 
 
-LINKING = ("a", "img", "link", "script", "iframe", "source", "object")
+LINKING = ("a", "img", "link", "script", "iframe", "source", "object", "use", "image")
 
 
 class _Page(HTMLParser):
@@ -207,9 +209,9 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         for key, value in attrs:
-            if key in ("id", "name") and value:
+            if value and (key == "id" or (key == "name" and tag == "a")):
                 self.ids.add(value)
-            elif key in ("href", "src") and value and tag in LINKING:
+            elif key in ("href", "xlink:href", "src") and value and tag in LINKING:
                 self.links.append(value)
 
 

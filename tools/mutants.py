@@ -151,6 +151,7 @@ def report(mutants: list[dict]) -> int:
     answers = tomllib.loads(ANSWERED.read_text()).get("mutant", []) if ANSWERED.exists() else []
     answered = {(a["module"], a["change"].strip()): a["answer"] for a in answers}
     alive = [m for m in mutants if m["outcome"] == "survived"]
+    died = sum(m["outcome"] == "killed" for m in mutants)
     open_ = 0
     for mutant in alive:
         answer = answered.get((mutant["module"], change(mutant["diff"])))
@@ -158,7 +159,8 @@ def report(mutants: list[dict]) -> int:
         print(f"\n{mutant['module']}, line {mutant['line']}: survived")
         print(change(mutant["diff"]) or mutant["diff"])
         print(f"answer: {answer or 'none yet: add a test, or an answer to tests/mutants.toml'}")
-    died = len(mutants) - len(alive)
+    if unclear := len(mutants) - died - len(alive):  # as where a mutant cannot be made
+        print(f"\n{unclear} neither died nor survived")
     share = died / len(mutants) if mutants else 0.0
     print(f"\n{died} of {len(mutants)} mutants died ({share:.0%}); {open_} survive unanswered")
     return int(share < LEAST or open_ > 0)

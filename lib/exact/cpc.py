@@ -42,7 +42,7 @@ class CPC:
 
         One block a condition, in the order given, then the background's marginal on the rest.
         """
-        chosen = [self._factor(name) for name in self._names(conditions)]
+        chosen = [self._factor(name) for name in names(conditions)]
         taken = [pixel for pixels, _ in chosen for pixel in pixels]
         if len(set(taken)) < len(taken):
             raise ValueError(f"two of the conditions {tuple(conditions)} have the same pixels")
@@ -67,11 +67,6 @@ class CPC:
         """p(x | conditions) as one enumerated `GaussianMixture` over all d pixels."""
         return independent(self.blocks(conditions))
 
-    def _names(self, conditions):
-        if isinstance(conditions, str):
-            raise ValueError(f"conditions must be a tuple of names, got the string {conditions!r}")
-        return () if conditions is None else tuple(conditions)
-
     def _factor(self, name):
         if name not in self.factors:
             raise ValueError(f"unknown condition {name!r}; known are {list(self.factors)}")
@@ -92,6 +87,21 @@ class CPC:
                 )
 
 
+def names(conditions):
+    """Conditions as a tuple, () for None; `ValueError` for a string, which is one name."""
+    if isinstance(conditions, str):
+        raise ValueError(f"conditions must be a tuple of names, got the string {conditions!r}")
+    return () if conditions is None else tuple(conditions)
+
+
+def once(conditions):
+    """The same; `ValueError` as well where one is named twice, which would be added twice."""
+    conditions = names(conditions)
+    if len(set(conditions)) < len(conditions):
+        raise ValueError(f"each condition is named once, got {conditions}")
+    return conditions
+
+
 def composed(score):
     r"""The product-of-experts composition of a score's single conditions.
 
@@ -103,12 +113,12 @@ def composed(score):
         score: `f(x, sigma, conditions)`, asked for () and for single conditions only.
 
     Returns:
-        A score `f(x, sigma, conditions=None)` for tuples of any length.
+        A score `f(x, sigma, conditions=None)` for tuples of any length, each name once.
     """
 
     def composition(x, sigma, conditions=None):
         unconditional = score(x, sigma, ())
-        shifts = [score(x, sigma, (name,)) - unconditional for name in conditions or ()]
+        shifts = [score(x, sigma, (name,)) - unconditional for name in once(conditions)]
         return unconditional + sum(shifts)
 
     return composition

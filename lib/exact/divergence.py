@@ -8,6 +8,8 @@ import torch
 
 from lib.exact.mixture import GaussianMixture, independent
 
+FEWEST = 17  # nodes an axis: one and a half deviations apart, every other one three
+
 
 class Estimate(NamedTuple):
     """A number and its error: of the quadrature, or one standard error of a Monte Carlo mean."""
@@ -27,15 +29,28 @@ def expectation(f, p, sigma, generator=None, n=None):
         f: (N, d) -> (N,).
         p: `GaussianMixture` in d dimensions.
         sigma: noise level, a number.
+        generator: for Monte Carlo.
+        n: points an axis, odd and at least 17, for others say too little of their error; or
+            draws, at least 2.
 
     Returns:
         `Estimate`.
+
+    Raises:
+        ValueError: another n, or more dimensions than 2 without a generator.
     """
     if generator is not None:
+        if n is not None and n < 2:
+            raise ValueError(f"needs at least 2 draws for a number and its error, not {n}")
         values = f(p.sample(n or 100_000, generator, sigma))
         return Estimate(values.mean().item(), values.std().item() / math.sqrt(len(values)))
     if p.d > 2:
         raise ValueError(f"quadrature is for d <= 2, got {p.d}: give a generator for Monte Carlo")
+    if n is not None and (n < FEWEST or n % 2 == 0):
+        raise ValueError(
+            f"needs an odd number of points an axis, at least {FEWEST}, for a number and its "
+            f"error, not {n}"
+        )
     x, fine, coarse = _nodes(p, sigma, n or 161)
     values = torch.cat([f(some) for some in x.split(2048)])  # small enough for the cache
     value = (fine @ values).item()

@@ -46,7 +46,7 @@ def off_block(jacobians, blocks):
     """What a matrix has outside its diagonal blocks: (absolute, relative), each (...,).
 
     Absolute is the Frobenius norm of the entries outside the blocks, relative the same over the
-    norm of the whole matrix.
+    norm of the whole matrix; 0 for a matrix that is zero throughout.
 
     Args:
         jacobians: (..., d, d).
@@ -58,7 +58,8 @@ def off_block(jacobians, blocks):
     for i, block in enumerate(blocks):
         label[list(block)] = i
     outside = (jacobians * (label[:, None] != label)).norm(dim=(-2, -1))
-    return outside, outside / jacobians.norm(dim=(-2, -1))
+    whole = jacobians.norm(dim=(-2, -1))
+    return outside, torch.where(whole > 0, outside / whole, 0)
 
 
 def cosines(means, background):
@@ -79,8 +80,16 @@ def cosines(means, background):
 
 
 def whitening(cov):
-    """The symmetric W with W cov W = I, (d, d): the linear part of a map, up to rotation."""
-    values, axes = torch.linalg.eigh(torch.as_tensor(cov, dtype=torch.float64))
+    """The symmetric W with W cov W = I, (d, d): the linear part of a map, up to rotation.
+
+    Raises:
+        ValueError: a matrix that is not symmetric and finite, or singular.
+    """
+    cov = torch.as_tensor(cov, dtype=torch.float64)
+    symmetric = cov.ndim == 2 and cov.shape[0] == cov.shape[1] and cov.isfinite().all()
+    if not symmetric or (cov - cov.mT).abs().max() > 1e-9 * cov.abs().max():
+        raise ValueError("a covariance is symmetric (d, d), and finite")
+    values, axes = torch.linalg.eigh(cov)
     if values[0] <= len(values) * torch.finfo(torch.float64).eps * values[-1]:
         raise ValueError("the covariance is singular: it cannot be whitened")
     return axes @ torch.diag(values**-0.5) @ axes.T

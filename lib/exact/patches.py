@@ -38,9 +38,12 @@ class PatchMachine:
             mask: (N, K), which of the locations are conditions.
             pixel_radius: the window is (2 r + 1)^2 pixels.
             condition_radius: conditions count up to so many cells away, rows and columns.
-            penalty: the cost lambda of a cell that differs.
+            penalty: the cost lambda of a cell that differs, finite.
             same_position: use patches from the same position only.
             grid: cells along a side.
+
+        Raises:
+            ValueError: pictures of another shape, a number outside its range.
         """
         size = pictures.shape[-1]
         if pictures.ndim != 4 or pictures.shape[-2] != size or size % grid:
@@ -51,6 +54,8 @@ class PatchMachine:
             raise ValueError(f"{len(pictures)} pictures, but {len(locations)} lists of locations")
         if min(pixel_radius, condition_radius, penalty) < 0:
             raise ValueError("pixel_radius, condition_radius and penalty must not be negative")
+        if not np.isfinite(penalty):
+            raise ValueError(f"penalty must be finite, not {penalty}: 1000 a cell forbids as well")
         self.shape, self.grid, self.penalty = pictures.shape[1:], grid, penalty
         in_place = same_position or 2 * pixel_radius >= size - 1
         kind = _InPlace if in_place else _Pooled
@@ -69,8 +74,10 @@ class PatchMachine:
         """
         if x.shape[1:] != self.shape:
             raise ValueError(f"x must be (B, *{tuple(self.shape)}), got {tuple(x.shape)}")
-        if not sigma > 0:
-            raise ValueError(f"sigma must be > 0: the training pictures are points, got {sigma}")
+        if torch.as_tensor(sigma).numel() != 1 or not sigma > 0:
+            raise ValueError(
+                f"sigma must be > 0, one number: the training pictures are points, got {sigma}"
+            )
         return self._posterior.mean(x, sigma, self._priors(conditions, len(x)))
 
     def score(self, x, sigma, conditions=None):

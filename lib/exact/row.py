@@ -4,6 +4,8 @@ import itertools
 
 import torch
 
+from lib.exact.cpc import once
+
 
 class Row:
     r"""All layouts of a few objects in a row, every count and every layout of it equally likely.
@@ -69,8 +71,13 @@ class Row:
         single ones, so that a window as wide as the row is `composed(row.score)`.
 
         Returns:
-            A score `f(x, sigma, conditions=None)` for tuples of places.
+            A score `f(x, sigma, conditions=None)` for tuples of places, each once.
+
+        Raises:
+            ValueError: a negative radius.
         """
+        if not radius >= 0:
+            raise ValueError(f"radius must not be negative: a pixel sees itself, not {radius}")
         every = torch.arange(self.pixels)
         window = (every[:, None] - every).abs() <= radius  # (pixel, pixel in its window)
         patterns, which = _distinct_windows(self.lit, window)
@@ -87,7 +94,7 @@ class Row:
             x, variance = torch.as_tensor(x, dtype=torch.float64), self._variance(sigma)
             fit = (x - 0.5) @ patterns.flatten(0, 1).T / variance
             fit = fit.unflatten(-1, centres.shape)  # (..., pixel, pattern)
-            places = [self._place(place) for place in conditions or ()]
+            places = [self._place(place) for place in once(conditions)]
             inside = window[:, places].T  # (condition, pixel)
             prior = torch.where(inside.any(0)[:, None], self.weights, elsewhere)
             mean = base = posterior_mean(fit, prior, every)
@@ -106,8 +113,10 @@ class Row:
             object over the width.
 
         Raises:
-            ValueError: rows that are not finite, or a place that holds no object.
+            ValueError: rows that are not finite, nothing asked, or a place that holds no object.
         """
+        if not len(conditions):
+            raise ValueError("nothing is asked for, so that no share of it is lit")
         if not torch.as_tensor(x).isfinite().all():
             raise ValueError("rows must be finite: a pixel that is not a number counts as dark")
         asked = torch.zeros(len(conditions), self.pixels, dtype=torch.bool)

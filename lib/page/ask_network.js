@@ -4,7 +4,7 @@
 
 import { eachFrame } from "./surface.js";
 
-const SIDE = 32, LIMIT = 16, STEPS = [6, 9, 12, 18, 24, 36], RADIUS = 1 / 20;
+const SIDE = 32, LIMIT = 16, RADIUS = 1 / 20;
 const NEEDED = ["Worker", "Blob", "fetch", "DecompressionStream"];
 const within = (value) => Math.min(1, Math.max(0, value));
 const counted = (n, thing) => `${n} ${thing}${n === 1 ? "" : "s"}`;
@@ -82,7 +82,7 @@ function free(asked) {
 }
 
 function choices(page, state) {
-  const { networks, ways } = page.settings, row = page.row();
+  const { networks, ways, offered: counts } = page.settings, row = page.row();
   const offer = () => {
     const offered = networks.find(({ file }) => file === state.network).ways;
     if (!offered.includes(state.way)) state.way = offered[0];
@@ -91,8 +91,8 @@ function choices(page, state) {
   const network = page.choice(row, "network", (file) => { state.network = file; offer(); changed(page, state); });
   const way = page.choice(row, "each place hears", (name) => { state.way = name; changed(page, state); });
   network.options(networks.map(({ file, label }) => [file, label]), state.network);
-  page.slider("steps of the sampler", STEPS.length, Math.max(0, STEPS.indexOf(state.steps)),
-    (k) => `${STEPS[k]}`, (k) => { state.steps = STEPS[k]; });
+  page.slider("steps of the sampler", counts.length, counts.indexOf(state.steps),
+    (k) => `${counts[k]}`, (k) => { state.steps = counts[k]; });
   const level = (sigma) => sigma ? sigma.toPrecision(2) : "0";
   state.shown = page.slider("step shown", 2, 0, (k) => state.path[k]
     ? `${k} of ${state.path[k].steps}, noise ${level(state.path[k].sigma)}` : "not drawn yet", (k) => show(state, k));

@@ -24,6 +24,7 @@ STORED = storage.RESULTS / "length_generalization"
 DETECTOR = "detector.safetensors"
 FOLDER = "../_static/networks/"  # on the site, from a chapter
 SIDE, LIMIT = 32, 16  # pixels; requests at most
+STEPS = (6, 9, 12, 18, 24, 36)
 SIZE = (3.2, 3.4)  # inches: two side by side on a page, one on a phone
 WAYS = {  # of `drawing.js`, as the reader chooses them
     "all": "all requests, as trained",
@@ -71,7 +72,7 @@ def show(
             `.seed0.safetensors`.
         network: The one that drew the picture.
         way: Of `WAYS`, in which it was asked.
-        sampler: `steps`, `sigma_min` and `sigma_max`, as of `edm.sample`.
+        sampler: `steps`, one of `STEPS`, `sigma_min` and `sigma_max`, as of `edm.sample`.
         caption: As in `figures.show`.
 
     Raises:
@@ -93,6 +94,9 @@ def parts(
     offered = {name: _offered(name, label) for name, label in networks.items()}
     if network not in offered or way not in offered[network]["ways"]:
         raise ValueError(f"{network!r}, asked by {way!r}, is none of {offered}")
+    steps = int((sampler or {}).get("steps", 18))
+    if steps not in STEPS:
+        raise ValueError(f"the steps of the sampler lie in {STEPS}, not {steps}")
     places, there = detector.detect(detector.load(), picture[None])
     found = places[0][there[0]]
     hits = measure.pairs(found, asked)[1].sort().values
@@ -103,7 +107,8 @@ def parts(
         "network": offered[network]["file"],
         "ways": WAYS,
         "way": way,
-        "steps": int((sampler or {}).get("steps", 18)),
+        "steps": steps,
+        "offered": list(STEPS),
         "low": float((sampler or {}).get("sigma_min", 0.01)),
         "high": float((sampler or {}).get("sigma_max", 20.0)),
         "folder": FOLDER,

@@ -74,7 +74,7 @@ function drawing(page, state, times) {
     marks.here([all.r], [all.c]);
     speakOfRows(page, state, shown, tell);
     clearTimeout(rest);  // the border is some hundred flows: drawn when the hand rests
-    rest = setTimeout(() => drawBorder(marks, state.rows), 120);
+    rest = setTimeout(() => marks.border(RATIOS, border(state.rows, all.a)), 120);
   };
 }
 
@@ -118,11 +118,14 @@ function drawPlane(marks, { mu, sigma, now }, { x, y }) {
   marks.planeNow([x[now] ?? NaN], [y[now] ?? NaN]);
 }
 
-function drawBorder(marks, rows) {
-  marks.border(RATIOS, RATIOS.map((r) => {
-    const c = criticalCorrelation(rows[0].w, rows[1].w, r);
+/** The correlations above which rows of these lengths swing, at each of RATIOS; NaN where none does.
+ *  r is the slower rate over the faster one, so the row of the faster concept comes first. */
+export function border(rows, a) {
+  const [fast, slow] = a[0] < a[1] ? [rows[1], rows[0]] : rows;
+  return RATIOS.map((r) => {
+    const c = criticalCorrelation(fast.w, slow.w, r);
     return c > 0.99 ? NaN : c;
-  }));
+  });
 }
 
 const percent = (share) => Number.isNaN(share) ? "hidden" : `${digits(100 * share, 1)} %`;
@@ -172,7 +175,7 @@ function clusterHandles(page, state, p, draw) {
   const along = (value) => p ? [0, value] : [value, 0], off = (value) => p ? [DOWN, value] : [value, DOWN];
   const set = (key, range) => (value) => { state[key][p] = within(value, range); draw(); };
   const setMu = set("mu", MU), setSigma = set("sigma", SIGMA);
-  const common = { colour: COLOURS[p] };
+  const common = { colour: COLOURS[p] }, edge = page.panels.plane.spec[p ? "y" : "x"].to;
   page.handles.push(page.panels.plane.handle({
     ...common, name: `signal of concept ${p + 1}`, least: MU[0], most: MU[1],
     at: () => along(state.mu[p]),
@@ -183,7 +186,7 @@ function clusterHandles(page, state, p, draw) {
   }));
   page.handles.push(page.panels.plane.handle({
     ...common, name: `diversity of concept ${p + 1}`, least: SIGMA[0], most: SIGMA[1],
-    at: () => off(state.mu[p] + state.sigma[p]),
+    at: () => off(Math.min(state.mu[p] + state.sigma[p], edge)),  // its bar ends there too
     dragged: (x, y) => setSigma((p ? y : x) - state.mu[p]),
     pressed: (right, up, fine) => setSigma(state.sigma[p] + (right + up) * (fine ? 0.01 : 0.05)),
     now: () => state.sigma[p],

@@ -8,7 +8,7 @@ import { eachFrame } from "./surface.js";
 
 const COLOURS = ["#2f7fd6", "#d2691e", "#23925a"], RED = "#d9436a";
 const PLACE = [[-3, 3], [-2.4, 2.4]], SPREAD = [0.05, 1.2];
-const STEPS = [1, 2, 3, 4, 6, 8, 12, 18, 24, 32, 48, 64], CHURN = [0, 0.1, 0.2, 0.3, 0.5, 0.7, 1];
+const CHURN = [0, 0.1, 0.2, 0.3, 0.5, 0.7, 1];
 const within = (value, [low, high]) => Math.min(high, Math.max(low, value));
 const digits = (value) => value.toFixed(2).replace("-", "−");
 
@@ -119,12 +119,11 @@ function startHandle(page, state, draw) {
 }
 
 function controls(page, state, draw) {
-  const index = (values, value) => Math.max(0, values.indexOf(value));
-  page.slider("steps", STEPS.length, index(STEPS, state.steps), (k) => String(STEPS[k]),
-    (k) => { state.steps = STEPS[k]; draw(); });
-  page.slider("noise to start from", state.highs.length, index(state.highs, state.high), (k) => `σ = ${state.highs[k]}`,
+  page.slider("steps", state.offered.length, state.offered.indexOf(state.steps), (k) => String(state.offered[k]),
+    (k) => { state.steps = state.offered[k]; draw(); });
+  page.slider("noise to start from", state.highs.length, state.highs.indexOf(state.high), (k) => `σ = ${state.highs[k]}`,
     (k) => { state.high = state.highs[k]; draw(); });
-  page.slider("noise on the way", CHURN.length, index(CHURN, state.churn), (k) => k ? `${Math.round(100 * CHURN[k])} %` : "none",
+  page.slider("noise on the way", CHURN.length, CHURN.indexOf(state.churn), (k) => k ? `${Math.round(100 * CHURN[k])} %` : "none",
     (k) => { state.churn = CHURN[k]; draw(); });
   page.button(page.row(), "new noise", () => {
     const { normal } = stream(++state.seed);

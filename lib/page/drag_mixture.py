@@ -20,6 +20,7 @@ COLOURS = (figures.BLUE, figures.ORANGE, figures.GREEN)
 POINTS, PATHS = 240, 24
 LOW = 0.02  # the lowest level before 0
 HIGHS = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0, 80.0)
+STEPS = (1, 2, 3, 4, 6, 8, 12, 18, 24, 32, 48, 64)
 REACH = 3.2
 
 
@@ -27,7 +28,7 @@ def show(steps: int = 18, high: float = 10.0, caption: str = "") -> None:
     """Puts a mixture on the page whose components the reader drags, and its sampler.
 
     Args:
-        steps: of the sampler at first, 1 to 64.
+        steps: of the sampler at first, one of `STEPS`.
         high: the noise level that it starts from, one of `HIGHS`.
         caption: as in `figures.show`.
 
@@ -45,8 +46,8 @@ def mixture(means=MEANS, spreads=SPREADS) -> GaussianMixture:
 
 def parts(steps: int, high: float) -> tuple[dict[str, Panel], dict]:
     """The panels of the first state, and the settings that the module begins with."""
-    if not (1 <= steps <= 64 and high in HIGHS):
-        raise ValueError(f"steps lie in 1..64 and high in {HIGHS}, not {steps} and {high}")
+    if steps not in STEPS or high not in HIGHS:
+        raise ValueError(f"steps lie in {STEPS} and high in {HIGHS}, not {steps} and {high}")
     noise = np.random.default_rng(3).standard_normal((POINTS, 2)).round(4)
     noise[0] = (0.05, 0.55)  # the marked one
     exact = mixture()
@@ -73,6 +74,7 @@ def parts(steps: int, high: float) -> tuple[dict[str, Panel], dict]:
         "low": LOW,
         "high": high,
         "highs": list(HIGHS),
+        "offered": list(STEPS),
         "churn": 0,
     }
     return panels, settings

@@ -116,9 +116,9 @@ export function rows(w11, w22, c) {
   return [Math.sqrt(w11), 0, Math.sqrt(w22) * c, Math.sqrt(w22 * (1 - c * c))];
 }
 
-/** The smallest correlation at which arrows of these lengths swing by more than `threshold`, for
- *  mu = (1, sqrt(r)) and sigma = 0; 1 where none does. By bisection, for the swing grows with c:
- *  see `lib.sim.phase.critical_correlation`, which has both lengths equal. */
+/** The smallest correlation at which arrows of these lengths, the faster concept's first, swing by
+ *  more than `threshold`, for mu = (1, sqrt(r)) and sigma = 0; 1 where none does. By bisection, for
+ *  the swing grows with c: see `lib.sim.phase.critical_correlation`, which has both lengths equal. */
 export function criticalCorrelation(w11, w22, r, threshold = 0.01) {
   const mu = [1, Math.sqrt(r)], a = rates(mu, [0, 0]);
   const end = (Math.log(1 / Math.min(w11, w22)) + 6) / (2 * a[1]);

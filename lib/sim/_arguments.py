@@ -54,3 +54,29 @@ def within(value, name: str, low: float, high: float) -> torch.Tensor:
     if ((tensor < low) | (tensor > high)).any():
         raise ValueError(f"{name} must lie in [{low:g}, {high:g}], not {tensor.tolist()}")
     return tensor
+
+
+def unequal(r) -> torch.Tensor:
+    """Ratios of rates `r` as float64; `ValueError` unless all of them lie in [0, 1)."""
+    r = within(r, "r", 0, 1)
+    if (r == 1).any():
+        raise ValueError(
+            "r must be below 1: equal concepts grow together, and the law is of others"
+        )
+    return r
+
+
+def spectrum(w: torch.Tensor, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Eigenvalues (..., d), rising, and eigenvectors of a symmetric map `w` (..., d, d).
+
+    One below 1e-14 of the largest is rounding and comes as exactly 0: what is empty stays empty.
+
+    Raises:
+        ValueError: `w` is not positive semi-definite.
+    """
+    values, vectors = torch.linalg.eigh(w)
+    largest = values.abs().amax(-1, keepdim=True)
+    if (values < -1e-9 * largest).any():
+        found = f"has the eigenvalue {values.min():g}"
+        raise ValueError(f"{name} must be positive semi-definite, as U U^T is, but {found}")
+    return torch.where(values > 1e-14 * largest, values, 0), vectors

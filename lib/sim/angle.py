@@ -74,13 +74,11 @@ def cosine_spread(lean, width) -> torch.Tensor:
     """
     m = _arguments.within(lean, "lean", 0, torch.inf)
     width = _arguments.within(width, "width", 1, torch.inf)
-    second = m**2 + 1 / 3  # moments of the uniform distribution on [m - 1, m + 1]
-    third, fourth = m**3 + m, m**4 + 2 * m**2 + 1 / 5
-    limit = m**2 / second
-    products = second**2 - m**4
-    mixed = 2 * m * third - 2 * m**2 * second
-    variance = products - limit * mixed + limit**2 / 2 * (fourth - second**2)
-    return (variance / second**2 / width).clamp(min=0).sqrt()
+    v, k = 1 / 3, 4 / 45  # of the entries less their mean: the variance, and that of their squares
+    second = m**2 + v
+    limit, rest = m**2 / second, v / second  # written so that nothing cancels where m is large
+    variance = 2 * m**2 * v * rest**2 + v**2 + limit**2 * k / 2
+    return (variance / width).sqrt() / second
 
 
 def zero_mean_tail(cosine, width) -> torch.Tensor:

@@ -49,9 +49,10 @@ class Blocks:
             raise ValueError("the task must have d = s and no origin cluster")
         if not isinstance(self.pixels, Integral) or self.pixels < 1:
             raise ValueError(f"pixels must be a whole number, at least 1, not {self.pixels}")
-        if not (self.texture > 0 and self.noise > 0):
+        if not (0 < self.texture < torch.inf and 0 < self.noise < torch.inf):
             raise ValueError(
-                f"texture and noise must be positive, not {self.texture} and {self.noise}"
+                "texture and noise must be positive and finite, not "
+                f"{self.texture} and {self.noise}"
             )
         least = -1 / max(1, self.task.s - 1)
         if not least <= self.correlation <= 1:
@@ -179,6 +180,8 @@ def one_layer(blocks: Blocks, t) -> tuple[torch.Tensor, torch.Tensor]:
     if blocks.correlation:
         raise ValueError("the closed form is for uncorrelated conditions")
     t, a, scale = _arguments.times(t), blocks.task.a, blocks.scale
+    if t.ndim != 1:
+        raise ValueError(f"t must have shape (T,), not {tuple(t.shape)}")
     seen, both = scale**2 * (a + blocks.variance), scale * a
     moments = torch.stack([torch.stack([seen, both], -1), torch.stack([both, a], -1)], -2)
     rates, axes = torch.linalg.eigh(moments)  # (s, 2), (s, 2, 2)

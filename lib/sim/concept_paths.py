@@ -55,7 +55,12 @@ def maps(fit: Fit, mu, sigma, steps) -> np.ndarray:
         mu: (S, 2), of the condition.
         sigma: (S, 2).
         steps: (T,) of training.
+
+    Raises:
+        ValueError: A mu of 0, in units of which nothing lies anywhere.
     """
+    if not np.all(mu):
+        raise ValueError("no mu may be 0: places are in units of it")
     t = fit.rate * np.asarray(steps, float)
     a = second_moments(mu, sigma, fit.gain)
     if fit.w0 is None:

@@ -21,8 +21,13 @@ RTOL = 1e-8  # of the integrator
 def balanced_layers(w0, layers: int) -> list[torch.Tensor]:
     """Layers (..., d, d), first to last, whose product is w0: each its root of order `layers`.
 
+    Where w0 = V D V^T has an empty direction they are D^{1/L} V^T, D^{1/L}, ..., V D^{1/L}: the
+    same roots in the hidden units' own basis. There that direction is a unit of exact zeros, which
+    `flow` leaves empty; spread over all units, rounding would fill it.
+
     Args:
-        w0: initial maps (..., d, d), symmetric and positive semi-definite.
+        w0: initial maps (..., d, d), symmetric and positive semi-definite. An eigenvalue below
+            1e-14 of the largest counts as zero.
         layers: their number, at least 1.
 
     Raises:
@@ -33,11 +38,15 @@ def balanced_layers(w0, layers: int) -> list[torch.Tensor]:
         raise ValueError("w0 must be symmetric (..., d, d): a root of it is one of all layers")
     if layers < 1:
         raise ValueError(f"there must be at least 1 layer, not {layers}")
-    values, vectors = torch.linalg.eigh(w)
-    if (values < -1e-9 * values.abs().amax(-1, keepdim=True)).any():
-        raise ValueError(f"w0 must be positive semi-definite; it has {values.min():g}")
-    root = vectors * values.clamp(min=0).unsqueeze(-2) ** (1 / layers) @ vectors.mT
-    return [root.clone() for _ in range(layers)]
+    values, vectors = _arguments.spectrum(w, "w0")
+    size = values ** (1 / layers)
+    root = vectors * size.unsqueeze(-2) @ vectors.mT
+    if layers == 1:
+        return [root]
+    inner = [torch.diag_embed(size)] * (layers - 2)
+    own = [size.unsqueeze(-1) * vectors.mT, *inner, vectors * size.unsqueeze(-2)]
+    empty = (values == 0).any(-1)[..., None, None]
+    return [torch.where(empty, layer, root) for layer in own]
 
 
 def flow(layers: Sequence, a, t) -> torch.Tensor:

@@ -54,8 +54,8 @@ class Setting:
             U U^T does; training then moves each by its own gradient. correlation: with it, the
             mean correlation of the two first concepts' rows of U.
         bias: whether layers have one. origin_cluster: whether there is a cluster at the origin.
-        excluded: whether training points nearer to the held-out composition than half the weakest
-            mu are drawn anew until none is there.
+        excluded: whether training points nearer to the held-out composition than half the least
+            size of a mu are drawn anew until none is there. Needs two concepts, and no mu of 0.
         mean_over_d: minimise the mean over the batch of ||f(x) - x||^2 / d, not of
             1/2 ||f(x) - x||^2.
 
@@ -103,6 +103,13 @@ class Setting:
             raise ValueError("correlation must lie in [-1, 1], and needs tied layers")
         if self.tied and self.layers != 2:
             raise ValueError(f"tied layers are two layers, not {self.layers}")
+        if self.tied and len(self.mu) < 2:
+            raise ValueError("tied layers need two concepts, whose rows correlate")
+        if self.excluded and (len(self.mu) < 2 or 0 in self.mu):
+            raise ValueError(
+                "excluded needs two concepts or more and no mu of 0, else a cluster lies at the "
+                f"held-out composition: not mu = {self.mu}"
+            )
 
     @classmethod
     def preset(cls, name: str, mu, sigma, **changes) -> "Setting":
@@ -199,7 +206,8 @@ def draw(setting: Setting, seed: int) -> Run:
 
 def _outside(points: torch.Tensor, anew: Callable[[], torch.Tensor], task: SIMTask) -> torch.Tensor:
     """The points (n, s), those near the held-out one drawn anew, the others as they are."""
-    while (near := (points - task.test_point).norm(dim=1) < min(task.mu) / 2).any():
+    radius = min(map(abs, task.mu)) / 2
+    while (near := (points - task.test_point).norm(dim=1) < radius).any():
         points = torch.where(near[:, None], anew(), points)
     return points
 
@@ -231,10 +239,12 @@ def train(
         draw: what a setting and a seed start from.
 
     Raises:
-        ValueError: settings that cannot be trained together; divergence, naming the step, the
-            learning rate and the seed.
+        ValueError: settings that cannot be trained together, no seeds, every below 1; divergence,
+            naming the step, the learning rate and the seed.
     """
     check_shared(settings)
+    if not len(seeds) or every < 1:
+        raise ValueError(f"needs a seed and every of at least 1, not {seeds} and {every}")
     like = settings[0]
     run = _stack([draw(setting, seed) for setting in settings for seed in seeds], dtype, device)
     corners = torch.stack([s.task.corners()[:, : len(s.mu)].T for s in settings for _ in seeds])

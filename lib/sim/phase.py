@@ -12,6 +12,7 @@ from lib.sim.error_curves import swing
 from lib.sim.task import SIMTask, ood_loss
 
 SETTLED = 6.0  # a flow is followed until 1 - w_22 is about e^-6 where w_22 is logistic
+DENSE = 1000.0  # max(a) t up to which turns are looked for at even times: nothing fast comes later
 BATCH = 4096  # flows held in memory at once: 400 times of them are 50 MB
 
 
@@ -53,17 +54,19 @@ def swing_law(omega, r, c) -> torch.Tensor:
     """swing(E) of the family as omega -> 0, to leading order. :eq:`eq-swing-law`
 
     (1 - b/2) 2 sqrt(r) / (1 + r) K (sqrt(r) b K)^{b / (2 - b)} with b = (1 - r) / 4 and
-    K = c omega^{(1-r)/2}: a power of omega with the exponent 4 (1 - r) / (7 + r). It is reached
-    the later, the closer r is to 1. Derived in the book.
+    K = c omega^{(1-r)/2}: a power of omega with the exponent 4 (1 - r) / (7 + r). The limit is at
+    a fixed r < 1, and reached the later, the closer r is to 1: at omega = 1e-12 and c = .9 a flow
+    swings by .96 of it at r = 1/4, by .44 at r = 1/2, and not at all at r = .8. At r = 1 nothing
+    swings, and the law says nothing. Derived in the book.
 
     Args:
-        omega: initial scales in (0, 1); r: ratios in (0, 1]; c: correlations in [0, 1]. They
+        omega: initial scales in (0, 1); r: ratios in (0, 1); c: correlations in [0, 1]. They
             broadcast.
 
     Raises:
         ValueError: any of them outside its range.
     """
-    omega, r, c = _family(omega, r, _arguments.within(c, "c", 0, 1))
+    omega, r, c = _family(omega, _arguments.unequal(r), _arguments.within(c, "c", 0, 1))
     b, ratio = (1 - r) / 4, r.sqrt()
     k = c * omega ** (2 * b)
     return (1 - b / 2) * 2 * ratio / (1 + r) * k * (ratio * b * k) ** (b / (2 - b))
@@ -86,8 +89,10 @@ def critical_correlation(omega, r, threshold: float = 1e-4) -> torch.Tensor:
 def turning_points(w0, task: SIMTask, end: float) -> list[tuple[float, float]]:
     """Times in (0, end) at which the OOD loss of one flow turns, each with the loss there.
 
-    The roots of dE/dt, found between 2,000 evenly spaced times: at least six digits of both
-    numbers. Slopes below 1e-9 E(0) / end count as rounding.
+    The roots of dE/dt, at least six digits of both numbers. They are looked for between 2,000 even
+    times up to max(a) t = 1000, and 2,000 more in geometric progression after that; two turns
+    between neighbours would be missed. Slopes below 1e-9 E(0) over the end of the even times count
+    as rounding.
 
     Args:
         w0: initial map (d, d), as in `two_layer.flow`.
@@ -105,14 +110,20 @@ def turning_points(w0, task: SIMTask, end: float) -> list[tuple[float, float]]:
     def after(start, u):
         return two_layer.flow(start, a, [u])[0]
 
-    t = torch.linspace(0, end, 2001, dtype=torch.float64)
+    even = min(end, DENSE / a.max().item()) if a.any() else end
+    t = torch.linspace(0, even, 2001, dtype=torch.float64)
+    if end > even:
+        late = torch.logspace(0, 1, 2001, end / even, dtype=torch.float64)
+        t = torch.cat([t, even * late[1:]])
     w = two_layer.flow(w0, a, t)
     slopes = slope(w)
-    steep = slopes.abs() > 1e-9 * ood_loss(w[0], task) / end
+    steep = slopes.abs() > 1e-9 * ood_loss(w[0], task) / even
     turns = (slopes[:-1] * slopes[1:] < 0) & (steep[:-1] | steep[1:])
     points = []
-    for start, before in zip(w[:-1][turns], t[:-1][turns].tolist(), strict=True):
-        u = brentq(lambda u, w=start: slope(after(w, u)).item(), 0, t[1].item())
+    for start, before, step in zip(
+        w[:-1][turns], t[:-1][turns].tolist(), t.diff()[turns].tolist(), strict=True
+    ):
+        u = brentq(lambda u, w=start: slope(after(w, u)).item(), 0, step)
         points.append((before + u, ood_loss(after(start, u), task).item()))
     return points
 

@@ -140,7 +140,8 @@ def as_score(blocks: Blocks, net: Net, *run: int) -> Callable:
     """The score of one run, of one kind: what `lib.locality` takes, `f(x, sigma, conditions)`.
 
     `run` holds its indices. `conditions` is a tuple of (block, value); blocks that it does not name
-    have 0. `sigma` must be the network's own noise level.
+    have 0. `sigma` must be the network's own noise level. The score raises `ValueError` for another
+    one, and for a block that is not there.
     """
     one = Net(tuple(w[run] for w in net.weights), net.masks, net.relu)
 
@@ -149,6 +150,8 @@ def as_score(blocks: Blocks, net: Net, *run: int) -> Callable:
             raise ValueError(f"this network knows noise {blocks.noise} only, not {sigma}")
         c = torch.zeros(blocks.task.s, dtype=torch.float64)
         for block, value in conditions or ():
+            if not 0 <= block < len(c):
+                raise ValueError(f"there are the blocks 0..{len(c) - 1}, and no block {block}")
             c[block] = value
         flat = x.reshape(-1, blocks.n)
         answer = one(torch.cat([blocks.scale * flat, c.expand(len(flat), -1)], -1))

@@ -8,6 +8,8 @@ Source: Yang et al., arXiv 2410.08309, section on the symmetric two-layer model;
 derives itself is said to be so.
 """
 
+from numbers import Real
+
 import numpy as np
 import torch
 
@@ -68,17 +70,20 @@ def flow(w0, a, t, rtol: float = RTOL) -> torch.Tensor:
             1e-14 of the largest counts as zero.
         a: diagonals of A (..., d), not negative.
         t: times (T,), not negative and not going backwards; w0 is the map at time 0.
-        rtol: of the integrator, in the mean over flows. Two processors round differently, and may
-            then step differently: their maps differ by some hundred times this.
+        rtol: of the integrator, in the mean over flows, in (0, 1e-2]. Two processors round
+            differently, and may then step differently: their maps differ by some hundred times
+            this.
 
     Returns:
         Maps (..., T, d, d), each within 1e-6 of its norm at the default `rtol`.
 
     Raises:
         ValueError: wrong shapes, a negative, w0 not symmetric or not positive semi-definite, bad
-            times, a stiff flow of more than 16 dimensions.
+            times, a flow of more than 16 dimensions up to max(a) t beyond 1e6, bad rtol.
     """
     (w0, a), t = _state(w0, a), _grid(t)
+    if not (isinstance(rtol, Real) and 0 < rtol <= 1e-2):
+        raise ValueError(f"rtol must be a number in (0, 1e-2], not {rtol!r}")
     lead, d = w0.shape[:-2], w0.shape[-1]
     u0, a = _factor(w0).reshape(-1, d, d), a.reshape(-1, d)
     u = torch.empty(len(u0), len(t), d, d, dtype=torch.float64)
@@ -172,9 +177,11 @@ def early_error(w0, a, t) -> torch.Tensor:
     (w0, a), t = _start(w0, a), _grid(t)
     b, t = a.unsqueeze(-2), t.unsqueeze(-1)  # (..., 1, d), (T, 1)
     duration = torch.where(b > 0, torch.expm1(2 * b * t) / (2 * b), t)  # its limit t where a_k = 0
-    weight = w0.diagonal(dim1=-2, dim2=-1).unsqueeze(-2) * duration  # (..., T, d)
-    shared = (b * weight).sum(-1)[..., None, None]
-    return _pair_sum(a).unsqueeze(-3) / 2 * weight.sum(-1)[..., None, None] + shared
+    diagonal, pair = w0.diagonal(dim1=-2, dim2=-1).unsqueeze(-2), _pair_sum(a).unsqueeze(-3)
+    # Durations overflow at late times; what is none, or has no rate, adds nothing all the same.
+    weight = torch.where(diagonal > 0, diagonal * duration, 0)  # (..., T, d)
+    whole, shared = (x.sum(-1)[..., None, None] for x in (weight, b * weight))
+    return torch.where(pair > 0, pair / 2 * whole, 0) + shared
 
 
 def log_det_rate(w, a) -> torch.Tensor:
@@ -208,7 +215,7 @@ def commuting(diagonal, a, t) -> torch.Tensor:
         raise ValueError("diagonal must not be negative: W is positive semi-definite")
     a = _rates(a, w.shape[-1]).unsqueeze(-2)
     w, decay = w.unsqueeze(-2), torch.exp(-2 * a * t.unsqueeze(-1))
-    return w / (w + (1 - w) * decay)
+    return torch.where(w > 0, w / (w + (1 - w) * decay), 0)
 
 
 def oja(w0, a, t) -> torch.Tensor:
@@ -217,13 +224,13 @@ def oja(w0, a, t) -> torch.Tensor:
     W(t)^{-1} = I + e^{-At} (W0^{-1} - I) e^{-At}. It is not the SIM flow, from which it differs
     by a double commutator: V(W) = AW + WA - 2WAW - 1/2 [[A, W], W]. Derived in the book.
 
-    Args and errors as in `flow`, but w0 must be positive definite.
+    Args and errors as in `flow`, but w0 must be positive definite: an eigenvalue below 1e-14 of
+    the largest counts as zero.
     """
-    (w0, a), t = _start(w0, a), _grid(t)
-    identity = torch.eye(w0.shape[-1], dtype=w0.dtype)
-    inverse, singular = torch.linalg.inv_ex(w0)
-    if singular.any():
+    (w0, a), t = _state(w0, a), _grid(t)
+    if (_arguments.spectrum(w0, "W")[0] == 0).any():
         raise ValueError("w0 must be positive definite: the closed form inverts it")
+    identity, inverse = torch.eye(w0.shape[-1], dtype=w0.dtype), torch.linalg.inv(w0)
     decay = torch.exp(-a.unsqueeze(-2) * t.unsqueeze(-1))  # (..., T, d)
     excess = decay.unsqueeze(-1) * (inverse - identity).unsqueeze(-3) * decay.unsqueeze(-2)
     return torch.linalg.inv(identity + excess)
@@ -245,17 +252,20 @@ def minor_peak(omega, r, c) -> torch.Tensor:
     """Peak of the minor entry w_12 as omega -> 0, to leading order. :eq:`eq-two-layer-scaling`
 
     c l^{(1+r)/2} (1-l)^{(1-r)/4} omega^{(1-r)/2}, with l = 2 (1+r) / (3+r) the `turning_level` of
-    w_11, for w0 = omega [[1, c], [c, 1]] and a_2 = r a_1. Derived in the book.
+    w_11, for w0 = omega [[1, c], [c, 1]] and a_2 = r a_1. The limit is at a fixed r < 1: it takes
+    the second concept to be small while the first is learnt, and is right to 2 % where
+    omega^{(1-r)/2} is at most .06 and r at most .7. At r = 1 both grow together, and the law says
+    nothing. Derived in the book.
 
     Args:
-        omega: initial scales, not negative; r: ratios in [0, 1]; c: correlations in [-1, 1]. They
+        omega: initial scales, not negative; r: ratios in [0, 1); c: correlations in [-1, 1]. They
             broadcast.
 
     Raises:
         ValueError: any of them outside its range.
     """
     omega = _arguments.within(omega, "omega", 0, torch.inf)
-    r, c = _arguments.within(r, "r", 0, 1), _arguments.within(c, "c", -1, 1)
+    r, c = _arguments.unequal(r), _arguments.within(c, "c", -1, 1)
     level = 2 * (1 + r) / (3 + r)
     shape = level ** ((1 + r) / 2) * (1 - level) ** ((1 - r) / 4)
     return c * shape * omega ** ((1 - r) / 2)
@@ -333,13 +343,8 @@ def _state(w, a) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _factor(w0: torch.Tensor) -> torch.Tensor:
     """A square U (..., d, d) with U U^T = w0; `ValueError` if w0 is not positive semi-definite."""
-    eigenvalues, vectors = torch.linalg.eigh(w0)
-    largest = eigenvalues.abs().amax(-1, keepdim=True)
-    if (eigenvalues < -1e-9 * largest).any():
-        found = f"has the eigenvalue {eigenvalues.min():g}"
-        raise ValueError(f"W must be positive semi-definite, as U U^T is, but {found}")
-    kept = torch.where(eigenvalues > 1e-14 * largest, eigenvalues, 0)
-    return vectors * kept.sqrt().unsqueeze(-2)
+    values, vectors = _arguments.spectrum(w0, "W")
+    return vectors * values.sqrt().unsqueeze(-2)
 
 
 def _start(w0, a) -> tuple[torch.Tensor, torch.Tensor]:
