@@ -328,14 +328,15 @@ def localities(
     seed: int,
     count: int = 3,
     scenes: int = 16,
-    levels: Sequence[float] = LEVELS,
+    levels: Sequence[float] = (),
 ) -> dict:
-    """How much of what a denoiser depends on lies outside windows of 5 x 5 cells, at some levels.
+    """How much of what a denoiser depends on lies outside windows of 5 x 5 cells, by noise level.
 
     Of the denoiser and not of the score, in which -x / sigma^2, a pixel's own noise, would hide
     the rest. Asked for the `count` locations of noisy real pictures. `pixel`: what the pixel of the
     first location depends on. `moved`, `removed`: what changes where a condition gets another
-    value, or goes; outside its window, and that of the other value. `levels` are of noise.
+    value, or goes; outside its window, and that of the other value. `levels` of noise: `LEVELS` if
+    none are named.
 
     Returns:
         Three lists, one mean over scenes a level.
@@ -350,7 +351,7 @@ def localities(
     near = hearing.window((where, mask.expand(scenes, -1)), GRID, 2).bool()  # (scenes, count, G, G)
     near = near.repeat_interleave(cell, -1).repeat_interleave(cell, -2)
     result: dict[str, list[float]] = {"pixel": [], "moved": [], "removed": []}
-    for sigma in levels:
+    for sigma in levels or LEVELS:
         shares = []
         for i in range(scenes):
             x, others = pictures[[i]] + sigma * noise[[i]], where[[i - 1]]
