@@ -171,3 +171,29 @@ def half_ways(measured: list[dict]) -> dict[str, list[float]]:
         name: [half_way(result["along"]["steps"], result["along"][name]) for result in measured]
         for name in ("removed", "one", "six")
     }
+
+
+def in_words(measured: list[dict], rows: dict[str, dict]) -> str:
+    """What the seeds said, in numbers.
+
+    Args:
+        measured: Of `results`.
+        rows: Of the ledger, by identifier.
+    """
+
+    def interval(id: str) -> str:
+        return "{value:.2f} ({low:.2f} to {high:.2f})".format(**rows[id])
+
+    found = np.array(claims(measured)["local.retention"]).T
+    far, kept_, three = (f"{x.mean():.2f} ({x.min():.2f} to {x.max():.2f})" for x in found)
+    half = {name: np.median(steps) for name, steps in half_ways(measured).items()}
+    return (
+        f"Seeds: {len(measured)}. Outside when a request goes: {far}, mean and ends; kept at six: "
+        f"{kept_}; skill at three: {three}. Measured on two sets of pictures, the first number goes "
+        f"with itself by {interval('local.retention.far')}, the second by "
+        f"{interval('local.retention.kept')}. Their correlation is "
+        f"{interval('local.retention.plain')}; at equal skill at three "
+        f"{interval('local.retention')}. Half of the change of locality is made by step "
+        f"{half['removed']:.0f}, of skill at one by {half['one']:.0f}, of skill at six by "
+        f"{half['six']:.0f} (medians)."
+    )
