@@ -47,7 +47,7 @@ def lab(tmp_path):
 
 
 def end(server: subprocess.Popen) -> None:
-    """Asks the server to stop, which lets its kernels end first; on a busy machine that takes long."""
+    """Asks the server to stop: it lets its kernels end first, which may take long."""
     server.terminate()
     try:
         server.wait(60)

@@ -189,7 +189,7 @@ def in_words(measured: list[dict], rows: dict[str, dict]) -> str:
     half = {name: np.median(steps) for name, steps in half_ways(measured).items()}
     return (
         f"Seeds: {len(measured)}. Outside when a request goes: {far}, mean and ends; kept at six: "
-        f"{kept_}; skill at three: {three}. Measured on two sets of pictures, the first number goes "
+        f"{kept_}; skill at three: {three}. Measured on two sets of pictures, the first goes "
         f"with itself by {interval('local.retention.far')}, the second by "
         f"{interval('local.retention.kept')}. Their correlation is "
         f"{interval('local.retention.plain')}; at equal skill at three "
