@@ -628,3 +628,34 @@ def test_places_and_colours():
     assert set(found) == set(stored)
     for id, samples in found.items():
         assert np.allclose(stored[id], np.asarray(samples, float), rtol=0, atol=1e-9), id
+
+
+def test_locality_and_retention():
+    """Twelve seeds of one setting: the rows' numbers from hits, and the partial correlation."""
+    from scipy import stats
+
+    stored = {id: row["samples"] for id, row in recorded("experiments/local_retention").items()}
+    runs = [json.loads(p.read_text()) for p in (RESULTS / "local_retention").glob("seed*.json")]
+    runs.sort(key=lambda run: run["setting"]["seed"])
+    assert [run["setting"]["seed"] for run in runs] == list(range(3, 15))
+
+    def skill_of(part, every=slice(None)):
+        hits, blind, ceiling = (np.sum(part[n][every]) for n in ("hits", "blind", "ceiling"))
+        return (hits - blind) / (ceiling - blind)
+
+    def kept(run, every=slice(None)):
+        return skill_of(run["counts"]["6"], every) / skill_of(run["counts"]["1"])
+
+    far = np.array([run["removed"] for run in runs])
+    x, y = far.mean(1), np.array([kept(run) for run in runs])
+    held = np.array([skill_of(run["counts"]["3"]) for run in runs])
+    halves = [[kept(run, slice(k, None, 2)) for k in (0, 1)] for run in runs]
+    found = {"far": far, "kept": halves, "plain": np.stack([x, y], 1)}
+    for name, samples in found.items():
+        assert np.allclose(stored[f"local.retention.{name}"], samples, rtol=0, atol=1e-12), name
+    assert np.allclose(stored["local.retention"], np.stack([x, y, held], 1), rtol=0, atol=1e-12)
+    a, b, c = (stats.pearsonr(*pair)[0] for pair in ((x, y), (x, held), (y, held)))
+    partial = (a - b * c) / np.sqrt((1 - b**2) * (1 - c**2))
+    rows = {row["id"]: row for row in claims.committed_rows("experiments/local_retention")}
+    assert rows["local.retention"]["value"] == pytest.approx(partial)
+    assert rows["local.retention.plain"]["value"] == pytest.approx(a)

@@ -1,14 +1,15 @@
 """Whether locality goes with retention: the rows, on seeds of which one knows."""
 
+import copy
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
-from lib.book import intervals
+from lib.book import claims, intervals
 from lib.experiments import length_generalization as length
-from lib.experiments import local_retention
+from lib.experiments import length_words, local_retention
 
 TINY = local_retention.Scale(parameters=250_000, steps=3, batch=2, scenes=2)
 
@@ -87,3 +88,35 @@ def test_half_way_is_interpolated_in_the_logarithm_of_the_step():
         local_retention.half_way([1, 2], [0.3, 0.3])
     record = {"along": {"steps": [1, 100], "removed": [1, 0], "one": [0, 1], "six": [0, 1]}}
     assert {len(v) for v in local_retention.half_ways([record, record]).values()} == {2}
+
+
+def kept():
+    """What the book keeps, and the ledger's rows of it."""
+    rows = claims.committed_rows("experiments/local_retention")
+    return local_retention.results(), {row["id"]: row for row in rows}
+
+
+def test_the_chapter_s_sentences_are_borne_out_and_in_its_words():
+    measured, rows = kept()
+    assert length_words.untrue(local_retention.statements(measured, rows)) == []
+    words = local_retention.in_words(measured, rows)
+    assert f"Seeds: {len(measured)}." in words
+    assert f"at equal skill at three {rows['local.retention']['value']:.2f} (" in words
+
+
+def test_each_of_these_sentences_can_be_untrue_by_name():
+    measured, rows = kept()
+    told = copy.deepcopy(rows)
+    told["local.retention.kept"]["low"], told["local.retention.far"]["low"] = 0.1, -0.1
+    late = copy.deepcopy(measured)
+    for result in late:
+        for name in ("removed", "one"):  # all of their change is made in the end
+            values = result["along"][name]
+            result["along"][name] = [values[0]] * (len(values) - 1) + [values[-1]]
+    found = length_words.untrue(local_retention.statements(late, told))
+    for result in late:
+        result["along"]["removed"] = list(np.linspace(1, 0, len(result["along"]["removed"])))
+        result["along"]["six"] = [0.0] + [1.0] * (len(result["along"]["six"]) - 1)
+    found += length_words.untrue(local_retention.statements(late, told))
+    names = {one.rpartition(": ")[0] for one in found}
+    assert names == set(local_retention.statements(measured, rows))

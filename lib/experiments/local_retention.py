@@ -35,6 +35,7 @@ import numpy as np
 from lib import storage
 from lib.experiments import length_generalization as length
 from lib.experiments import length_results, local_results
+from lib.experiments.length_words import Bounds
 
 RUNS = storage.RUNS / "local_retention"
 KEPT = storage.RESULTS / "local_retention"
@@ -186,7 +187,12 @@ def in_words(measured: list[dict], rows: dict[str, dict]) -> str:
 
     found = np.array(claims(measured)["local.retention"]).T
     far, kept_, three = (f"{x.mean():.2f} ({x.min():.2f} to {x.max():.2f})" for x in found)
-    half = {name: np.median(steps) for name, steps in half_ways(measured).items()}
+    steps = {name: np.array(each) for name, each in half_ways(measured).items()}
+    half = {name: np.median(each) for name, each in steps.items()}
+    earlier = {
+        "one": (steps["one"] < steps["removed"]).sum(),
+        "six": (steps["removed"] < steps["six"]).sum(),
+    }
     return (
         f"Seeds: {len(measured)}. Outside when a request goes: {far}, mean and ends; kept at six: "
         f"{kept_}; skill at three: {three}. Measured on two sets of pictures, the first goes "
@@ -195,5 +201,22 @@ def in_words(measured: list[dict], rows: dict[str, dict]) -> str:
         f"{interval('local.retention.plain')}; at equal skill at three "
         f"{interval('local.retention')}. Half of the change of locality is made by step "
         f"{half['removed']:.0f}, of skill at one by {half['one']:.0f}, of skill at six by "
-        f"{half['six']:.0f} (medians)."
+        f"{half['six']:.0f} (medians); skill at one is ahead of it in {earlier['one']} seeds, "
+        f"skill at six behind in {earlier['six']}."
     )
+
+
+def statements(measured: list[dict], rows: dict[str, dict]) -> dict[str, Bounds]:
+    """The chapter's sentences that rest on these numbers, see `length_words.statements`.
+
+    Args:
+        measured: Of `results`.
+        rows: Of the ledger, by identifier.
+    """
+    half = {name: np.array(steps) for name, steps in half_ways(measured).items()}
+    return {
+        "what a seed keeps does not go with itself": (rows["local.retention.kept"]["low"], -1.1, 0),
+        "how far it answers does": (rows["local.retention.far"]["low"], 0, 1),
+        "skill at one comes before the reach": (np.mean(half["one"] < half["removed"]), 0.7, 1.1),
+        "the reach before skill at six": (np.mean(half["removed"] < half["six"]), 0.7, 1.1),
+    }
