@@ -578,56 +578,58 @@ def partial_ranks(foretells, outcome, *rivals):
     return -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
 
 
-def test_places_and_colours():
-    """Of each pair of requests a number; of rank correlations the mean, by another formula."""
+def of_one_network(kinds):
+    """What each row of `local_features` says of one network, rank correlations by other means."""
     from lib.scenes import COLORS  # sRGB of what the requests name
 
-    stored = {id: row["samples"] for id, row in recorded("experiments/local_features").items()}
-    runs = [json.loads(p.read_text()) for p in (RESULTS / "local_features").glob("seed*.json")]
-    assert stored.pop("local.colour_rule") == [float(v) for v in runs[0]["colour_rule"]]
     found, spread, mean = {}, [], {"heuristic": [], "heuristic.beyond": [], "heuristic.middle": []}
-    for kind in ("place, place", "place, colour", "colour, colour"):
-        of = [run["kinds"][kind] for run in runs]
+    for kind, one in kinds.items():
+        name, pairs = kind.replace(", ", "_"), one["pairs"]
         shown = {
-            way: np.mean([np.array(one["drawn"][way]) / one["noises"] for one in of], 0)
+            way: np.array(one["drawn"][way]) / one["noises"]
             for way in ("joint", "pixels", "middle")
         }
-        cosine, first, second = np.mean([np.abs(one["angles"]["10"]["pixels"]) for one in of], 0).T
-        inner = np.mean([np.abs(one["angles"]["10"]["middle"])[:, 0] for one in of], 0)
+        cosine, first, second = np.abs(one["angles"]["10"]["pixels"]).T
+        inner = np.abs(one["angles"]["10"]["middle"])[:, 0]
         kept, within = (shown[way] - shown["joint"] for way in ("pixels", "middle"))
-        rivals, name = (
-            [np.minimum(first, second), np.maximum(first, second)],
-            kind.replace(", ", "_"),
-        )
-        pairs = of[0]["pairs"]
+        rivals = [np.minimum(first, second), np.maximum(first, second)]
         if kind == "place, place":
             rivals.append([-np.linalg.norm(np.subtract(a[0], b[0])) for a, b in pairs])
         if kind == "colour, colour":
             shade = np.array(list(COLORS.values()), float)
             rivals.append([-np.linalg.norm(shade[a[1]] - shade[b[1]]) for a, b in pairs])
         if kind == "place, colour":
-            single = np.mean([np.array(one["drawn"]["single"]) / one["noises"] for one in of], 0)
-            found["local.single.place"], found["local.single.colour"] = single.T
-        found[f"local.joint.{name}"] = shown["joint"]
-        found[f"local.composes.pixels.{name}"] = kept
-        found[f"local.composes.middle.{name}"] = within
-        found[f"local.spread.{name}"] = shown["pixels"] < shown["joint"] / 2
-        spread += found[f"local.spread.{name}"].tolist()
+            single = np.mean(np.array(one["drawn"]["single"]) / one["noises"], 0)
+            found["local.single.place"], found["local.single.colour"] = single
+        found[f"local.joint.{name}"] = np.mean(shown["joint"])
+        found[f"local.composes.pixels.{name}"] = np.mean(kept)
+        found[f"local.composes.middle.{name}"] = np.mean(within)
+        lost = (shown["pixels"] < shown["joint"] / 2).tolist()
+        found[f"local.spread.{name}"] = np.mean(lost)
+        spread += lost
         each = (
             partial_ranks(-cosine, kept), partial_ranks(-cosine, kept, *rivals),
             partial_ranks(-inner, within),
         )  # fmt: skip
-        assert np.mean(stored.pop(f"local.heuristic.{name}")) == pytest.approx(each[0], abs=1e-9)
+        found[f"local.heuristic.{name}"] = each[0]
         for row, value in zip(mean, each, strict=True):
             mean[row].append((len(pairs), value))
     for row, parts in mean.items():
         counts, values = np.array(parts).T
-        expected = np.average(values, weights=counts)
-        assert np.mean(stored.pop(f"local.{row}")) == pytest.approx(expected, abs=1e-9), row
-    found["local.spread"] = spread
-    assert set(found) == set(stored)
-    for id, samples in found.items():
-        assert np.allclose(stored[id], np.asarray(samples, float), rtol=0, atol=1e-9), id
+        found[f"local.{row}"] = np.average(values, weights=counts)
+    return found | {"local.spread": np.mean(spread)}
+
+
+def test_places_and_colours():
+    """A number a network: means over its pairs of requests, rank correlations."""
+    stored = {id: row["samples"] for id, row in recorded("experiments/local_features").items()}
+    paths = sorted((RESULTS / "local_features").glob("seed*.json"))
+    runs = [json.loads(path.read_text()) for path in paths]
+    assert stored.pop("local.colour_rule") == [float(v) for v in runs[0]["colour_rule"]]
+    found = [of_one_network(run["kinds"]) for run in runs]
+    assert set(found[0]) == set(stored)
+    for id, samples in stored.items():
+        assert np.allclose(samples, [rows[id] for rows in found], rtol=0, atol=1e-9), id
 
 
 def test_locality_and_retention():

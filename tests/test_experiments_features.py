@@ -9,7 +9,7 @@ from lib.book import ledger
 from lib.diffusion import networks
 from lib.experiments import local_features as features
 from lib.experiments.local_features import KINDS, Scale, Setting, Thing
-from lib.scenes import COLORS, detector, render, sample_scenes
+from lib.scenes import detector, render, sample_scenes
 from lib.scenes.scene import locations
 
 TINY = Scale(width=8, steps=3, batch=2)
@@ -139,7 +139,7 @@ def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
     assert features.results(tmp_path / "runs") == []
     result = features.run(Setting(4), TINY, tmp_path / "runs")
     assert features.run(Setting(4), TINY, tmp_path / "runs") == result
-    assert [s.seed for s, _ in features.missing(tmp_path / "runs")] == [0, 1]
+    assert [s.seed for s, _ in features.missing(tmp_path / "runs")] == [1, 2, 3]
     assert features.store(tmp_path / "runs", tmp_path / "kept") == ["seed4.json"]
     (kept,) = features.results(tmp_path / "kept")
     tiles = features.load_pictures(tmp_path / "kept")
@@ -152,9 +152,12 @@ def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
     for place, pair in enumerate(features.pick_shown(3)):
         wanted = (drawn[pair].permute(1, 2, 0) + 1) / 2
         assert np.abs(tiles[1, 1, place] - wanted.numpy()).max() < 0.01
-    samples = features.claims([kept])
-    assert {len(v) for k, v in samples.items() if "place_place" in k} == {3}
-    assert len(samples["local.heuristic"]) == len(samples["local.spread"]) == 9
+    samples = features.claims([kept, kept])
+    rows = {r.id for r in ledger.ROWS if r.recorder == "experiments/local_features"}
+    assert set(samples) == rows - {"local.heuristic.large"}
+    assert {len(v) for k, v in samples.items() if k != "local.colour_rule"} == {2}  # networks
+    joint = np.mean(features.shares([kept], KINDS[0], "joint"))
+    assert samples["local.joint.place_place"] == [joint, joint]
     assert np.isfinite(np.concatenate([np.asarray(v, float) for v in samples.values()])).all()
     for kind in KINDS:
         measured = kept["kinds"][kind]
@@ -181,16 +184,10 @@ def test_what_is_kept_at_right_angles_speaks_for_the_heuristic():
     angles = {"10": {"pixels": steep, "middle": steep[::-1]}}
     by_way = {"joint": [5] * 6, "pixels": drawn, "middle": drawn}
     of_pairs = {"noises": 5, "drawn": by_way, "angles": angles, "pairs": [None] * 6}
-    found = features.rows_of_kind([{"kinds": {kind: of_pairs}}], kind)
+    found = features.rows_of_kind({"kinds": {kind: of_pairs}}, kind)
     assert found["local.heuristic"].mean() == pytest.approx(1)
     assert found["local.heuristic.beyond"].mean() == pytest.approx(1)
     assert found["local.heuristic.middle"].mean() == pytest.approx(-1)
-
-
-def test_every_row_has_its_samples():
-    rows = {r.id for r in ledger.ROWS if r.recorder == "experiments/local_features"}
-    assert set(features.claims([])) == rows - {"local.heuristic.large"}
-    assert len(COLORS) == 8
 
 
 def test_what_cannot_be_run_is_refused():
