@@ -272,3 +272,15 @@ def test_pictures_with_another_number_of_channels_are_refused(shown):
     image = player.Image(ax.imshow(np.ones((2, 2, 4))), np.ones((2, 2, 2, 4)))
     with pytest.raises(ValueError, match="three channels, RGB, not 4"):
         player.show(fig, {"t": [0, 1]}, [image], alt="none")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 7, 12])
+def test_a_sheet_holds_every_picture_in_its_place(n):
+    levels = 20 * np.arange(1, n + 1)
+    pictures = np.broadcast_to(levels[:, None, None, None], (n, 16, 16, 3)).astype(np.uint8)
+    coded = player._sheet(pictures)
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(coded["sheet"]))).convert("RGB"))
+    for k in range(n):
+        row, column = divmod(k, coded["across"])
+        tile = sheet[16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
+        assert abs(tile.mean() - levels[k]) < 5, k  # webp is not exact

@@ -177,3 +177,11 @@ def test_what_the_caller_writes_later_changes_no_mixture():
     means += 3
     weights.copy_(weights.flip(0))
     assert torch.equal(mixture.score(x, 0.5), before)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.3, 5.0])
+def test_a_root_times_itself_is_the_noised_covariance(sigma):
+    m = mixture()
+    root = m.roots(sigma)
+    expected = m.covs + sigma**2 * torch.eye(2, dtype=torch.float64)
+    assert (root @ root.mT - expected).norm() < 1e-12 * expected.norm()

@@ -169,3 +169,12 @@ def test_bad_input():
         outside_share(torch.ones(3), torch.ones(3))
     with pytest.raises(ValueError, match="inside must be boolean"):
         outside_share(torch.ones(3), torch.ones(2).bool())
+
+
+def test_the_condition_map_of_a_batch_of_points_is_the_mean_of_theirs():
+    score, _ = case_c()
+    x = normal(5, 2, seed=3)
+    each = [conditional_locality(score, point, 0.5, ("+",), remove) for point in x]
+    whole = conditional_locality(score, x, 0.5, ("+",), remove)
+    assert whole.shape == (1, 2)
+    assert torch.allclose(whole, torch.stack(each).mean(0), rtol=1e-12)
