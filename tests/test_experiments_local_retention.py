@@ -101,7 +101,7 @@ def test_the_chapter_s_sentences_are_borne_out_and_in_its_words():
     assert length_words.untrue(local_retention.statements(measured, rows)) == []
     words = local_retention.in_words(measured, rows)
     assert f"Seeds: {len(measured)}." in words
-    assert f"at equal skill at three {rows['local.retention']['value']:.2f} (" in words
+    assert f"at equal skill at three: {rows['local.retention']['value']:.2f} (" in words
 
 
 def test_each_of_these_sentences_can_be_untrue_by_name():

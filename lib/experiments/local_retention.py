@@ -182,27 +182,16 @@ def in_words(measured: list[dict], rows: dict[str, dict]) -> str:
         rows: Of the ledger, by identifier.
     """
 
-    def interval(id: str) -> str:
-        return "{value:.2f} ({low:.2f} to {high:.2f})".format(**rows[id])
+    def interval(name: str) -> str:
+        return "{value:.2f} ({low:.2f} to {high:.2f})".format(**rows[f"local.retention{name}"])
 
-    found = np.array(claims(measured)["local.retention"]).T
-    far, kept_, three = (f"{x.mean():.2f} ({x.min():.2f} to {x.max():.2f})" for x in found)
     steps = {name: np.array(each) for name, each in half_ways(measured).items()}
-    half = {name: np.median(each) for name, each in steps.items()}
-    earlier = {
-        "one": (steps["one"] < steps["removed"]).sum(),
-        "six": (steps["removed"] < steps["six"]).sum(),
-    }
     return (
-        f"Seeds: {len(measured)}. Outside when a request goes: {far}, mean and ends; kept at six: "
-        f"{kept_}; skill at three: {three}. Measured on two sets of pictures, the first goes "
-        f"with itself by {interval('local.retention.far')}, the second by "
-        f"{interval('local.retention.kept')}. Their correlation is "
-        f"{interval('local.retention.plain')}; at equal skill at three "
-        f"{interval('local.retention')}. Half of the change of locality is made by step "
-        f"{half['removed']:.0f}, of skill at one by {half['one']:.0f}, of skill at six by "
-        f"{half['six']:.0f} (medians); skill at one is ahead of it in {earlier['one']} seeds, "
-        f"skill at six behind in {earlier['six']}."
+        f"Seeds: {len(measured)}. Correlation: {interval('.plain')}; at equal skill at three: "
+        f"{interval('')}. On other pictures the reach goes with itself by {interval('.far')}, what "
+        f"is kept by {interval('.kept')}. Skill at one is ahead of the reach in "
+        f"{(steps['one'] < steps['removed']).sum()} seeds, skill at six behind it in "
+        f"{(steps['removed'] < steps['six']).sum()}."
     )
 
 
