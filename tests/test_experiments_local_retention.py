@@ -73,7 +73,7 @@ def test_the_rows_hold_a_mechanism_and_not_maturity():
 
 def test_retention_is_six_over_one_and_its_halves_are_every_second_picture():
     record = seed(1, 0.3, six=0.5, one=0.8)
-    assert np.isclose(local_retention.kept(record), 0.5 / 0.8)
+    assert np.isclose(local_retention.retention(record), 0.5 / 0.8)
     record["counts"]["6"]["hits"] = [1, 0] * 50
     halves = local_retention.claims([record])["local.retention.kept"][0]
     assert np.allclose(halves, [1 / 0.8, 0])
@@ -120,3 +120,8 @@ def test_each_of_these_sentences_can_be_untrue_by_name():
     found += length_words.untrue(local_retention.statements(late, told))
     names = {one.rpartition(": ")[0] for one in found}
     assert names == set(local_retention.statements(measured, rows))
+
+
+def test_nothing_is_kept_of_no_skill():
+    with pytest.raises(ValueError, match="skill above 0 at one object"):
+        local_retention.retention(seed(1, 0.3, six=0.5, one=0.0))

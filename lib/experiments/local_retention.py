@@ -125,21 +125,21 @@ def results(folder: Path = KEPT) -> list[dict]:
     return sorted(found, key=lambda result: result["setting"]["seed"])
 
 
-def kept(result: dict, part: slice = slice(None)) -> float:
+def retention(result: dict, part: slice = slice(None)) -> float:
     """Skill at six over skill at one, of one network, at six of a part of the pictures alone."""
     six = {name: values[part] for name, values in result["counts"]["6"].items()}
-    return length_results.skill(six) / length_results.skill(result["counts"]["1"])
+    return length_results.retention([{"counts": result["counts"] | {"6": six}}])[0]
 
 
 def claims(measured: list[dict]) -> dict[str, list[list[float]]]:
     """What stands behind the rows `local.retention*`: numbers of each seed, see the module."""
     far = [float(np.mean(result["removed"])) for result in measured]
     three = [length_results.skill(result["counts"]["3"]) for result in measured]
-    plain = [[x, kept(result)] for x, result in zip(far, measured, strict=True)]
+    plain = [[x, retention(result)] for x, result in zip(far, measured, strict=True)]
     return {
         "local.retention.far": [result["removed"] for result in measured],
         "local.retention.kept": [
-            [kept(result, slice(i, None, 2)) for i in (0, 1)] for result in measured
+            [retention(result, slice(i, None, 2)) for i in (0, 1)] for result in measured
         ],
         "local.retention.plain": plain,
         "local.retention": [[*pair, skill] for pair, skill in zip(plain, three, strict=True)],
@@ -174,6 +174,12 @@ def half_ways(measured: list[dict]) -> dict[str, list[float]]:
     }
 
 
+def ahead(measured: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each seed whether skill at one comes before the reach, and the reach before six."""
+    half = {name: np.array(steps) for name, steps in half_ways(measured).items()}
+    return half["one"] < half["removed"], half["removed"] < half["six"]
+
+
 def in_words(measured: list[dict], rows: dict[str, dict]) -> str:
     """What the seeds said, in numbers.
 
@@ -185,13 +191,12 @@ def in_words(measured: list[dict], rows: dict[str, dict]) -> str:
     def interval(name: str) -> str:
         return "{value:.2f} ({low:.2f} to {high:.2f})".format(**rows[f"local.retention{name}"])
 
-    steps = {name: np.array(each) for name, each in half_ways(measured).items()}
+    one_first, six_last = ahead(measured)
     return (
         f"Seeds: {len(measured)}. Correlation: {interval('.plain')}; at equal skill at three: "
         f"{interval('')}. On other pictures the reach goes with itself by {interval('.far')}, what "
         f"is kept by {interval('.kept')}. Skill at one is ahead of the reach in "
-        f"{(steps['one'] < steps['removed']).sum()} seeds, skill at six behind it in "
-        f"{(steps['removed'] < steps['six']).sum()}."
+        f"{one_first.sum()} seeds, skill at six behind it in {six_last.sum()}."
     )
 
 
@@ -202,10 +207,10 @@ def statements(measured: list[dict], rows: dict[str, dict]) -> dict[str, Bounds]
         measured: Of `results`.
         rows: Of the ledger, by identifier.
     """
-    half = {name: np.array(steps) for name, steps in half_ways(measured).items()}
+    one_first, six_last = ahead(measured)
     return {
         "what a seed keeps does not go with itself": (rows["local.retention.kept"]["low"], -1.1, 0),
         "how far it answers does": (rows["local.retention.far"]["low"], 0, 1),
-        "skill at one comes before the reach": (np.mean(half["one"] < half["removed"]), 0.7, 1.1),
-        "the reach before skill at six": (np.mean(half["removed"] < half["six"]), 0.7, 1.1),
+        "skill at one comes before the reach": (one_first.mean(), 0.7, 1.1),
+        "the reach before skill at six": (six_last.mean(), 0.7, 1.1),
     }
