@@ -207,6 +207,8 @@ def test_nothing_is_recorded_before_all_of_its_runs_are_there():
     assert samples["concept.lost.shown"] == pytest.approx([0.25] * 3)
     assert samples["concept.paired"] == pytest.approx([-0.35] * 3)
     assert len(samples["concept.reached.shown"]) == 3
+    assert samples["concept.reached.end"] == samples["concept.reached"]
+    assert samples["concept.reached.end.shown"] == samples["concept.reached.shown"]
     assert samples["concept.arrives.competent"] == [1, 1, 1]
     assert samples["concept.corner"] == pytest.approx([-0.5] * 3)
     assert samples["concept.pixels"] == pytest.approx([1] * 3)
@@ -214,7 +216,7 @@ def test_nothing_is_recorded_before_all_of_its_runs_are_there():
     assert samples["concept.text"] == [1, 1, 1]
     assert samples["concept.text.competent"] == [1, 1, 1]
     assert list(experiment.claims({3000: runs, 20000: {}})) == [
-        n for n in samples if "arrives" not in n
+        n for n in samples if "arrives" not in n and "reached.end" not in n
     ]
     for settings in (experiment.MAIN, experiment.LONG, experiment.WORDS):
         del runs[settings[-1].name]

@@ -26,7 +26,8 @@ little. The same scans say whether it is reached in the end (`concept.reached`):
 error over the honest one's at the last step of 3,000, summed likewise. Were it out of reach, no
 request would be better than the honest one: 1. Below one half it is drawn, under another name. The
 gate of each, set when a look had told that at the peak few pictures show a disc at all: at the best
-request half of them do.
+request half of them do. The same rule for the runs that go on to the end (`concept.reached.end`)
+was written when four of the fifteen had been looked at.
 
 **Or other pictures?** (`concept.paired`) At the minimum and at the peak many pictures show no disc,
 and a place is a mean over those that do. So the rise might be a change of *which* show one. The
@@ -479,8 +480,8 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
 
     Returns:
         By row, a number a seed: `concept.arrives`, `concept.text` and of both `.competent`,
-        shares of signals, `concept.lost` and `concept.reached`, of sums over signals, of both
-        `.shown`, a mean over signals, `concept.paired`, one over pictures,
+        shares of signals, `concept.lost`, `concept.reached` and `concept.reached.end`, of sums over
+        signals, of each `.shown`, a mean over signals, `concept.paired`, one over pictures,
         `concept.corner`, colour's change, `concept.pixels`, the part of it that is left, and its
         `.competent`, an error.
     """
@@ -500,6 +501,10 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
         if found := [learning.measure_run(run_) for run_ in of(LONG, seed, whole)]:
             add("arrives", np.mean([f["arrives"] for f in found]))
             add("arrives.competent", np.mean([f["competent"] for f in found]))
+            runs_ = of(LONG, seed, whole)
+            _, left = lost_or_reached(np.array([errors_at_turn(run_) for run_ in runs_]))
+            add("reached.end", left)
+            add("reached.end.shown", np.mean([readable_at_turn(run_)[2, 1] for run_ in runs_]))
     for seed in SEEDS:
         if (every := of(MAIN, seed)) and all(run_["turned"] for run_ in every):
             lost, left = lost_or_reached(np.array([errors_at_turn(run_) for run_ in every]))
