@@ -13,7 +13,7 @@ from PIL import Image
 
 from lib.scenes import Camera, clevr, locations, project, render, render_frame, sample_scenes
 from lib.scenes.clevr import OFFICIAL, load_scenes, recover_camera, reproject, save_scenes
-from lib.scenes.scene import EYE
+from lib.scenes.scene import BEHIND, EYE, EYE_JITTER, LAMPS, RIGHT
 
 
 def generator(seed=0):
@@ -27,6 +27,7 @@ def test_an_official_camera_is_recovered():
     off = project([o["3d_coords"] for o in OFFICIAL["objects"]], camera) - pixel_coords
     assert off[:, :2].norm(dim=1).max() < 0.6  # rounding alone makes up to 0.71
     assert off[:, 2].abs().max() < 3e-3
+    assert (camera.width, camera.height, camera.focal) == (480, 320, 525)
     again, most = reproject(OFFICIAL)
     assert torch.equal(again.eye, camera.eye)
     assert abs(most - np.hypot(*off[:, :2].T.numpy()).max()) < 1e-4
@@ -42,6 +43,65 @@ def test_any_camera_is_recovered_from_rounded_labels(count):
         scene = {"objects": [{"3d_coords": p, "pixel_coords": q} for p, q in pairs]}
         found = project(scenes.coords[i], recover_camera(scene))
         assert (found - exact[i])[:, :2].norm(dim=1).max() < 1
+
+
+def labelled(points, camera):
+    """An entry of the JSON whose objects a camera sees at (K, 3) points, unrounded."""
+    pairs = zip(points.tolist(), project(points, camera).tolist(), strict=True)
+    return {"objects": [{"3d_coords": p, "pixel_coords": q} for p, q in pairs]}
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_camera_at_the_end_of_its_range_is_recovered(side):
+    eye = torch.tensor(EYE, dtype=torch.float64) + side * EYE_JITTER
+    points = sample_scenes(1, 8, 8, generator()).coords[0].double()
+    found = recover_camera(labelled(points, Camera(eye)))
+    assert torch.linalg.norm(found.eye - eye) < 1e-5
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("axis", range(3))
+def test_a_camera_beyond_its_range_is_left_to_the_slower_search(axis, side):
+    """A hair beyond: the labels still fit, but at the edge other steps are the best."""
+    eye = torch.tensor(EYE, dtype=torch.float64)
+    eye[axis] += side * (EYE_JITTER + 0.0105)
+    points = sample_scenes(1, 8, 8, generator()).coords.double()
+    seen = project(points[0], Camera(eye))[None]
+    assert clevr._eyes(points, seen, torch.ones(1, 8).bool(), 480, 320).isnan().all()
+
+
+def test_what_is_behind_the_camera_is_not_before_it():
+    """Though a pinhole maps it into the picture, and its label fits."""
+    camera = Camera(torch.tensor(EYE, dtype=torch.float64))
+    points = torch.tensor([[1.0, 0.0, 0.7], [20.0, -16.0, 15.0]], dtype=torch.float64)
+    with pytest.raises(ValueError, match="object 1: 3d_coords are not before"):
+        recover_camera(labelled(points, camera))
+    seen, both = project(points, camera)[None], torch.ones(1, 2).bool()
+    assert clevr._eyes(points[None], seen, both, 480, 320).isnan().all()
+
+
+@pytest.mark.parametrize(("off", "fits"), [(2.9, True), (3.3, False)])
+def test_a_label_may_be_three_pixels_off(off, fits):
+    """One of forty, so that the camera hardly follows it."""
+    points = sample_scenes(5, 8, 8, generator()).coords.flatten(0, 1).double()
+    scene = labelled(points, Camera(torch.tensor(EYE, dtype=torch.float64)))
+    scene["objects"][3]["pixel_coords"][0] += off
+    if fits:
+        recover_camera(scene)
+        return
+    with pytest.raises(ValueError, match=r"object 3: .*; 100 pixels are 1 of depth"):
+        recover_camera(scene)
+
+
+@pytest.mark.parametrize(
+    ("size", "fault"), [(1e6, "size below 1000000"), (999999.5, "pixels from")]
+)
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_number_is_smaller_than_a_million(size, fault, sign):
+    wrong = copy.deepcopy(OFFICIAL)
+    wrong["objects"][0]["pixel_coords"][0] = sign * size
+    with pytest.raises(ValueError, match=fault):
+        recover_camera(wrong)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +133,33 @@ def test_our_scenes_come_back(folder):
         assert (locations(loaded) - locations(scenes))[loaded.mask].abs().max() < 1 / 320
         assert pictures.shape == (2, 3, 64, 64)
         assert (pictures - render(scenes, 64)).abs().mean() < 0.02
-    assert len(load_scenes(path, "val", limit=1).scenes) == 1
+        assert torch.equal(loaded.lamps, torch.tensor([LAMPS] * 2))  # no file has their jitter
+    one, pictures = load_scenes(path, "val", limit=1)
+    assert len(one) == 1
+    assert pictures.shape == (1, 3, 32, 32)
+    whole = load_scenes(path, size=64).pictures
+    assert (load_scenes(path, size=1).pictures - whole.mean((2, 3), True)).abs().max() < 1e-5
+
+
+def test_every_level_of_a_picture_comes_back_and_what_is_beyond_is_cut_off(tmp_path):
+    levels = torch.arange(320 * 320).view(1, 1, 320, 320).expand(1, 3, -1, -1) % 256
+    frame = torch.full((1, 3, 320, 480), 0.3)
+    frame[..., 80:400] = levels / 127.5 - 1
+    save_scenes(tmp_path, sample_scenes(1, 1, 1, generator()), frame)
+    square = load_scenes(tmp_path, size=320).pictures
+    assert (square - frame[..., 80:400]).abs().max() < 1e-6
+    save_scenes(tmp_path, sample_scenes(1, 1, 1, generator()), 1.3 * frame)
+    beyond = load_scenes(tmp_path, size=320).pictures
+    assert (beyond - (1.3 * frame[..., 80:400]).clamp(-1, 1)).abs().max() < 0.5 / 127.5 + 1e-6
+    assert beyond.min() == -1
+    assert beyond.max() == 1
+
+
+def test_a_rotation_is_radians_however_often_it_turns_round(folder):
+    path, _, file = folder
+    changed(file, lambda s: s["objects"][0].update(rotation=300.0))
+    turned = load_scenes(path).scenes.rotation[1, 0]
+    assert abs(turned - (300 - 47 * 2 * np.pi)) < 1e-4  # the generator writes up to 360
 
 
 def test_a_loaded_scene_is_rendered_as_it_looks(folder):
@@ -116,6 +202,19 @@ def test_relationships_are_clevrs(folder):
                 assert entry["relationships"][name][i] == beyond
 
 
+def test_directions_are_those_of_the_ground_in_the_camera_s_view(folder):
+    entry = json.loads(folder[2].read_text())["scenes"][0]
+    ways = {name: np.array(way) for name, way in entry["directions"].items()}
+    assert np.allclose(ways["right"], [*RIGHT, 0])
+    assert np.allclose(ways["behind"], [*BEHIND, 0])
+    assert np.allclose(ways["above"], [0, 0, 1])
+    for name, other in (("right", "left"), ("behind", "front"), ("above", "below")):
+        assert np.allclose(ways[name], -ways[other])
+    forward = -np.array(EYE) * [1, 1, 0]
+    assert np.allclose(ways["behind"], forward / np.linalg.norm(forward), atol=1e-4)
+    assert np.allclose(ways["right"], np.cross(ways["behind"], ways["above"]), atol=1e-4)
+
+
 def test_scenes_without_objects_come_back(tmp_path):
     scenes = sample_scenes(2, 0, 0, generator())
     file = save_scenes(tmp_path, scenes, torch.zeros(2, 3, 320, 480))
@@ -152,6 +251,7 @@ FAULTS = {
     ),
     "object 0: 3d_coords are not before": lambda s: s["objects"][0].update({"3d_coords": EYE}),
     "not above the ground": lambda s: s["objects"][0].update({"3d_coords": [0, 0, -1]}),
+    "centre is not above": lambda s: s["objects"][0].update({"3d_coords": [1, 1, 0]}),
     "pixels from where": lambda s: s["objects"][0].update(pixel_coords=[0, 0, 11.0]),
     "'objects' must be a list": lambda s: s.update(objects="none"),
     "is no plain name": lambda s: s.update(image_filename="../../secret.png"),
@@ -193,6 +293,27 @@ def test_a_fault_in_the_files_is_named(folder):
         with pytest.raises(ValueError, match=fault) as error:
             load_scenes(path)
         assert str(file) in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [OSError, SyntaxError, ValueError])
+@pytest.mark.parametrize("when", ["opened", "decoded"])
+def test_whatever_pillow_says_of_a_picture_the_file_is_named(folder, monkeypatch, kind, when):
+    def broken(*_):
+        raise kind("broken chunk")
+
+    monkeypatch.setattr(*((Image, "open") if when == "opened" else (Image.Image, "crop")), broken)
+    with pytest.raises(ValueError, match=r"000000\.png is cut short or no picture: broken chunk"):
+        load_scenes(folder[0])
+
+
+def test_a_split_is_taken_before_the_generator_s_own_file_which_is_none(folder):
+    path, _, file = folder
+    shutil.copy(file, path / "CLEVR_scenes.json")
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps(content | {"scenes": content["scenes"][:1]}))
+    assert len(load_scenes(path).scenes) == 1
+    with pytest.raises(FileNotFoundError, match=r"no scenes at .*CLEVR_test_scenes\.json"):
+        load_scenes(path, "test")
 
 
 def test_what_is_not_there_is_named(folder, written):
