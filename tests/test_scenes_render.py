@@ -237,6 +237,10 @@ def test_visibility_is_the_share_seen_with_the_others_there():
             assert abs(found.visibility[scene, k] - seen) < 1e-6
     assert found.visibility.min() >= 0
     assert found.visibility.max() == 1
+    assert torch.equal(found.depth, project(scenes.coords, scenes.camera)[..., 2])
+    assert torch.equal(annotate(scenes).visibility, annotate(scenes, 64).visibility)
+    far = replace(scenes, coords=scenes.coords + torch.tensor([-40.0, 40, 0]))
+    assert not annotate(far).visibility.any()  # none has a pixel
 
 
 def test_almost_nothing_is_heavily_hidden():
@@ -254,6 +258,104 @@ def test_an_object_appears_at_its_location():
         ray = hits.ray[hits.object == i] % 128**2
         middle = torch.stack([ray % 128, ray // 128]).float().mean(1) / 128 + 0.5 / 128
         assert (middle - locations(scenes)[objects.scene[i], 0]).norm() < 0.01
+
+
+SUN_AND_LAMPS = torch.tensor([[401.5, -228.2, 887.1], *LAMPS], dtype=torch.float64)
+POWERS = (0.45e6, 32.0, 16.0, 9.6)  # at distance 1, of the sun a thousand away
+
+
+def ground_light(spots):
+    """The radiance (...) of the bare ground at spots (..., 3)."""
+    away = SUN_AND_LAMPS - spots[..., None, :]
+    each = torch.tensor(POWERS) * SUN_AND_LAMPS[:, 2] / away.norm(dim=-1) ** 3
+    return 0.8 / torch.pi * (each.sum(-1) + 0.07 * torch.pi)
+
+
+def rays_of(scenes, grid):
+    """The ways (rows * columns, 3) of the only scene's rays, 1 along the view."""
+    (x, y), (right, down, forward) = grid.slopes(scenes.camera), scenes.camera.axes[0]
+    return (x[None, :, None] * right + y[:, None, None] * down + forward).flatten(0, 1)
+
+
+def test_the_bare_ground_is_as_light_as_its_lamps_make_it():
+    scenes = doubled(only(built(("sphere", "rubber", "gray", 0.0, 0.0))))
+    rays, eye = rays_of(scenes, Grid.square(scenes.camera, 24)), scenes.camera.eye[0]
+    spots = eye - rays * eye[2] / rays[:, 2:]
+    expected = (1.05 * ground_light(spots)).clamp(max=1)
+    assert (expected < 1).double().mean() > 0.5
+    assert (light(scenes, 24).flatten(1) - expected).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("material", MATERIALS)
+def test_an_object_sends_on_what_lamps_and_surroundings_send_it(monkeypatch, shape, material):
+    """Ray by ray; edges are rounded as of a body of 92 % with a skin of the rest."""
+    monkeypatch.setattr(module, "SAMPLES", {48: 1})
+    scenes = doubled(built((shape, material, "green", 0.3, -0.2)))
+    scenes = replace(scenes, rotation=torch.full_like(scenes.rotation, 0.5))
+    (center,), angle, grid = scenes.coords[0], scenes.rotation[0, 0], Grid.square(scenes.camera, 48)
+    hits = trace(objects_of(scenes), scenes.camera, grid)
+    ray = rays_of(scenes, grid)[hits.ray]
+    point = scenes.camera.eye[0] + hits.depth[:, None] * ray
+    cos, sin, none = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    turn = torch.stack([cos, -sin, none, sin, cos, none, none, none, none + 1]).view(3, 3)
+    local = (point - center) @ turn / center[2]
+    body = local.clamp(-0.92, 0.92)
+    if shape == "sphere":
+        body = 0 * local
+    if shape == "cylinder":
+        radius = local[:, :2].norm(dim=1, keepdim=True)
+        body[:, :2] = local[:, :2] * (0.92 / radius).clamp(max=1)
+    normal = torch.nn.functional.normalize(local - body, dim=1) @ turn.T
+    view = torch.nn.functional.normalize(ray, dim=1)
+    back = view - 2 * (view * normal).sum(1, keepdim=True) * normal
+    matt, gloss = 0.07 * torch.pi * (1 + normal[:, 2]) / 2, 0.0
+    for place, power in zip(SUN_AND_LAMPS, POWERS, strict=True):
+        away = (place - point).norm(dim=1)
+        way = (place - point) / away[:, None]
+        matt = matt + power / away**2 * (way * normal).sum(1).clamp(min=0)
+        sharp = 12 if material == "rubber" else 60
+        gloss = gloss + power / away**2 * (way * back).sum(1).clamp(min=0) ** sharp
+    falls = -back[:, 2]
+    spot = point + back * (point[:, 2] / falls.clamp(min=0.05))[:, None]
+    share = (falls / 0.4).clamp(0, 1)  # of the ground in what is mirrored, else the studio
+    seen = share * ground_light(spot * torch.tensor([1, 1, 0])) + (1 - share) * 0.4
+    color = torch.tensor(COLORS["green"], dtype=torch.float64)[:, None] / 255
+    if material == "rubber":
+        expected = color * matt / torch.pi + 0.04 * gloss
+    else:
+        expected = color * (0.25 * matt / torch.pi + 0.75 * seen + 2.5 * gloss)
+    expected = (1.05 * expected).clamp(max=1)
+    assert (expected < 1).double().mean() > 0.9
+    found = light(scenes, 48).flatten(1)[:, hits.ray]
+    assert (found - expected).abs().max() < 1e-6
+
+
+def test_a_shadow_is_as_soft_as_the_part_of_the_lamp_that_is_hidden():
+    """A sphere before a lamp's disc, on either side of its edge: to 5 % of the disc."""
+    scenes = doubled(built(("sphere", "rubber", "gray", 0.0, 0.0)))
+    center, up, aside = scenes.coords[0, 0], UP, torch.tensor([1.0, 0, 0], dtype=torch.float64)
+    lamp, radius = center + 5 * up, 0.3
+    point = center - 3 * up + torch.linspace(0, 3, 200, dtype=torch.float64)[:, None] * aside
+    way = lamp - point
+    where = ((center - point) * way).sum(1) / way.square().sum(1)
+    gap = (point + where[:, None] * way - center).norm(dim=1) - SIZES["large"]
+    beyond = (gap / (radius * where)).clamp(-1, 1)  # of the lamp's centre, in its radii
+    hidden = (beyond.acos() - beyond * (1 - beyond**2).sqrt()) / torch.pi
+    assert ((hidden > 0.05) & (hidden < 0.95)).sum() > 10
+    owner, radii = torch.zeros(200, dtype=torch.long), torch.full((200,), radius).double()
+    lamps = lamp.expand(200, 3).T.contiguous()
+    found = hidden_share(objects_of(scenes), owner, point.T.contiguous(), lamps, radii)
+    assert (found - hidden).abs().max() < 0.05
+    assert torch.equal(found[beyond.abs() == 1], hidden[beyond.abs() == 1].round())
+
+
+def test_a_pixel_of_a_small_picture_has_nine_rays_and_of_others_four(monkeypatch):
+    seen = []
+    monkeypatch.setattr(module, "trace", lambda o, c, grid: seen.append(grid) or trace(o, c, grid))
+    scenes = built(("sphere", "rubber", "gray", 0.0, 0.0))
+    render(scenes, 32), render(scenes, 40), render_frame(scenes)
+    assert [(grid.rows, grid.columns) for grid in seen] == [(96, 96), (80, 80), (640, 960)]
 
 
 @pytest.mark.parametrize("material", MATERIALS)

@@ -10,6 +10,7 @@ import torch
 from lib.scenes import Camera, locations, project, sample_scenes
 from lib.scenes.scene import (
     BEHIND,
+    CROWD,
     EYE,
     LAMPS,
     MARGIN,
@@ -109,11 +110,14 @@ def test_scenes_keep_clevrs_distances(most):
     pair = mask[:, :, None] & mask[:, None] & ~torch.eye(most, dtype=torch.bool)
     between = (xy[:, :, None] - xy[:, None]).double()
     gap = between.norm(dim=-1) - scale[:, :, None] - scale[:, None]
+    cubes = scenes.shape == SHAPES.index("cube")
     assert gap[pair].min() > MIN_GAP - 1e-5
+    nearest = gap[pair & ~cubes[:, None] & ~cubes[:, :, None]].min()
+    assert most == 3 or nearest < MIN_GAP + 0.05  # and no more than that
     for direction in (RIGHT, BEHIND):
         along = (between @ torch.tensor(direction, dtype=torch.float64)).abs()
         assert along[pair].min() > MARGIN - 1e-5
-    cubes = scenes.shape == SHAPES.index("cube")
+        assert most == 3 or along[pair].min() < MARGIN + 0.02
     radius = torch.tensor([0.7, 0.35])[scenes.size]
     assert torch.allclose(scale, torch.where(cubes, radius / 2**0.5, radius))
 
@@ -126,10 +130,13 @@ def test_every_object_is_wholly_in_the_picture_and_its_centre_in_sight():
     reach = (radius / 320)[..., None]
     assert (place - reach)[mask].min() >= -1e-5
     assert (place + reach)[mask].max() <= 1 + 1e-5
+    assert (place - reach)[mask][:, 0].min() < 0.03  # and as near to the sides as that
+    assert (place + reach)[mask][:, 0].max() > 0.97
     apart = (seen[:, :, None, :2] - seen[:, None, :, :2]).norm(dim=-1)
     pair = mask[:, :, None] & mask[:, None]
     in_front = pair & (seen[:, :, None, 2] < seen[:, None, :, 2])
     assert (apart >= radius[:, :, None] - 1e-3)[in_front].all()
+    assert (apart - radius[:, :, None])[in_front].min() < 2  # pixels
 
 
 def test_scenes_are_uniform_where_nothing_stands_against_it():
@@ -162,6 +169,13 @@ def test_empty_and_crowded_scenes():
     crowded = sample_scenes(16, 12, 12, generator())
     assert crowded.mask.all()
     assert crowded[3:5].coords.shape == (2, 12, 3)
+    between = (crowded.coords[:, :, None, :2] - crowded.coords[:, None, :, :2])[
+        :, *torch.triu_indices(12, 12, 1)
+    ]
+    for direction in (RIGHT, BEHIND):
+        nearest = (between @ torch.tensor(direction)).abs().min()
+        assert abs(nearest - MARGIN * (10 / 12) ** 2) < 0.01
+    assert CROWD == 10  # CLEVR's most, up to which its own margin holds
 
 
 @pytest.mark.parametrize(("batch", "low", "high"), [(0, 1, 3), (4, -1, 3), (4, 3, 2)])
