@@ -34,6 +34,22 @@ def test_a_picture_is_judged_by_itself(untrained):
     assert torch.linalg.norm(found - found.mean()) > 1e-4
 
 
+def test_a_judge_is_shown_a_picture_and_its_edges_ten_times_as_high(untrained):
+    """Edges: what a pixel is above the mean of the nine about it, the border's own repeated."""
+    picture = 2 * torch.rand(1, 3, 32, 32, generator=generator(1)) - 1
+    picture[..., 16:] = 0.3 + 0.01 * picture[..., 16:]  # so that some edges are not cut off
+    seen = []
+    hook = untrained.body.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    judge.logits(untrained, picture)
+    hook.remove()
+    index = torch.arange(-1, 33).clamp(0, 31)
+    wide = picture[..., index, :][..., index]
+    around = sum(wide[..., i : i + 32, j : j + 32] for i in range(3) for j in range(3)) / 9
+    edges = (10 * (picture - around)).clamp(-1, 1)
+    assert 0.2 < (edges.abs() < 1).float().mean() < 0.8
+    assert (seen[0] - torch.cat([picture, edges], 1)).abs().max() < 1e-5
+
+
 def test_larger_pictures_are_looked_at_in_the_small(untrained):
     small = 2 * torch.rand(2, 3, 32, 32, generator=generator(1)) - 1
     large = small.repeat_interleave(2, -1).repeat_interleave(2, -2)
@@ -112,6 +128,9 @@ def test_a_seam_is_as_high_as_the_step_and_a_slope_is_none():
     assert torch.linalg.norm(found - 0.2 * across / (across + along)) < 1e-6
     turned = judge.seams(stepped.mT, owners.mT)
     assert torch.linalg.norm(turned - found) < 1e-6
+    for side in (-1, -2):  # pieces may have any numbers, falling ones too
+        flipped = judge.seams(stepped.flip(side), owners.flip(side))
+        assert torch.linalg.norm(flipped - found) < 1e-6
 
 
 def test_scissors_have_seams_and_real_scenes_have_none():

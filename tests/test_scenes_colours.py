@@ -45,3 +45,8 @@ def test_a_colour_without_objects_is_refused():
     label = torch.arange(14) % 7
     with pytest.raises(ValueError, match=list(COLORS)[7]):
         colours.fitted(torch.zeros(14, 3), label)
+    pixels = torch.rand(16, 3, generator=torch.Generator().manual_seed(0))
+    label = torch.arange(16) % 8  # two of each are enough, one is not
+    assert torch.allclose(colours.fitted(pixels, label).means, (pixels[:8] + pixels[8:]) / 2)
+    with pytest.raises(ValueError, match=rf"\['{list(COLORS)[7]}'\]"):
+        colours.fitted(pixels[:15], label[:15])

@@ -69,6 +69,22 @@ def test_a_score_counts_wherever_in_its_pixel_an_object_lies():
         assert detect(lambda _, o=output: o, torch.zeros(1, 3, 32, 32), 0.7)[1].sum() == 0
 
 
+@pytest.mark.parametrize("way", [(0.5, 0.5), (0.5, -0.5), (2.0, 0.0)])
+def test_a_sure_object_at_its_pixel_s_corner_has_two_thirds_of_the_heat(way):
+    """exp(-0.5 / (2 * 0.8^2)) = 0.677 in pixels, and no less: so half of it is the threshold."""
+    for heat, count in ((0.333, 0), (0.344, 1)):
+        output = torch.full((1, 3, SIZE, SIZE), -9.0)
+        output[0, 1:] = torch.tensor(way)[:, None, None]
+        output[0, 0, 12, 20] = torch.logit(torch.tensor(heat))
+        assert detect(lambda _, o=output: o, torch.zeros(1, 3, 32, 32))[1].sum() == count
+
+
+def test_no_pictures_show_nothing():
+    found, mask = detect(lambda pictures: pictures, torch.zeros(0, 3, 32, 32))
+    assert found.shape == (0, 0, 2)
+    assert mask.shape == (0, 0)
+
+
 def test_pictures_with_few_and_no_objects():
     outputs = torch.cat([perfect(PLACES[:1]), perfect(PLACES), torch.full((1, 3, 32, 32), -9.0)])
     found, mask = detect(lambda _: outputs, torch.zeros(3, 3, 32, 32))
@@ -162,8 +178,9 @@ def test_bad_input(tmp_path):
     for shape in ((3, 32, 32), (1, 1, 32, 32), (1, 3, 32, 64)):
         with pytest.raises(ValueError, match=r"\(B, 3, S, S\)"):
             detect(network, torch.zeros(shape))
-    with pytest.raises(ValueError, match="multiple of 32: 40"):
-        detect(network, torch.zeros(1, 3, 40, 40))
+    for size in (40, 0):
+        with pytest.raises(ValueError, match=f"multiple of 32: {size}"):
+            detect(network, torch.zeros(1, 3, size, size))
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none")
     (tmp_path / "half").write_bytes(WEIGHTS.read_bytes()[:1000])

@@ -16,6 +16,8 @@ ASKED = [(0.2, 0.2), (0.8, 0.2), (0.2, 0.8)]
         (ASKED, (3, 0, 0, 0, 0)),
         ([], (0, 0, 3, 0, 0)),
         ([(0.2, 0.3), (0.8, 0.2)], (1, 1, 1, 0, 0)),  # 1/10 of the width off the spot
+        ([(0.2, 0.34), (0.8, 0.2)], (1, 1, 1, 0, 0)),  # as far as three radii is near
+        ([(0.2, 0.36), (0.8, 0.2)], (1, 0, 2, 0, 1)),
         ([(0.5, 0.2), (0.2, 0.8)], (1, 0, 2, 1, 0)),  # halfway between two
         ([(0.8, 0.8), (0.2, 0.2)], (1, 0, 2, 0, 1)),
         # Halfway between two of which one is hit: nothing was blended.

@@ -66,5 +66,6 @@ def test_places_of_ones_own():
         request([(0.5, 0.5), (0.5, 1.2)])
     with pytest.raises(ValueError, match="outside the picture"):
         request([(float("nan"), 0.5)])
-    with pytest.raises(ValueError, match="pairs"):
-        request([0.5, 0.5])
+    for places in ([0.5, 0.5], [(0.1, 0.2, 0.3)], [(0.1,)]):
+        with pytest.raises(ValueError, match="pairs"):
+            request(places)

@@ -65,6 +65,12 @@ def test_the_matching_is_the_best_there_is(m, k, seed):
     assert abs(float(distances.sum()) - total) < 1e-9
 
 
+def test_a_match_may_be_as_far_as_the_radius():
+    found, asked = torch.tensor([[0.25, 0.5]]), torch.tensor([[0.5, 0.5]])
+    assert matched(found, asked, 0.25).tolist() == [0.25]
+    assert len(matched(found, asked, 0.2499)) == 0
+
+
 def test_one_object_fills_one_request():
     asked = torch.tensor([[0.50, 0.5], [0.52, 0.5]])
     assert len(matched(asked[:1], asked)) == 1
@@ -104,6 +110,29 @@ def test_raw_numbers():
     assert total["extras"] == 1
     assert total["exact"] == 0
     assert total["error"] == pytest.approx(0.015)
+
+
+def test_blind_is_the_next_picture_s_request():
+    """Each picture shows what the one after it was asked for."""
+    asked = torch.tensor([[[0.0, 0.2]], [[0.5, 1.0]], [[1.0, 0.0]]])  # the borders are inside
+    record = raw_scores(all_of(asked.roll(-1, 0)), all_of(asked), all_of(asked))
+    assert record["blind"] == [1, 1, 1]
+    assert record["hits"] == [0, 0, 0]
+    with pytest.raises(ValueError, match="two or more pictures"):
+        raw_scores(*[all_of(asked[:1])] * 3)
+
+
+def test_a_tally_by_hand():
+    """Two pictures: the first shows one of its two and the other's, the second one of its own."""
+    asked = torch.tensor([[[0.1, 0.1], [0.9, 0.1]], [[0.5, 0.9], [0.0, 0.0]]])
+    mask = torch.tensor([[True, True], [True, False]])
+    found = [torch.tensor([[0.1, 0.1], [0.5, 0.9], [0.3, 0.5]]), torch.tensor([[0.5, 0.92]])]
+    result = tally(found, asked, mask)
+    assert result["hits"].tolist() == [0.5, 1]
+    assert result["blind"].tolist() == [1, 0]
+    assert result["extras"].tolist() == [2, 0]
+    with pytest.raises(ValueError, match="at least two pictures"):
+        tally(found[:1], asked[:1], mask[:1])
 
 
 def test_nothing_asked_counts_extras_only():
