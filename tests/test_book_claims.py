@@ -236,6 +236,15 @@ def test_a_smoke_run_is_held_against_the_committed_interval(book, monkeypatch):
         claims.record("a.exact", 2.02, tolerance=0.01)
 
 
+def test_a_number_without_tolerance_may_be_as_it_was(book):
+    claims.record("a.exact", 2.0, tolerance=0.0)
+    claims.record("a.mean", [1.0, 1.1])
+    commit(book)
+    claims.record("a.exact", 2.0, tolerance=0.0)
+    with pytest.raises(AssertionError, match=r"a\.exact: this run gives"):
+        claims.record("a.exact", 2.001, tolerance=0.0)
+
+
 def test_live_rows_need_every_record_of_the_chapter(book):
     claims.record("a.mean", [1.0, 2.0])
     with pytest.raises(ValueError, match=r"has not recorded a\.exact"):

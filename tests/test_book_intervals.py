@@ -28,6 +28,33 @@ def test_the_interval_of_a_share_is_wilson_s(samples):
     assert np.allclose([e.value, e.low, e.high], [np.mean(samples), middle - half, middle + half])
 
 
+def test_a_computed_number_has_its_tolerance_about_it():
+    found = intervals.exact(2.0, 0.5)
+    assert (found.value, found.low, found.high, found.n) == (2.0, 1.5, 2.5, 1)
+    assert intervals.exact([3.0], 0).high == 3.0
+    for tolerance in (-0.1, np.inf, np.nan, None):
+        with pytest.raises(ValueError, match="tolerance of at least 0"):
+            intervals.exact(2.0, tolerance)
+    with pytest.raises(ValueError, match="one; these are 2"):
+        intervals.exact([1.0, 2.0], 0.1)
+    with pytest.raises(ValueError, match="finite numbers; there is nan"):
+        intervals.exact(np.nan, 0.1)
+
+
+@pytest.mark.parametrize("estimate", [intervals.mean, intervals.share])
+def test_one_sample_and_none_have_no_interval(estimate):
+    with pytest.raises(ValueError, match="One sample"):
+        estimate([1.0])
+    with pytest.raises(ValueError, match="finite numbers; there is none"):
+        estimate([])
+    assert estimate([1.0, 0.0]).n == 2
+
+
+def test_a_share_is_of_ones_and_zeros():
+    with pytest.raises(ValueError, match=r"0 or 1; one of these is 0\.5"):
+        intervals.share([0, 1, 0.5, 2])
+
+
 def test_one_in_a_hundred_is_no_difference_from_zero():
     """Paired differences without a -1 look like a share; they are none."""
     assert intervals.mean([0] * 99 + [1]).low < 0
@@ -47,6 +74,35 @@ def test_a_ratio_over_pictures_has_the_interval_of_its_cases():
     assert e.n == 400
     low, high = stats.norm.interval(0.95, hits.mean(), stats.sem(hits))
     assert np.allclose([e.low, e.high], [low, high], atol=0.003)
+
+
+def test_a_ratio_over_pictures_less_another_has_the_interval_of_both():
+    rng = np.random.default_rng(6)
+    run, other = pictures(rng, 400, 0.6), pictures(rng, 900, 0.2)
+    e = intervals.ratio([run], [other], unit="picture")
+    one, two = (np.array([h for h, _, _ in part]) / 6 for part in (run, other))
+    assert np.isclose(e.value, one.mean() - two.mean())
+    half = stats.norm.ppf(0.975) * np.hypot(stats.sem(one), stats.sem(two))
+    assert np.allclose([e.low, e.high], [e.value - half, e.value + half], atol=0.003)
+    assert e.n == 400  # the fewer
+
+
+def test_equal_cases_are_as_many_as_they_are():
+    run = [(1, 2, 3), (2, 2, 4)]
+    assert intervals.ratio([run], unit="picture").n == 7
+    assert np.isclose(intervals.ratio([run], unit="picture").value, 11 / 14)
+    assert intervals.units([run, run], "picture").tolist() == ([[1, 2]] * 3 + [[2, 2]] * 4) * 2
+    assert intervals.units([run], "run").tolist() == [[11, 14]]
+
+
+def test_runs_that_do_not_differ_have_no_width():
+    e = intervals.ratio([[(1, 2, 3)], [(1, 2, 5)]], [[(1, 4, 2)], [(1, 4, 1)]])
+    assert (e.value, e.low, e.high, e.n) == (0.25, 0.25, 0.25, 2)
+
+
+def test_a_bootstrap_that_draws_no_denominator_is_refused():
+    with pytest.raises(ValueError, match="a bootstrap draws none of them"):
+        intervals.ratio([[(1, 1, 1), (0, 0, 50)]], unit="picture")
 
 
 def test_a_ratio_over_runs_is_as_uncertain_as_they_differ():
@@ -138,6 +194,20 @@ def test_its_interval_holds_the_true_correlation_of_few_units():
     assert 0.93 < inside / 2000 < 0.97
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_perfect_correlation_has_an_interval_too(sign):
+    found = intervals.correlation([[k, sign * 2.0 * k] for k in range(5)])
+    assert np.isclose([found.low, found.value, found.high], sign).all()
+
+
+def test_two_correlations_are_compared_as_fisher_does():
+    rng = np.random.default_rng(7)
+    one, other = rng.normal(size=(9, 2)), rng.normal(size=(20, 3))
+    a, b = (intervals.correlation(x).value for x in (one, other))
+    z = abs(np.arctanh(a) - np.arctanh(b)) / np.sqrt(1 / (9 - 3) + 1 / (20 - 4))
+    assert np.isclose(intervals.same_correlation(one, other), 2 * (1 - stats.norm.cdf(z)))
+
+
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
@@ -198,6 +268,30 @@ def test_two_means_are_compared_as_scipy_does():
     row = Row("x", "01_one", "x", "finding", "mean", above(0.5), "run")
     found = claims.chance(row, {"samples": a[:4]}, {"samples": b})
     assert np.isclose(found, stats.ttest_ind(a[:4], b).pvalue, rtol=1e-12)
+
+
+def test_two_shares_are_compared_by_fisher_s_exact_test():
+    row = Row("x", "01_one", "x", "finding", "share", above(0.5), "run")
+    found = claims.chance(row, {"samples": [1] * 3 + [0] * 9}, {"samples": [1] * 15 + [0] * 5})
+    assert np.isclose(found, stats.fisher_exact([[3, 9], [15, 5]]).pvalue)
+
+
+def test_of_two_ratios_the_less_likely_counts_and_that_there_are_two():
+    row = Row("x", "01_one", "x", "finding", "ratio", above(0.5), "run")
+    rng = np.random.default_rng(8)
+    ours, stored = (
+        {
+            part: [pictures(rng, 20, p) for p in rng.uniform(0.2, 0.6, 4)]
+            for part in ("samples", "less")
+        }
+        for _ in range(2)
+    )
+    each = [
+        claims.chance(row, {"samples": ours[part]}, {"samples": stored[part]})
+        for part in ("samples", "less")
+    ]
+    assert np.isclose(claims.chance(row, ours, stored), min(1, 2 * min(each)))
+    assert claims.chance(row, ours, ours) == 1
 
 
 def test_what_never_varies_is_compared_as_it_is():

@@ -31,6 +31,33 @@ def test_a_row_is_read_as_it_stands(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("rule", "text", "met", "missed"),
+    [
+        (ledger.above(0.5), "interval above 0.5", (0.75, 1.0), (0.5, 1.0)),
+        (ledger.below(0.5), "interval below 0.5", (0.0, 0.25), (0.0, 0.5)),
+        (ledger.within(2.0, 0.5), "2 ± 0.5", (1.5, 2.5), (1.25, 2.5)),
+        (ledger.within(2.0, 0.5), "2 ± 0.5", (1.5, 2.5), (1.5, 2.75)),
+    ],
+)
+def test_a_rule_asks_for_the_whole_interval_and_its_bound_is_outside(rule, text, met, missed):
+    assert rule.text == text
+    assert rule(sum(met) / 2, *met, True) == "holds"
+    assert rule(sum(met) / 2, *missed, True) == "does not hold"
+
+
+def test_of_a_computed_number_the_tolerance_is_no_interval():
+    assert ledger.within(2.0, 0.5)(2.5, 0.0, 9.0, False) == "holds"
+    assert ledger.within(2.0, 0.5)(1.25, 2.0, 2.0, False) == "does not hold"
+
+
+def test_each_rule_is_read_with_its_verdict(tmp_path):
+    for stated, text in (("below = 0.9", "interval below 0.9"), ("within = [2.0, 0.5]", "2 ± 0.5")):
+        (row,) = read(tmp_path, GOOD.replace("above = 0.9", stated) + 'needs = ["a.c", "a.d"]\n')
+        assert (row.rule.text, row.rule.verdict) == (text, "holds")
+        assert (row.needs, row.gate) == (("a.c", "a.d"), ())
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("above = 0.9", "", "a rule or a reason"),
