@@ -86,6 +86,9 @@ def test_displaced_windows_are_as_large_and_elsewhere():
     here, there = window(CONDITIONS, 1), asking.displaced(window)(CONDITIONS, 1)
     assert here.sum() == there.sum()
     assert (here * there).sum() == 0
+    for row, column in ((0, 0), (2, 5), (7, 4)):
+        away = there[..., (row + GRID // 2) % GRID, (column + GRID // 2) % GRID]
+        assert torch.equal(away, here[..., row, column])
 
 
 def test_the_way_of_asking_can_depend_on_the_noise_level(denoiser):
@@ -117,6 +120,8 @@ def test_a_cell_hears_its_nearest_request_and_the_next_or_the_farthest():
                     assert heard[b, :, row, column].tolist() == expected.tolist()
     with pytest.raises(ValueError, match="needs two in the picture"):
         hearing.accompanied((locations, mask & (torch.arange(4) == 1)), GRID, False)
+    with pytest.raises(ValueError, match="needs two in the picture"):
+        hearing.accompanied((locations[:0], mask[:0]), GRID, False)
 
 
 def test_pictures_at_levels_of_their_own_are_refused(denoiser):

@@ -137,6 +137,32 @@ def test_noise_levels_of_a_batch_are_log_normal_and_stratified():
     assert (quantile * 512).astype(int).tolist() == pytest.approx(list(range(512)), abs=1)
 
 
+@pytest.mark.parametrize("drawn", [0.0, 1 - 2**-24])
+def test_the_ends_of_what_may_be_drawn_are_noise_levels_too(monkeypatch, drawn):
+    seen = []
+    monkeypatch.setattr(torch, "rand", lambda n, **_: torch.full((n,), drawn))
+    edm.loss(lambda x, s, c: seen.append(s) or x, torch.zeros(1, 2), None, torch.Generator())
+    assert seen[0].isfinite().all()
+    assert seen[0] > 0
+
+
+def test_noise_levels_are_even_in_their_seventh_root():
+    levels = torch.tensor(edm.noise_levels(9), dtype=torch.float64)
+    assert levels[0].item() == pytest.approx(80.0)
+    assert levels[8].item() == pytest.approx(0.002)
+    assert levels[9] == 0
+    steps = (levels[:9] ** (1 / 7)).diff()
+    assert torch.linalg.norm(steps - steps.mean()) < 1e-9
+
+
+def test_eighteen_steps_are_taken_if_none_are_named():
+    calls = []
+    noise = torch.ones(1, 1, dtype=torch.float64)
+    edm.sample(lambda x, s, c: calls.append(s) or 0 * x, noise)
+    assert len(calls) == 35
+    assert len(list(edm.path(lambda x, s, c: 0 * x, noise))) == 19
+
+
 def quantile_of(q, sigma):
     def difference(v):
         return mixture(sigma).cdf(torch.tensor(v, dtype=torch.float64)).item() - q

@@ -77,6 +77,47 @@ def test_a_modulation_by_places_stays_at_its_place():
     assert torch.equal(seen, square(6, 2, 3, 0))
 
 
+def test_a_block_is_what_it_says():
+    """With windows of one cell, so that a convolution is a matrix."""
+    block, x, embedding = randomised(networks.Block(8, 4, kernel=1)), random(2, 8), random(2, 4)
+
+    def linear(conv, h):
+        return h @ conv.weight[..., 0, 0].T + conv.bias
+
+    def normal(h):
+        return (h - h.mean(1, True)) / (h.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
+
+    def silu(h):
+        return h / (1 + (-h).exp())
+
+    scale, shift = linear(block.modulation, embedding).split(8, 1)
+    h = normal(linear(block.conv1, silu(normal(x)))) * (1 + scale) + shift
+    expected = x + linear(block.conv2, silu(h))
+    found = block(x[..., None, None], embedding[..., None, None])[..., 0, 0]
+    assert torch.linalg.norm(found - expected) < 1e-10
+
+
+def test_a_noise_level_is_told_by_sixteen_waves_of_a_quarter_to_eight_periods():
+    told, noise = networks.NoiseEmbedding(6).double(), random(5)
+    seen = []
+    told.layers.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    told(noise)
+    phase = 2 * torch.pi * noise[:, None] * 0.25 * 32 ** (torch.arange(16).double() / 15)
+    assert torch.linalg.norm(seen[0] - torch.cat([phase.cos(), phase.sin()], 1)) < 1e-5
+
+
+def test_a_matching_width_is_the_closest_multiple_of_four():
+    def square(width):
+        return torch.nn.Linear(width, width)
+
+    assert [networks.matching_width(square, w * (w + 1)) for w in (20, 38.5, 37.5, 1020)] == [
+        20, 40, 36, 1020,
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="no width gives 13 parameters to 10 %: 4 has 20"):
+        networks.matching_width(square, 13)
+    assert networks.matching_width(square, 18.2) == 4  # a tenth off
+
+
 def test_attention_is_the_attention_of_torch():
     ours = randomised(networks.Attention(8, heads=2))
     theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True).double()

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -89,6 +90,41 @@ def test_who_hears_what():
     assert hearing.nearest(none, GRID).shape == (1, 0, GRID, GRID)
 
 
+def test_soft_borders_fall_as_a_gaussian_of_the_distance():
+    conditions = (LOCATIONS, torch.tensor([[True, True, False]]))
+    soft = hearing.nearest(conditions, GRID, 0.2)
+    middles = pathways.centres(GRID).double()
+    away = [(middles - place).square().sum(-1) for place in LOCATIONS[0, :2]]
+    expected = ((away[0] - away[1]) / (2 * 0.2**2)).exp()
+    assert torch.linalg.norm(soft[0, 1] / soft[0, 0] - expected) < 1e-9 * expected.norm()
+    assert not soft[0, 2].any()
+
+
+def test_the_mean_of_one_request_is_it_and_of_none_nothing():
+    mask = torch.tensor([[True, False, False], [False, False, False]])
+    heard = hearing.mean((LOCATIONS.expand(2, -1, -1), mask), GRID)
+    assert torch.equal(heard, mask[..., None, None].double().expand(-1, -1, GRID, GRID))
+
+
+def test_a_place_on_the_border_lies_in_the_outermost_cell():
+    corners = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.5, 0.26]]])
+    expected = [[0, GRID - 1, GRID * (GRID - 1), GRID**2 - 1, 2 * GRID + 4]]
+    assert pathways.cells(corners, GRID).tolist() == expected
+    locations, mask = pathways.check_conditions((corners, torch.ones(1, 5).bool()), corners, 5)
+    assert torch.equal(locations, corners)
+    assert mask.all()
+
+
+def test_fourier_features_are_waves_whose_ways_are_a_sunflower_s():
+    """Seed i of n: turned on by the golden angle, as far out as the root of its share of 5."""
+    places = torch.rand(7, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = pathways.fourier(places, 24).numpy()
+    golden = 2 * np.pi * (1 - 2 / (1 + np.sqrt(5)))
+    seeds = np.array([5 * np.sqrt((i + 0.5) / 12) * np.exp(1j * golden * i) for i in range(12)])
+    phase = 2 * np.pi * (np.outer(places[:, 0], seeds.real) + np.outer(places[:, 1], seeds.imag))
+    assert np.linalg.norm(found - np.hstack([np.cos(phase), np.sin(phase)])) < 1e-9
+
+
 def test_a_window_is_a_square_of_cells():
     conditions = (torch.tensor([[[0.3, 0.6]]]), ALL[:, :1])  # cell: row 4, column 2
     index = torch.arange(GRID)
@@ -162,6 +198,7 @@ def test_things_are_told_one_by_one_and_added():
     [
         ((PLACE, torch.ones(1, 2, dtype=torch.bool)), "things are locations"),
         (things([True, True], [5, 0]), "a kind is -1, unsaid, or one of 0 to 4"),
+        (things([True, True], [4, -2]), "a kind is -1, unsaid, or one of 0 to 4"),
         (things([True, True], [0.0, 1.0]), "not kinds"),
         (things([True, True], [0]), "not kinds"),
         (things([True, True], [0, 0], PLACE + 1), "outside the picture"),

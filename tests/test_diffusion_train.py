@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -127,13 +128,48 @@ def test_streams_are_functions_of_seed_step_and_shard():
     assert not any(torch.equal(draw(1, 2, 3), draw(*numbers)) for numbers in others)
 
 
-def test_shards_make_one_step_of_their_mean():
+def test_shards_make_one_step_of_their_mean(monkeypatch):
     double = Training(denoiser(), batch, replace(SETTINGS, steps=1, shards=2))
+    slopes = []
+    monkeypatch.setattr(
+        double.optimizer,
+        "step",
+        lambda: slopes.extend(p.grad.flatten() for p in double.denoiser.parameters()),
+    )
     record = next(double.run())
+    model = denoiser()
     singles = [
-        edm.loss(denoiser(), *batch(g := train.stream(0, 0, i)), g, sigma_data=0.3) for i in (0, 1)
+        edm.loss(model, *batch(g := train.stream(0, 0, i)), g, sigma_data=0.3) for i in (0, 1)
     ]
-    assert record["loss"] == pytest.approx(sum(loss.item() for loss in singles) / 2, rel=1e-5)
+    mean = sum(singles) / 2
+    assert record["loss"] == pytest.approx(mean.item(), rel=1e-5)
+    mean.backward()
+    expected = torch.cat([p.grad.flatten() for p in model.parameters()])
+    assert torch.linalg.norm(torch.cat(slopes) - expected) < 1e-4 * torch.linalg.norm(expected)
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    plain = Settings(1000, learning_rate=0.2, cooldown=50)
+    assert [plain.rate(step) for step in (0, 49, 99, 500, 950)] == pytest.approx(
+        [0.002, 0.1, 0.2, 0.2, 0.2]  # the warm-up is of 100 steps
+    )
+    assert [plain.rate(step) for step in (960, 999)] == pytest.approx([0.16, 0.004])
+    assert Settings(10, warmup=0).rate(0) == 1e-3
+    round_ = Settings(900, learning_rate=0.2, cosine=True, warmup=300)
+    half = [round_.rate(step) for step in (300, 450, 600, 899)]
+    assert half == pytest.approx([0.15, 0.1, 0.05, 0.2 * (np.pi / 900) ** 2 / 4], rel=1e-3)
+    assert round_.rate(149) == pytest.approx(0.2 / 2 * (1 + np.cos(np.pi * 149 / 900)) / 2)
+
+
+def test_a_precision_that_is_asked_for_is_not_tried_out(monkeypatch):
+    monkeypatch.setattr(train, "fastest_precision", lambda *_: pytest.fail("tried out"))
+    for precision, loss, taken in (
+        ("bfloat16", None, "bfloat16"),
+        ("bfloat16", torch.nn.functional.mse_loss, "bfloat16"),
+        (None, torch.nn.functional.mse_loss, "float32"),  # a stopwatch needs the usual loss
+    ):
+        settings = replace(SETTINGS, precision=precision)
+        assert Training(denoiser(), batch, settings, loss=loss).precision == taken
 
 
 def test_a_resumed_run_ends_with_the_same_bits(tmp_path):
@@ -336,11 +372,23 @@ def test_a_failing_write_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
         ({"learning_rate": float("inf")}, "learning_rate must be"),
         ({"p_std": -1}, "p_std must be at least 0"),
         ({"p_mean": float("nan")}, "p_mean must be finite"),
+        ({"average": -0.1}, "average must be"),
+        ({"beta2": 1}, r"beta2 must be in \[0, 1\), not 1"),
+        ({"beta2": -0.1}, "beta2 must be"),
+        ({"steps": True}, "steps must be an integer of at least 1, not True"),
+        ({"steps": 0}, "steps must be an integer of at least 1, not 0"),
+        ({"shards": 1.5}, "not of 1.5 shards"),
+        ({"optimizer": "sgd"}, "the optimizer is 'adamw' or 'muon', not 'sgd'"),
     ],
 )
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         replace(SETTINGS, **settings)
+
+
+def test_settings_at_the_ends_of_their_ranges_are_taken():
+    Settings(1, seed=0, warmup=0, cooldown=0, average=0, p_std=0, beta2=0, shards=1, p_mean=-9.0)
+    Settings(1, learning_rate=1e-9, optimizer="muon", precision="bfloat16")
 
 
 def unconditional(generator):

@@ -34,6 +34,10 @@ def test_noise_levels_fall_to_zero():
     levels = noise_levels(5, low=0.1, high=3.0)
     assert levels[[0, 4, 5]].tolist() == pytest.approx([3.0, 0.1, 0.0])
     assert (levels.diff() < 0).all()
+    roots = noise_levels(9)[:9] ** (1 / 7)  # even in these, from 20 to 0.01
+    assert roots[[0, 8]].tolist() == pytest.approx([20 ** (1 / 7), 0.01 ** (1 / 7)])
+    assert torch.linalg.norm(roots.diff() - roots.diff().mean()) < 1e-12
+    assert noise_levels(1).tolist() == pytest.approx([20.0, 0.0])
 
 
 @pytest.mark.parametrize("sigmas", [[1.0], [1.0, 1.0], [1.0, 2.0], [1.0, -1.0], [[1.0, 0.0]]])
@@ -65,6 +69,22 @@ def test_langevin_samples_what_is_no_noised_density():
     begun = 2 * torch.randn(4000, 1, dtype=torch.float64, generator=g)
     x = annealed_langevin(lambda x, s, c: c * p.score(x, s), begun, [1.0, 0.3], g, 2, 80, 0.1)
     assert x.std().item() == pytest.approx((1.09 / 2) ** 0.5, abs=0.04)
+
+
+def test_langevin_takes_twenty_steps_a_level_of_a_fifth_of_its_square():
+    g, seen = torch.Generator().manual_seed(0), []
+
+    def still(x, sigma, conditions):
+        seen.append(sigma)
+        return 0 * x
+
+    x = annealed_langevin(still, torch.zeros(20000, 1, dtype=torch.float64), [2.0, 1.0], g)
+    assert seen == [2.0] * 20 + [1.0] * 20
+    assert x.std().item() == pytest.approx((20 * 2 * 0.2 * 5) ** 0.5, rel=0.03)
+    drift = annealed_langevin(
+        lambda x, s, c: 1 + 0 * x, torch.zeros(1, 20000).double(), [2.0, 1.0], g, steps=3, rate=0.1
+    )
+    assert drift.mean().item() == pytest.approx(3 * 0.1 * 5, abs=0.05)
 
 
 @pytest.mark.parametrize(("sigmas", "rate"), [([1.0, 2.0], 0.1), ([1.0, 0.0], 0.1), ([1.0], 1.0)])
