@@ -520,6 +520,42 @@ def test_weights_that_a_server_unpacks_are_read_too(opened, served):
     reach(page, DRAWN)
 
 
+def test_the_first_state_rings_what_was_asked_and_crosses_what_was_found():
+    """Of three requests one is moved away; rings have the radius of a hit."""
+    figures.use_style()
+    scene = labelling.request_scenes(1, 3, train.stream(5, 3))
+    asked, picture = labelling.label_all(scene)[0][0], render(scene, 32)[0]
+    asked = torch.cat([asked[:2], torch.tensor([[0.0, 1.0]])])  # the corner is in the picture
+    panels, settings = ask_network.parts(asked, picture, NETWORKS, "label_all.vector")
+    found = np.array(settings["judged"]["found"])
+    assert settings["judged"]["hits"] == [0, 1]
+    assert len(found) == 3
+    assert np.allclose(settings["asked"], asked, atol=1e-4)
+    assert (settings["steps"], settings["low"], settings["high"]) == (18, 0.01, 20.0)
+    places = np.stack(panels["asked"].marks["places"].get_data(), -1)
+    assert np.allclose(places, asked)
+    for mark, centres in (("hit", asked[:2]), ("missed", asked[2:])):
+        rings = np.stack(panels["drawn"].marks[mark].get_data(), -1).reshape(len(centres), -1, 2)
+        assert np.isnan(rings[:, -1]).all()
+        away = np.linalg.norm(rings[:, :-1] - centres.numpy()[:, None], axis=-1)
+        assert np.allclose(away, 0.05)
+        assert np.allclose(rings[:, 0], rings[:, -2])  # all the way round
+        steps = np.linalg.norm(np.diff(rings[:, :-1], axis=1), axis=-1)
+        assert steps.max() < 0.3 * 0.05
+    crosses = np.stack(panels["drawn"].marks["found"].get_data(), -1).reshape(3, 6, 2)
+    assert np.isnan(crosses[:, [2, 5]]).all()
+    arms = crosses[:, [0, 1, 3, 4]] - found[:, None]
+    expected = 0.015 * np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
+    assert np.allclose(arms, expected, atol=1e-4)
+    shown = panels["drawn"].axes.images[0].get_array()
+    assert np.allclose(shown, (picture.permute(1, 2, 0) + 1) / 2, atol=1e-6)
+    assert "2 of them are hit, ringed; 1 are not, ringed dashed" in panels["drawn"].alt
+    sixteen = torch.rand(16, 2, generator=torch.Generator().manual_seed(0))
+    many = ask_network.parts(sixteen, picture, NETWORKS, "label_all.vector")[1]
+    assert len(many["asked"]) == 16
+    plt.close("all")
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [

@@ -10,6 +10,7 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+from scipy import integrate
 
 from lib.book import figures
 from lib.page import drag_flow, surface
@@ -423,6 +424,144 @@ def test_no_fault_for_readers_who_do_not_see_it(mounted):
 def test_a_start_outside_the_picture_is_refused(change):
     with pytest.raises(ValueError, match="lies in"):
         drag_flow.show(**change)
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        {"mu": (0.3, 4), "sigma": (0, 2), "omega": 1e-4, "c": -1},
+        {"mu": (4, 0.3), "sigma": (2, 0), "omega": 0.6, "c": 1},
+        {"mu": (1, 2), "sigma": (0.1, 0.1), "layers": 1, "starts": 1, "scale": 0.05},
+    ],
+)
+def test_the_ends_of_all_ranges_are_inside(ends):
+    figures.use_style()
+    drag_flow.parts(**ends)
+    plt.close("all")
+
+
+def points(panel, mark):
+    """The places (n, 2) of a mark."""
+    return np.stack(panel.marks[mark].get_data(), -1)
+
+
+def integrated(a, w0, times):
+    """U' = [A - (A W + W A) / 2] U as a flow of W = U U^T, by scipy."""
+
+    def slope(_, w):
+        w = w.reshape(2, 2)
+        half = (np.diag(a) - (np.diag(a) @ w + w @ np.diag(a)) / 2) @ w
+        return (half + half.T).ravel()
+
+    found = integrate.solve_ivp(
+        slope, (0, times[-1]), w0.ravel(), t_eval=times, rtol=1e-9, atol=1e-12, method="LSODA"
+    )
+    return found.y.T.reshape(-1, 2, 2)
+
+
+def test_the_first_state_of_two_layers_is_their_flow():
+    figures.use_style()
+    mu, sigma, omega, c = (2.0, 1.0), (0.3, 0.1), 0.01, 0.9
+    panels, settings = drag_flow.parts(mu, sigma, omega, c)
+    assert list(panels) == ["rows", "plane", "error", "phase"]
+    a = np.array([s**2 + m**2 / 2 for m, s in zip(mu, sigma, strict=True)])
+    w = integrated(a, omega * np.array([[1, c], [c, 1]]), drag_flow.TIMES)
+    path = w @ mu
+    assert np.linalg.norm(points(panels["plane"], "path") - path, axis=1).max() < 1e-4
+    error = ((path - mu) ** 2).sum(1)
+    ratio = points(panels["error"], "curve")
+    assert np.allclose(ratio[:, 0], drag_flow.TIMES[1:])
+    assert np.allclose(ratio[:, 1], error[1:] / error[0], atol=1e-4)
+    rise = error - np.minimum.accumulate(error)
+    now = rise.argmax()
+    assert settings["now"] == now
+    assert rise[now] > 0.01 * error[0]
+    assert f"{rise[now] / error[0]:.1%}" in panels["error"].alt
+    assert "it turns back" in panels["plane"].alt
+    assert np.allclose(points(panels["plane"], "now"), path[now], atol=1e-4)
+    dot = [drag_flow.TIMES[now], error[now] / error[0]]
+    assert np.allclose(points(panels["error"], "now"), dot, atol=1e-4)
+    assert np.allclose(points(panels["phase"], "here"), [a.min() / a.max(), c])
+    tips = np.array([points(panels["rows"], f"row{p}")[1] for p in (1, 2)])
+    assert np.allclose(np.linalg.norm(tips, axis=1), omega**0.25)
+    assert np.isclose(tips[0] @ tips[1] / omega**0.5, c)
+    assert np.isclose(tips[0, 0], omega**0.25 / 2)  # the first stands at 60 degrees
+    assert tips[1, 1] < tips[0, 1]
+    assert [row["w"] for row in settings["rows"]] == [omega, omega]
+    assert f"{np.degrees(np.arccos(c)):.0f} degrees" in panels["rows"].alt
+    plt.close("all")
+
+
+def test_the_first_state_shows_clusters_as_wide_as_they_are():
+    figures.use_style()
+    mu, sigma = (2.0, 1.0), (0.3, 0.1)
+    plane = drag_flow.parts(mu, sigma)[0]["plane"]
+    assert np.allclose(points(plane, "star"), mu)
+    for p in range(2):
+        centre = np.eye(2)[p] * mu[p]
+        ring = (points(plane, f"cluster{p + 1}") - centre) / sigma
+        assert np.allclose(np.linalg.norm(ring, axis=1), 1)  # a standard deviation each way
+        width = points(plane, f"width{p + 1}")
+        assert np.allclose(width[:, p], [mu[p], mu[p] + sigma[p]])
+        assert np.allclose(width[:, 1 - p], drag_flow.DOWN)
+    still = drag_flow.parts((2.0, 2.0), (0.0, 0.0), 0.5, 0.0)
+    assert "does not turn back" in still[0]["plane"].alt
+    assert still[1]["now"] == len(drag_flow.TIMES) - 1
+    plt.close("all")
+
+
+def test_the_first_state_of_one_layer_is_its_flow_from_all_starts():
+    """Each column relaxes at its own rate, from random entries of the scale's spread."""
+    figures.use_style()
+    mu, sigma, scale = (2.0, 1.0), (0.2, 0.4), 0.5
+    panels, settings = drag_flow.parts(mu, sigma, layers=1, starts=7, scale=scale)
+    assert list(panels) == ["plane", "error"]
+    w0 = scale * np.array(settings["starts"]).reshape(7, 1, 2, 2)
+    assert np.array_equal(settings["starts"], np.round(settings["starts"], 4))
+    a = np.array([s**2 + m**2 / 2 for m, s in zip(mu, sigma, strict=True)])
+
+    def answers(times):
+        return (np.eye(2) + np.exp(-np.outer(times, a))[:, None] * (w0 - np.eye(2))) @ mu
+
+    every = points(panels["plane"], "others").reshape(7, -1, 2)
+    times = drag_flow.TIMES[::4]
+    assert np.isnan(every[:, -1]).all()  # between the lines
+    assert np.allclose(every[:, :-1], answers(times), atol=1e-9)
+    assert np.allclose(points(panels["plane"], "path"), answers(drag_flow.TIMES)[0], atol=1e-9)
+    error = ((answers(times) - mu) ** 2).sum(-1)
+    ratio = points(panels["error"], "errors").reshape(7, -1, 2)[:, :-1]
+    assert np.allclose(ratio[..., 0], times[1:])
+    assert np.allclose(ratio[..., 1], (error / error[:, :1])[:, 1:], atol=1e-9)
+    none = drag_flow.parts(mu, sigma, layers=1)[0]
+    assert "others" not in none["plane"].marks
+    assert np.allclose(points(none["plane"], "path")[0], 0)  # without random starts from zero
+    plt.close("all")
+
+
+def test_a_mark_is_drawn_on_as_it_was_drawn_first():
+    figures.use_style()
+    ax = plt.subplots()[1]
+    (dots,) = ax.plot([0], [0], "o", ms=7, mfc=figures.RED)
+    (dashed,) = ax.plot([0], [0], "--", lw=2, color=figures.INK, alpha=0.5)
+    (dotted,) = ax.plot([0], [0], ":", lw=1.5, color=figures.BLUE)
+    (plain,) = ax.plot([0], [0], lw=3, color=figures.GREEN)
+    found = [surface._style(mark) for mark in (dots, dashed, dotted, plain)]
+    assert [style["dots"] for style in found] == [True, False, False, False]
+    assert [style["width"] for style in found] == [7, 2, 1.5, 3]
+    colours = [figures.RED, "currentColor", figures.BLUE, figures.GREEN]
+    assert [style["colour"] for style in found] == colours
+    assert [style["alpha"] for style in found] == [1, 0.5, 1, 1]
+    pattern = plt.rcParams  # Matplotlib's own dashes, in widths of the line
+    expected = [
+        "none",
+        " ".join(f"{2 * n:.2f}" for n in pattern["lines.dashed_pattern"]),
+        " ".join(f"{1.5 * n:.2f}" for n in pattern["lines.dotted_pattern"]),
+        "none",
+    ]
+    assert [style["dashes"] for style in found] == expected
+    text = surface.element("drag_flow", {"a": surface.Panel(ax, {"m": plain}, "one")}, {})
+    assert "flex:0 1 691px" in text  # 7.2 inches
+    plt.close("all")
 
 
 def test_a_script_is_whole_and_knows_its_parts():

@@ -40,6 +40,20 @@ def test_the_first_state_shows_where_the_points_end():
     assert (off.min(1) < 4).mean() > 0.95
     marked = np.stack(plane.marks["marked"].get_data(), -1)
     assert np.array_equal(marked[-1], ends[0])
+    assert np.allclose(marked[0], [0.5, 5.5])  # from noise at 10
+    assert len(ends) == 240
+    paths = np.stack(plane.marks["paths"].get_data(), -1).reshape(24, 20, 2)  # 18 steps and a gap
+    assert np.isnan(paths[:, -1]).all()
+    assert np.array_equal(paths[:, -2], ends[1:25])
+    for k in range(3):
+        ring = np.stack(plane.marks[f"ring{k + 1}"].get_data(), -1) - means[k]
+        assert np.allclose(np.linalg.norm(ring, axis=1), 0.5)  # two standard deviations
+        seen = np.stack(shares.marks[f"share{k + 1}"].get_data(), -1)
+        apart = np.exp(
+            -((marked[:-1, None] - means) ** 2).sum(-1) / 2 / (0.0625 + seen[:, :1] ** 2)
+        )
+        assert np.allclose(seen[:, 1], apart[:, k] / apart.sum(1))
+    assert np.allclose(seen[[0, -1], 0], [10.0, drag_mixture.LOW])
     drawn = np.concatenate([line.get_ydata() for line in shares.axes.lines])
     assert shares.axes.get_ylim()[0] < drawn.min()
     assert drawn.max() < shares.axes.get_ylim()[1] < 1.1
