@@ -3,6 +3,7 @@
 import re
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from lib.book import figures
@@ -68,6 +69,37 @@ def test_nothing_of_the_machine_s_matplotlibrc_reaches_a_figure():
     fig = drawn()
     plt.rcParams["savefig.bbox"] = "tight"
     assert re.sub(r"\bf\d+-", "", figures.svg(fig)) == usual
+
+
+def test_a_figure_is_as_wide_as_it_is_said_to_be_and_no_wider_than_the_page():
+    figures.use_style()
+    fig, _ = plt.subplots(figsize=(4.0, 2.0))
+    text = figures.svg(fig)
+    assert "width: min(100%, 384px); height: auto" in text  # 96 pixels an inch
+    assert re.search(r'viewBox="0 0 288 144"', text)
+
+
+def test_only_pictures_that_gain_much_are_compressed():
+    figures.use_style()
+    for side, kind in ((20, "png"), (200, "webp")):
+        fig, ax = plt.subplots(figsize=(3, 3))
+        ax.imshow(np.random.default_rng(0).random((side, side, 3)))
+        assert re.findall(r"data:image/(\w+);base64", figures.svg(fig)) == [kind]
+
+
+def test_a_band_holds_the_middle_four_fifths_of_the_curves():
+    figures.use_style()
+    _, ax = plt.subplots()
+    x = np.arange(3.0)
+    figures.band(ax, x, np.arange(11.0)[::-1, None] + x, figures.BLUE, "runs")
+    (line,), (area,) = ax.lines, ax.collections
+    assert line.get_label() == "runs"
+    assert np.allclose(line.get_xydata(), np.column_stack([x, 5 + x]))
+    corners = area.get_paths()[0].vertices
+    for k in range(3):
+        heights = corners[corners[:, 0] == k, 1]
+        assert np.allclose([heights.min(), heights.max()], [1 + k, 9 + k])
+    plt.close("all")
 
 
 def test_a_figure_without_alt_text_is_refused():

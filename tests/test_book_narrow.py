@@ -109,10 +109,47 @@ def test_a_small_figure_is_left_alone_and_axes_of_no_grid_keep_their_place():
     assert free.get_figwidth() == narrow.WIDTH
 
 
+def test_a_phone_s_figure_is_as_wide_as_what_margins_leave_of_it():
+    assert round(96 * narrow.WIDTH) == 346  # CSS pixels of a phone's 390
+    assert round(96 / 72 * narrow.TEXT, 1) == 11.2
+    fig, ax = plt.subplots(figsize=(3.6, 2))
+    ax.set_title("a", fontsize=9)
+    ax.tick_params(labelsize=8.4)
+    assert narrow.fits(fig)
+    ax.tick_params(labelsize=8.3)
+    assert not narrow.fits(fig)
+    ax.tick_params(labelsize=8.4)
+    fig.set_figwidth(3.61)
+    assert not narrow.fits(fig)
+
+
+def test_a_drawing_with_equal_scales_is_as_high_as_its_width_makes_it():
+    for top, height in ((1, 0.8 * 3.6 / 2 + 0.6), (3, 0.8 * 3.6 * 1.5 + 0.6), (8, 6)):
+        fig, ax = plt.subplots(figsize=(9, 6))
+        ax.set(xlim=(-1, 1), ylim=(0, top), aspect="equal")
+        narrow.relayout(fig)
+        assert fig.get_figheight() == pytest.approx(height)
+
+
+def test_pictures_keep_their_shape_and_their_rows_stay_equal():
+    for letters, columns, height in ((1, 4, 0.9), (10, 2, 3.6), (16, 2, 3.6), (30, 1, 8.0)):
+        fig, axes = plt.subplots(1, 4, figsize=(8, 2))
+        for ax in axes:
+            ax.set(xticks=[], yticks=[], title="n" * letters)
+        narrow.relayout(fig)
+        assert len({round(ax.get_position().x0, 2) for ax in axes}) == columns, letters
+        assert fig.get_figheight() == pytest.approx(height)
+
+
 def test_both_pictures_share_their_glyphs_and_no_identifier():
     fig, ax = plt.subplots(figsize=(7, 3))
     ax.set_title("glyphs")
     text = figures.pair(fig)
+    opened = re.findall(r"<svg [^>]*>", text)
+    assert ["book-wide" in tag for tag in opened] == [True, False]
+    assert ["book-narrow" in tag for tag in opened] == [False, True]
+    assert "display: none" in opened[1]
+    assert text.count("display: none") == 1
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', text)) <= set(ids)

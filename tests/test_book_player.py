@@ -89,6 +89,62 @@ def test_the_alt_text_follows_sliders_and_readouts(shown):
     assert [s["play"] for s in spec(shown[0])["sliders"]] == [False, True]
 
 
+def test_a_label_is_stored_where_and_as_it_stands(shown):
+    """On a figure of 4 x 2 inches, 288 x 144 points; a phone's is 3.6 inches wide."""
+    fig = plt.figure(figsize=(4, 2), layout="none")
+    fig.add_axes([0.1, 0.1, 0.8, 0.8])
+    texts = [
+        fig.text(0.25, 0.75, "", ha="right", va="top", fontsize=12),
+        fig.text(0.5, 0.25, "", ha="center", va="center", color=figures.RED),
+        fig.text(0.1, 0.5, "", fontsize=8),
+    ]
+    marks = [player.Label(text, np.array(["one", "two"])) for text in texts]
+    player.show(fig, {"k": [0, 1]}, marks, alt="labels")
+    stored = spec(shown[0])["marks"]
+    assert [m["at"] for m in stored] == [[72, 36], [144, 108], [28.8, 72]]
+    assert [m["narrow"]["at"][0] for m in stored] == [64.8, 129.6, 25.92]
+    assert [m["narrow"]["size"] for m in stored] == [12, 10, 8.4]
+    assert [m["size"] for m in stored] == [12, 10, 8]
+    assert [m["anchor"] for m in stored] == ["end", "middle", "start"]
+    assert [m["baseline"] for m in stored] == ["hanging", "central", "auto"]
+    assert [m["colour"] for m in stored] == ["currentColor", figures.RED, "currentColor"]
+
+
+def test_a_gap_and_what_is_off_the_picture_have_numbers_of_their_own(shown):
+    fig, ax = plt.subplots()
+    (line,) = ax.plot([], [])
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    ax.autoscale(False)
+    x = np.array([[0.0, 1e9, -1e9, 0.5]])
+    player.show(fig, {"k": [0]}, [player.Line(line, x, [[np.nan, 1e9, -1e9, 0.5]])], alt="a line")
+    stored = spec(shown[0])["marks"][0]
+    numbers = {axis: np.round(40 * coordinates(stored[axis])[0]) for axis in "xy"}
+    assert numbers["x"][1:3].tolist() == [32767, -32767]
+    assert numbers["y"][:3].tolist() == [-32768, -32767, 32767]  # down the page
+
+
+def test_colour_pictures_of_more_than_fifty_thousand_bytes_are_one_sheet(shown):
+    for height, kind in ((128, "data"), (129, "sheet")):  # x 130 x 3 bytes
+        fig, ax = plt.subplots()
+        values = np.zeros((1, height, 130, 3))
+        image = player.Image(ax.imshow(values[0]), values)
+        player.show(fig, {"k": [0]}, [image], alt="a picture")
+        assert {"data", "sheet"} & set(spec(shown[-1])["marks"][0]) == {kind}
+
+
+def test_a_palette_runs_from_the_first_colour_to_the_last(shown):
+    fig, ax = plt.subplots()
+    image = ax.imshow(np.zeros((1, 4)), vmin=-1, vmax=1, cmap="viridis")
+    values = np.array([[[-1, 1, 0.2, 7]]])
+    player.show(fig, {"k": [0]}, [player.Image(image, values)], alt="a picture")
+    stored = spec(shown[0])["marks"][0]
+    levels = np.frombuffer(base64.b64decode(stored["data"]), np.uint8)
+    assert levels.tolist() == [0, 255, 153, 255]
+    palette = np.frombuffer(base64.b64decode(stored["palette"]), np.uint8).reshape(256, 3)
+    expected = plt.get_cmap("viridis")(np.arange(256))[:, :3]
+    assert np.abs(palette - 255 * expected).max() <= 0.5
+
+
 def test_axes_make_room_for_every_state(shown):
     fig, ax = plt.subplots()
     (line,) = ax.plot([], [])
@@ -280,6 +336,8 @@ def test_a_sheet_holds_every_picture_in_its_place(n):
     pictures = np.broadcast_to(levels[:, None, None, None], (n, 16, 16, 3)).astype(np.uint8)
     coded = player._sheet(pictures)
     sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(coded["sheet"]))).convert("RGB"))
+    assert coded["across"] == np.ceil(np.sqrt(n))
+    assert sheet.shape == (16 * np.ceil(n / coded["across"]), 16 * coded["across"], 3)
     for k in range(n):
         row, column = divmod(k, coded["across"])
         tile = sheet[16 * row : 16 * row + 16, 16 * column : 16 * column + 16]
