@@ -117,6 +117,39 @@ def test_pictures_lie_in_range_and_follow_their_seed():
     assert ((brightest > 0.79) & (brightest < 1.01)).all()
 
 
+def test_pictures_have_noise_of_a_thousandth_and_surroundings_of_their_own():
+    properties = torch.tensor([[0.7, 0.3, 0.3, 0.4]]).expand(300, 4)
+    centre, background = circles.surroundings(300, generator(4))
+    noise = circles.draw(properties, generator(4)) - circles.render(properties, centre, background)
+    assert noise.std().item() == pytest.approx(0.002, rel=0.02)  # of pixels in [-1, 1]
+    assert abs(noise.mean().item()) < 1e-5
+    for values, low, high in ((centre, -0.5, 0.5), (background, 0.8, 1.0)):
+        assert low <= values.min() < low + 0.01
+        assert high - 0.01 < values.max() <= high
+        assert values.mean().item() == pytest.approx((low + high) / 2, abs=0.1 * (high - low))
+
+
+@pytest.mark.parametrize("held_out", list(COMPOSITIONS))
+def test_all_compositions_are_seen_from_the_opposite_corner(held_out):
+    """Each answer at its own composition's place: then all lie at the corners in their order."""
+    corners = np.array(list(COMPOSITIONS.values()))
+    assert np.array_equal(circles.all_towards(corners, held_out), corners)
+    own = list(COMPOSITIONS).index(held_out)
+    marked = corners + 0.1 * np.eye(4)[:, [own]]
+    moved = circles.all_towards(marked, held_out) - corners
+    assert not moved[:3].any()
+    assert np.allclose(abs(moved[3]), 0.1)
+
+
+def test_worlds_at_the_ends_of_their_ranges_can_be_drawn():
+    assert World(1.0, 0.0).mu[0] == pytest.approx(2**0.5)
+    assert World(0.1, 1.66).properties(torch.tensor([[0.0, 1.0]]), generator())[0, 3] > 0
+    with pytest.raises(ValueError, match="jitter must lie"):
+        World(0.4, -0.1)
+    with pytest.raises(ValueError, match="jitter must lie"):
+        World(0.4, 0.25 / 0.15)
+
+
 @pytest.mark.parametrize("signal", [0, -0.1, 1.01, float("nan")])
 def test_a_signal_outside_is_refused(signal):
     with pytest.raises(ValueError, match=r"signal must lie in \(0, 1\]"):

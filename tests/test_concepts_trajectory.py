@@ -86,13 +86,19 @@ def test_what_is_no_path_is_refused():
         trajectory.first_passing(np.zeros((4, 2)), [1, 2, 3])
     with pytest.raises(ValueError, match="4 speeds or more"):
         trajectory.decay([1, 2, 3, 4], [1, 2, 3, 1])
+    with pytest.raises(ValueError, match="4 speeds or more from the maximum on, not 3"):
+        trajectory.decay([1, 2, 3, 4], [1, 3, 2, 1])
+    four = trajectory.decay([1, 2, 3, 4, 5], [1, 8, 4, 2, 1])  # halves at each step
+    assert four["rate"] == pytest.approx(np.log(2))
+    assert four["exponential_left"] == pytest.approx(0, abs=1e-12)
 
 
 def test_a_concept_is_heard_where_asking_for_it_alone_changes_the_answer():
     corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1.0]])
     assert trajectory.hears(corners)
     assert not trajectory.hears(np.full((4, 2), 0.5))
-    only_colour = corners * [1, 0.2]
+    assert trajectory.hears(corners * 0.26)
+    only_colour = corners * [1, 0.24]
     assert not trajectory.hears(only_colour)
     assert trajectory.hears(np.stack([corners, only_colour])).tolist() == [True, False]
 

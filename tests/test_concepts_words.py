@@ -64,6 +64,33 @@ def test_padding_says_nothing_and_order_does():
     assert (read.embedding(turned, x) - before).norm(dim=1).min() > 1e-3
 
 
+def test_a_layer_is_attention_among_words_that_are_there_and_a_network_at_each():
+    layer = networks.initialise(words.Layer(8, heads=2), generator(5)).double()
+    x = torch.randn(3, 5, 8, generator=generator(6)).double()
+    present = torch.arange(5) < torch.tensor([[5], [2], [3]])
+    theirs = torch.nn.MultiheadAttention(8, 2, batch_first=True).double()
+    theirs.in_proj_weight.data, theirs.in_proj_bias.data = layer.enter.weight, layer.enter.bias
+    theirs.out_proj.load_state_dict(layer.leave.state_dict())
+    normal = torch.nn.LayerNorm(8, elementwise_affine=False).double()
+    h = normal(x)
+    h = x + theirs(h, h, h, key_padding_mask=~present)[0]
+    assert torch.linalg.norm(layer(x, present) - h - layer.alone(normal(h))) < 1e-10
+
+
+def test_without_layers_a_reader_is_the_mean_of_its_words_at_their_places():
+    read = networks.initialise(words.Reader(16, layers=0), generator(7)).double()
+    tokens = words.sentences(places(2), generator(2))
+    found = read.embedding(tokens, torch.zeros(8, 1).double())
+    for row, answer in zip(tokens.tolist(), found, strict=True):
+        told = [
+            read.words.weight[:, token] + read.order.weight[:, place]
+            for place, token in enumerate(row)
+            if token
+        ]
+        normal = [(h - h.mean()) / (h.var(correction=0) + 1e-5).sqrt() for h in told]
+        assert torch.linalg.norm(answer - read.leave(sum(normal) / len(normal))) < 1e-10
+
+
 def test_the_reader_learns_what_the_words_mean():
     read, stream = reader(1), generator(3)
     head = networks.initialise(torch.nn.Linear(16, 2), stream)

@@ -119,6 +119,16 @@ def test_a_missing_file_and_a_foreign_one_are_named(tmp_path):
         checkpoint.load(tmp_path / "foreign.safetensors")
 
 
+@pytest.mark.parametrize(("many", "more"), [(3, ""), (5, ", and 2 more")])
+def test_weights_that_do_not_fit_are_named_up_to_three(many, more):
+    network = torch.nn.Linear(2, 2)
+    extra = {f"w{k}": torch.ones(k, 1) for k in range(many)}
+    with pytest.raises(ValueError) as error:  # noqa: PT011  (its whole text is what is asked)
+        checkpoint.fill(network, extra | network.state_dict(), "file")
+    places = "; ".join(f"w{k} ({k}, 1) has no place" for k in range(3))
+    assert str(error.value) == f"file does not fit the network: {places}{more}"
+
+
 def test_a_header_that_is_no_json_is_refused(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         checkpoint.save(tmp_path / "net.safetensors", {}, {"network": object()})
