@@ -71,6 +71,11 @@ def test_what_is_not_said_is_as_in_the_public_code():
     plain, kinds = Setting((1, 2), (0.05, 0.05)), ("n", "batch", "rate", "epochs", "rotate")
     assert [getattr(plain, kind) for kind in kinds] == [5000, 128, 0.1, 40, True]
     assert all(PRESETS["paper"][kind] == getattr(plain, kind) for kind in kinds)
+    assert (plain.d, plain.hidden, plain.layers, plain.scale) == (64, 64, 2, 1.0)
+    assert not any((plain.tied, plain.bias, plain.correlation, plain.excluded))
+    others = ("origin_cluster", "variance_as_sigma", "bias", "mean_over_d")
+    assert Setting.preset("paper", (1, 2), (0.05, 0.05)) == plain
+    assert PRESETS["official"] == PRESETS["paper"] | dict.fromkeys(others, True)
 
 
 def test_float32_stays_near():
@@ -124,7 +129,7 @@ def test_the_ball_about_the_held_out_point_is_empty_and_all_else_as_it_was():
     assert torch.equal(again.points, without.points)
 
 
-@pytest.mark.parametrize("c", [0.0, 0.9])
+@pytest.mark.parametrize("c", [0.0, 0.9, -1.0])
 def test_tied_layers_correlate_as_told(c):
     setting = Setting((2, 1), (0, 0), d=4, hidden=400, tied=True, correlation=c)
     run = draw(setting, 0)

@@ -118,6 +118,7 @@ def test_local_networks_stay_local_and_take_the_same_draws(relu):
 def test_local_networks_do_not_swing_and_others_do():
     both = score_net.together([nets(runs=6, seed=6), nets(runs=6, seed=6, local=True)])
     _, found = score_net.train(PICTURES, both, None, batch=None)
+    assert torch.allclose(found["time"], 0.2 * torch.arange(51).double())  # 400 steps of 0.025
     rises = swing(found["error"][..., score_net.HELD])
     assert rises[1].max() < 1e-6
     assert rises[0].median() > 0.01
@@ -142,6 +143,18 @@ def test_one_layer_from_zero_follows_its_closed_form():
     alone = torch.stack([found["answer"][..., 2, 0], found["answer"][..., 1, 1]], -1).mean(0)
     told = (q + PICTURES.scale * p) * PICTURES.task.test_point
     assert (alone - told).abs().max() < 0.03
+
+
+def test_networks_start_at_the_size_that_is_asked_for():
+    usual = score_net.two_layers(PICTURES, 400, generator(9))
+    assert usual.weights[0].shape == (400, 32, N + S)
+    w = score_net.response(PICTURES, usual)
+    assert (w.diagonal(dim1=-2, dim2=-1).mean(0) - 0.1).abs().max() < 0.01
+    large = score_net.two_layers(PICTURES, 400, generator(9), omega=0.4)
+    own = score_net.response(PICTURES, large).diagonal(dim1=-2, dim2=-1)
+    assert (own.mean(0) - 0.4).abs().max() < 0.04
+    signs = usual.weights[0][..., N:].sign().mean(1)  # of what units hear, all alike in a run
+    assert (signs.abs() == 1).all()
 
 
 def test_clocks():
