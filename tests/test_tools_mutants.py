@@ -41,6 +41,15 @@ def test_every_module_has_tests_to_ask_and_none_needs_the_site():
     assert "tests/test_finite.py" in mutants.files_for(Path("lib/exact/flow.py"))
 
 
+def test_a_test_that_fills_in_the_names_of_modules_asks_all_of_them():
+    """As the one that makes every experiment's committed claims again."""
+    for name in ("local_features", "length_colours", "detector"):
+        files = mutants.files_for(Path(f"lib/experiments/{name}.py"))
+        assert "tests/test_experiments_protocol.py" in files
+    files = mutants.files_for(Path("lib/scenes/measure.py"))
+    assert "tests/test_experiments_protocol.py" not in files
+
+
 def mutant(outcome, line=3):
     return {"module": "lib/one.py", "line": line, "outcome": outcome, "diff": DIFF}
 

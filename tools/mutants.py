@@ -69,7 +69,8 @@ def prepare() -> None:
 def files_for(module: Path, root: Path = ROOT) -> list[str]:
     """The test files that import a module, the one named after it first.
 
-    Where none does by name, as of what a package keeps to itself, all of the package's.
+    One that fills names into `PACKAGE.{name}` imports every module of the package. Where none does
+    by name, as of what a package keeps to itself, all of the package's.
 
     Args:
         module: below `root`, such as `lib/sim/task.py`.
@@ -80,7 +81,7 @@ def files_for(module: Path, root: Path = ROOT) -> list[str]:
     own = "test_" + "_".join(module.with_suffix("").parts[1:])
     # What stands after `import` may be in brackets, over several lines.
     listed = rf"from {package} import (?:\([^)]*\b{name}\b|[^(\n]*\b{name}\b)"
-    pattern = re.compile(rf"\b{package}\.{name}\b|{listed}")
+    pattern = re.compile(rf"\b{package}\.(?:{name}\b|{{)|{listed}")
     every = [p for p in (root / "tests").glob("test_*.py") if p.stem != "test_site"]
     chosen = [p for p in every if own.startswith(p.stem) or pattern.search(p.read_text())]
     chosen = chosen or [p for p in every if p.stem.startswith("_".join(own.split("_")[:2]))]
