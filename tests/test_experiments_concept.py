@@ -2,14 +2,14 @@
 
 import copy
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 
 from lib.book import runtime
-from lib.concepts import circles, classifier
+from lib.concepts import circles, classifier, words
 from lib.concepts.circles import COMPOSITIONS
 from lib.diffusion import train
 from lib.experiments import __main__ as program
@@ -54,6 +54,7 @@ def test_a_scale_at_which_nothing_is_seen_is_refused():
 def test_a_run_s_end_is_its_last_fifth():
     assert np.arange(23)[experiment.end_of(range(23))].tolist() == [19, 20, 21, 22]
     assert np.arange(3)[experiment.end_of(range(3), 2)].tolist() == [1, 2]
+    assert np.arange(3)[experiment.end_of(range(3))].tolist() == [2]
 
 
 def test_evaluations_are_even_in_the_square_root_of_the_step():
@@ -134,14 +135,166 @@ def test_pictures_differ_by_the_denoiser_alone():
 def test_the_network_predicts_the_picture_above_its_level():
     training = experiment.prepared(Setting(), TINY)
     x = torch.randn(2, 3, 32, 32, generator=runtime.generator(0))
-    network, sigma = training.denoiser.network, 5.0
-    asked = torch.zeros(2, 4)
-    inner = network.inner(x / 25.016**0.5, torch.full((2,), np.log(sigma) / 4), asked)
-    total = (sigma**2 + experiment.SIGMA_DATA**2) ** 0.5
-    inner = network.inner(x / total, torch.full((2,), float(np.log(sigma) / 4)), asked)
-    expected = sigma * experiment.SIGMA_DATA / total * inner
-    found = training.denoiser(x, sigma, asked)
-    assert (found - expected).norm() < 1e-3 * x.norm()
+    network, asked = training.denoiser.network, torch.zeros(2, 4)
+    data, level = experiment.SIGMA_DATA, experiment.LEVEL
+    for sigma, off in ((5.0, 1e-3), (0.1, None), (0.05, None)):
+        total = (sigma**2 + data**2) ** 0.5
+        inner = network.inner(x / total, torch.full((2,), float(np.log(sigma) / 4)), asked)
+        predicted = sigma * data / total * inner
+        found = training.denoiser(x, sigma, asked)
+        # Of the input, what a plain network keeps, less what is not carried through above.
+        kept = (data / total) ** 2 * (1 - sigma**2 / (sigma**2 + level**2))
+        assert (found - kept * x - predicted).norm() < 1e-5 * x.norm()
+        assert off is None or (found - predicted).norm() < off * x.norm()
+
+
+@pytest.mark.parametrize("told", ["numbers", "words"])
+def test_a_composition_is_asked_for_with_noise_of_the_seed_and_its_own(told, monkeypatch):
+    heard = []
+    monkeypatch.setattr(experiment.edm, "sample", lambda _, *a, **k: heard.append(a) or a[0])
+    setting = Setting(0.5, 3, told=told, scale=1.0 if told == "words" else 2.0)
+    drawn = experiment.draw_composition(None, setting, "red small", 3)
+    ((noise, asked),) = heard
+    stream = train.stream(1003, 2)  # the third composition
+    assert torch.equal(noise, torch.randn(3, 3, 32, 32, generator=stream))
+    assert torch.equal(drawn, noise)
+    place = torch.tensor([[0.0, 1.0]]).expand(3, 2)
+    means = 2 * setting.world.means(place)
+    expected = words.sentences(place, stream) if told == "words" else means
+    assert torch.equal(asked, expected)
+
+
+def test_a_batch_tells_what_the_discs_are_times_the_scale():
+    plain, doubled = (
+        experiment.prepared(Setting(0.5, 3, scale=scale), Scale(batch=4)).batch(train.stream(3, 0))
+        for scale in (1.0, 2.0)
+    )
+    assert torch.equal(plain[0], doubled[0])
+    assert torch.equal(2 * plain[1], doubled[1])
+    assert torch.equal(plain[1], Setting(0.5).world.batch(4, train.stream(3, 0))[1])
+
+
+class Seen:
+    """A finder's reading in which so many of the pictures show a disc."""
+
+    def __init__(self, count, properties):
+        self.readable = torch.arange(len(properties)) < count
+        self.properties = properties
+
+
+def test_pictures_are_summed_up_where_two_show_a_disc(monkeypatch):
+    """A mean of one picture has no spread; a place half-way between two classes is beyond none."""
+    setting = Setting(0.5)
+    places = torch.tensor([[1.0, 1.0], [0.5, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    monkeypatch.setattr(circles.World, "places", lambda world, properties: properties)
+    found = {}
+    for count in (1, 2, 3):
+        monkeypatch.setattr(classifier, "read", lambda *_, count=count: Seen(count, places))
+        found[count] = experiment.read_off(None, setting, torch.zeros(4, 3, 32, 32))
+    assert found[1] == {"readable": 0.25} | dict.fromkeys(experiment.SUMMARY)
+    assert found[2]["place"] == [0.75, 1.0]
+    assert found[2]["spread"] == [0.3536, 0.0]
+    assert found[2]["share"] == [0.5, 1.0]
+    assert found[3]["share"] == [0.6667, 0.6667]
+    assert found[3]["both"] == 0.3333
+
+
+def test_a_run_is_told_evaluation_by_evaluation_in_the_order_of_its_steps():
+    def look(k, colour):
+        whole = {"readable": k, "place": [k, k], "spread": [k, k], "share": [k, k], "both": k}
+        blind = {"readable": 0.0} | dict.fromkeys(experiment.SUMMARY)
+        return {name: blind if name == colour else whole for name in COMPOSITIONS}
+
+    evaluations = {str(k): {"averaged": look(k, "red small")} for k in (10, 9)}
+    found = experiment.table({"evaluations": evaluations, "seconds": 1})
+    assert (found["steps"], found["seconds"]) == ([9, 10], 1)
+    assert set(found) == {"steps", "seconds", "averaged"}
+    assert found["averaged"]["readable"] == [[9, 9, 0.0, 9], [10, 10, 0.0, 10]]
+    assert found["averaged"]["both"] == [[9, 9, None, 9], [10, 10, None, 10]]
+    assert found["averaged"]["place"][1] == [[10, 10], [10, 10], [None, None], [10, 10]]
+
+
+def test_the_film_keeps_pictures_to_a_byte(tmp_path):
+    picture = torch.tensor([-1.0, -2.0, 0.0, 0.5, 1.0, 2.0]).view(1, 1, 1, 6)
+    kept = experiment.FILM, 3, 4, 6
+    experiment.run(Setting(), TINY, tmp_path, look=lambda *_: ({}, picture.expand(kept)))
+    film, _ = experiment.checkpoint.load(tmp_path / "signal0.4.seed0.film.safetensors")
+    assert set(film) == {"1", "4"}
+    assert film["4"].shape == kept
+    assert film["4"][0, 0, 0].tolist() == [0, 0, 128, 191, 255, 255]
+
+
+def test_the_stored_network_draws_the_stored_film(monkeypatch):
+    """To the digits of its weights: with other noise levels or another noise it does not."""
+    monkeypatch.undo()  # all steps of sampling
+    film = experiment.film(0.4)
+    assert film.shape == (Scale().evaluations, experiment.FILM, 32, 32, 3)
+    denoiser = experiment.load_denoiser(0.4)
+    drawn = experiment.draw_composition(denoiser, Setting(0.4), "blue small", len(film[-1]))
+    stored = torch.from_numpy(film[-1]).permute(0, 3, 1, 2) * 2 - 1
+    assert (drawn.clamp(-1, 1) - stored).norm() < 0.006 * stored.norm()
+
+
+def test_the_reported_runs_are_of_the_usual_setting_and_network():
+    stored = experiment.tables()
+    assert set(experiment.BASE) <= set(stored)
+    for name, runs in stored.items():
+        for run_ in runs:
+            setting = Setting(**run_["setting"])
+            assert run_["scale"] == asdict(Scale())
+            if name in experiment.BASE:
+                assert setting == Setting(setting.signal, setting.seed)
+    made = experiment.prepared(setting, Scale())
+    assert made.name == run_["network"]
+    assert sum(p.numel() for p in made.denoiser.parameters()) == run_["parameters"]
+
+
+def test_the_seeds_that_count_have_a_run_at_each_signal():
+    def runs(*seeds):
+        return [{"setting": {"seed": seed}} for seed in seeds]
+
+    stored = {name: runs(4, 1) for name in experiment.BASE}
+    stored[experiment.BASE[-1]] = runs(1)
+    stored["signal0.4.jitter-2"] = runs(7)
+    assert experiment.by_seed(stored) == {1: [{"setting": {"seed": 1}}] * len(experiment.BASE)}
+
+
+def test_a_rise_must_exceed_noise_and_every_control():
+    """By a hundredth, three times the jitter and twice the worst control, each alone."""
+    for numbers in ((0.01, 0, 0), (0.75, 0.25, 0), (0.5, 0, 0.25)):
+        assert not experiment.turns(*numbers)
+        assert experiment.turns(numbers[0] + 0.001, *numbers[1:])
+
+
+def test_what_is_shown_off_its_place_in_the_end_is_not_competent():
+    """A gate of .05 on the squared error; and more than half of the pictures show something."""
+    run_ = imagined(0.8, 0, 1e-4)
+    assert experiment.measure_run(run_)["competent"]
+    for name, off, competent in (("place", 0.22, True), ("place", 0.23, False),
+                                 ("readable", 0.51, True), ("readable", 0.5, False)):  # fmt: skip
+        changed = copy.deepcopy(run_)
+        for row in changed["averaged"][name][-4:]:
+            row[1] = [1 + off, 0.0] if name == "place" else off
+        assert experiment.measure_run(changed)["competent"] == competent, (name, off)
+
+
+def test_the_interaction_s_part_is_what_no_sum_of_concepts_does():
+    change = np.array([[0.1, 0], [0.3, 0], [0.2, 0], [0.9, 0]])
+    part = experiment._share_of_interaction(change)
+    assert part == pytest.approx((0.9 - (0.1 + 0.2 + 0.1)) / 0.9)
+    change[3, 0] = 0
+    assert experiment._share_of_interaction(change) is None
+
+
+def test_the_order_is_that_of_arrival_and_none_where_neither_arrives():
+    weak, strong = (experiment.measure_run(imagined(x, 0, 1e-4)) for x in (0.2, 0.8))
+    assert (weak["order"], weak["order_learnt"]) == (-1, -1)
+    assert (strong["order"], strong["order_learnt"]) == (1, 1)
+    lost = imagined(0.8, 0, 1e-4)
+    for row in lost["averaged"]["place"]:
+        row[3] = [0.5, 0.5]
+    lost = experiment.measure_run(lost)
+    assert (lost["order"], lost["order_learnt"]) == (0, 0)
 
 
 def test_a_path_counts_from_where_pictures_show_something():
@@ -149,6 +302,9 @@ def test_a_path_counts_from_where_pictures_show_something():
     steps, places = experiment.path(run_)
     assert steps[0] == run_["steps"][2]
     assert places.shape == (18, 4, 2)
+    run_["averaged"]["readable"][1] = [1, 1, 1, experiment.SHOWN]  # just enough
+    assert experiment.path(run_)[0][0] == run_["steps"][1]
+    assert experiment.SHOWN == 0.25
     blind = imagined(0.4, 0)
     blind["averaged"]["readable"] = np.zeros((20, 4)).tolist()
     with pytest.raises(ValueError, match=r"no evaluation of .* show a disc"):
@@ -201,7 +357,12 @@ def test_a_way_that_is_fastest_at_its_end_has_no_decay_and_all_else(monkeypatch)
     (run_, *_) = experiment.tables()["signal0.4"]
     whole = experiment.measure_run(run_)
     assert whole["decay"]["rate"] > 0
-    monkeypatch.setattr(experiment.trajectory, "FITTED", 1000)
+    steps, places = experiment.way(run_)
+    _, speeds = experiment.trajectory.speed(places[:, -1], steps)
+    left = len(speeds) - int(np.argmax(speeds))
+    monkeypatch.setattr(experiment.trajectory, "FITTED", left)
+    assert experiment.measure_run(run_) == whole
+    monkeypatch.setattr(experiment.trajectory, "FITTED", left + 1)
     assert experiment.measure_run(run_) == whole | {"decay": None}
 
 
@@ -280,10 +441,19 @@ def test_the_command_line_runs_a_setting(monkeypatch):
         ({"jitter": 3}, "jitter must lie in"),
         ({"seed": -1}, "need seed >= 0"),
         ({"scale": 0}, "scale > 0"),
+        ({"learning_rate": 0}, "learning_rate > 0"),
         ({"average": 1}, "decay must lie in"),
+        ({"average": -0.1}, "decay must lie in"),
+        ({"told": "letters"}, "told is numbers, or words .* not 'letters'"),
+        ({"told": "words", "scale": 2}, "not 'words' with scale 2"),
         ({"counted": "cells"}, "counted alike are pixels or discs, not 'cells'"),
     ],
 )
 def test_unknown_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Setting(**settings)
+
+
+def test_settings_at_the_ends_of_their_ranges_are_taken():
+    assert Setting(signal=1, seed=0, average=0).average == 0
+    assert Setting(told="words").name == "signal0.4.told-words.seed0"
