@@ -62,6 +62,34 @@ def test_a_run_arrives_by_the_rule_alone():
     assert learning.measure_run(imagined(FOR_GOOD))["learnt"][0] == np.inf
 
 
+def test_each_part_of_arriving_is_needed():
+    """It turns; its error had halved before; in the end it is less than ever, and all is learnt."""
+    count, all_small = np.arange(30), np.ones(30)
+
+    def found(colours, size):
+        run_ = imagined(np.interp(count, (0, 6, 12, 29), colours))
+        place = np.array(run_["averaged"]["place"])
+        place[:, 3, 1] = size
+        run_["averaged"]["place"] = place.tolist()
+        return learning.measure_run(run_)
+
+    assert found((0.2, 0.8, 0.4, 1.0), all_small)["arrives"]
+    never_near = found((0.2, 0.35, 0.1, 1.0), all_small)
+    assert never_near["turns"]
+    assert not never_near["approaches"]
+    assert not never_near["arrives"]
+    not_as_near = found((0.2, 0.95, 0.4, 0.85), all_small)  # learnt, and yet farther than once
+    assert not_as_near["approaches"]
+    assert not not_as_near["arrives"]
+    not_learnt = found((0.2, 0.5, 0.2, 0.74), 0.9 * all_small)  # nearer than ever, and too far
+    assert not_learnt["late"] < not_learnt["minimum"] < 0.5
+    assert not not_learnt["arrives"]
+
+
+def test_a_control_that_turns_is_named_and_no_other():
+    assert learning.controls(imagined(THERE_AND_BACK, control=0.5)) == [False, True, False]
+
+
 def test_a_control_that_jumps_as_far_takes_the_swing_away():
     rise = learning.measure_run(imagined(THERE_AND_BACK))
     error = rise["peak"] - rise["minimum"]

@@ -1,12 +1,14 @@
 """Which requests compose: the measures, on painters and numbers whose answer is known."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
 from lib.book import ledger
-from lib.diffusion import networks
+from lib.diffusion import networks, train
 from lib.experiments import local_features as features
 from lib.experiments.local_features import KINDS, Scale, Setting, Thing
 from lib.scenes import detector, render, sample_scenes
@@ -75,6 +77,97 @@ def test_pairs_are_asked_of_scenes_that_show_them(kind):
         assert colours.max() - colours.min() <= 1
 
 
+@pytest.fixture(scope="module")
+def stored():
+    return features.results()
+
+
+@pytest.mark.parametrize("kind", ["place, colour", "colour, colour"])
+def test_the_stored_pairs_are_asked_again(kind, stored):
+    """All networks are asked the same pairs: those that stand in their files."""
+    pairs = features.request_pairs(kind, features.PAIRS).pairs
+    for result in stored:
+        told = result["kinds"][kind]["pairs"]
+        assert len(told) == len(pairs)
+        for (one, other), pair in zip(told, pairs, strict=True):
+            for (place, colour), (thing,) in ((one, pair.first), (other, pair.second)):
+                assert colour == thing.colour
+                assert (place is None) == (thing.place is None)
+                assert place is None or np.allclose(place, thing.place, atol=1e-3)
+
+
+def test_the_reported_runs_are_of_the_usual_size_and_measured_as_it_stands_here(stored):
+    assert [result["setting"]["seed"] for result in stored] == list(features.REPORTED)
+    made = features.prepared(Setting(1), Scale())
+    assert (made.settings.p_mean, made.settings.p_std) == (-0.5, 1.4)
+    assert made.settings.cooldown == 600  # two fifths of the steps
+    for result in stored:
+        assert result["scale"] == asdict(Scale())
+        assert result["network"] == made.name
+        assert result["parameters"] == networks.parameters(made.denoiser)
+        assert len(result["colour_rule"]) == 240
+        for measured in result["kinds"].values():
+            assert measured["noises"] == features.NOISES
+            assert set(measured["angles"]) == {f"{level:g}" for level in features.LEVELS}
+            assert set(measured["errors"]) == {f"{level:g}" for level in features.ASKED_AT}
+    tiles = features.load_pictures()
+    assert tiles.shape == (3, 3, features.SHOWN, features.SIZE, features.SIZE, 3)
+    assert features.SAMPLER == {"steps": 10, "sigma_min": 0.01, "sigma_max": 20.0}
+    assert (features.SIGMA_DATA, features.HIGH, features.RADIUS) == (0.15, 10.0, 0.1)
+
+
+def test_pairs_are_shown_evenly_from_first_to_last():
+    assert features.pick_shown(11).tolist() == [0, 2, 4, 6, 8, 10]
+
+
+def test_pictures_are_drawn_in_parts_from_noises_of_their_own(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        features.edm, "sample", lambda d, noise, c, **_: (asked.append(c), noise)[1]
+    )
+    noise = torch.randn(70, 3, 16, 16, generator=train.stream(5000, 91, 2))
+    drawn = features.draw(lambda index: (None, index), 70, 2)
+    assert torch.equal(drawn, noise.clamp(-1, 1))
+    assert [index.tolist() for index in asked] == [
+        [*range(32)],
+        [*range(32, 64)],
+        [*range(64, 70)],
+    ]
+    few = features.draw(lambda index: (None, index), 70, 2, torch.tensor([69, 3]))
+    assert torch.equal(few, noise[[69, 3]].clamp(-1, 1))
+
+
+@pytest.mark.parametrize("kind", ["place, place", "place, colour"])
+def test_what_is_drawn_is_counted_pair_by_pair_and_blind_by_the_next_pair(kind, monkeypatch):
+    """Of three pairs two pictures each, told apart by their number.
+
+    Each shows the own joint request and the own first one; the second one of its pair shows the
+    own second; the first one of its pair also shows the joint and the first request of the next.
+    """
+    pairs = [features.Pair(f"f{b}", f"s{b}", f"j{b}") for b in range(3)]
+    what = features.Asked(pairs, None)
+
+    def shows(picture, request):
+        pair, second = divmod(int(picture), 2)
+        own, following = int(request[1]) == pair, int(request[1]) == (pair + 1) % 3
+        return own and bool(second) if request[0] == "s" else own or (following and not second)
+
+    class Judge:
+        def seen(self, pictures):
+            return list(pictures)
+
+    monkeypatch.setattr(features.Asked, "describe", lambda *_: ())
+    monkeypatch.setattr(features, "is_shown", shows)
+    monkeypatch.setattr(features, "draw", lambda ask, size, stream: torch.arange(size))
+    monkeypatch.setattr(features, "render", lambda scenes, size: torch.tensor([0, 2, 5]))
+    found = features.count_shown(None, Judge(), kind, what, 2)
+    expected = {"joint": [2] * 3, "pixels": [2] * 3, "middle": [2] * 3, "blind": [1] * 3}
+    expected["real"] = [1] * 3
+    if kind == "place, colour":
+        expected |= {"apart": [[2, 1]] * 3, "single": [[2, 1]] * 3, "single_blind": [[1, 0]] * 3}
+    assert found == expected
+
+
 def test_each_thing_needs_an_object_of_its_own():
     seen = torch.tensor([[0.2, 0.2], [0.8, 0.5]]), torch.tensor([1, 4])
     here, there = Thing((0.22, 0.2)), Thing((0.8, 0.5))
@@ -100,6 +193,7 @@ def test_what_foretells_is_the_rank_correlation_and_the_partial_one():
     partial = -inverse[0, 1] / np.sqrt(inverse[0, 0] * inverse[1, 1])
     assert features.rank_parts(a, outcome, b, c).mean() == pytest.approx(partial, abs=1e-12)
     assert (features.rank_parts(a, np.ones(50)) == 0).all()
+    assert features.rank_parts(np.arange(3), np.arange(3)).mean() == pytest.approx(1)
 
 
 def test_shifts_are_those_of_a_denoiser_that_is_known(monkeypatch):
@@ -131,6 +225,41 @@ def test_a_network_whose_answers_add_up_composes_without_error(monkeypatch):
     for kind in ("place, place", "colour, colour"):
         found = features.measure_errors(Adds(), kind, features.request_pairs(kind, 3), draws=1)
         assert max(max(by["pixels"]) for by in found.values()) < 1e-4
+
+
+def test_an_error_is_of_what_the_joint_request_moves(monkeypatch):
+    """A second thing moves the answer twice as far as the first: a third is left out."""
+    seen = []
+
+    class More:
+        def __call__(self, x, sigma, conditions):
+            seen.append((x, sigma))
+            things = (conditions[2] >= 0).sum(1)
+            return x + (things + (things > 1))[:, None, None, None]
+
+    monkeypatch.setattr(features, "SPACES", ("pixels",))
+    what = features.request_pairs("colour, colour", 0)
+    found = features.measure_errors(More(), "colour, colour", what)
+    assert list(found) == ["0.6", "1.5", "4"]
+    assert all(by["pixels"] == [0.33333] * 28 for by in found.values())
+    clean = render(what.scenes, 16).repeat_interleave(2, 0)
+    noise = torch.randn(clean.shape, generator=train.stream(5000, 94, 2))
+    assert torch.equal(seen[0][0], clean + 0.6 * noise)
+
+
+def test_shifts_are_looked_for_in_noisy_pictures_of_one_and_two_objects(monkeypatch):
+    seen = []
+
+    def held(denoiser, x, sigma, conditions):
+        seen.append((x, len(conditions[0])))
+        return dict.fromkeys(features.SPACES, x.flatten(1))
+
+    monkeypatch.setattr(features.inside, "activations", held)
+    found = features.mean_shifts(None, [(Thing(colour=1),)] * 3, 2.0)
+    assert all(shift.shape == (3, 3 * 16 * 16) for shift in found.values())
+    clean = render(features.large_scenes(8, 1, 2, train.stream(5000, 92)), 16)
+    noisy = clean + 2 * torch.randn(clean.shape, generator=train.stream(5000, 93))
+    assert all(torch.equal(x, noisy) and asked == 8 for x, asked in seen)
 
 
 def test_a_run_is_trained_measured_and_stored(toy, tmp_path):
