@@ -170,6 +170,39 @@ def test_hits_are_counted_at_both_radii(monkeypatch):
     assert set(scores["wide"]) == {"hits", "blind", "ceiling"}
 
 
+def test_requests_and_noise_are_of_the_seed_and_the_number_asked_for():
+    """The same requests for every setting; each part of 64 pictures has a noise of its own."""
+    heard, places = [], torch.rand(70, 2, 2, generator=generator())
+
+    def sample(batch, least, most, stream, clear):
+        assert (batch, least, most, clear) == (70, 2, 2, True)
+        heard.append(stream.initial_seed())
+        return places[:batch]
+
+    def draw(scenes, stream):
+        assert torch.equal(scenes, places[64 * (len(heard) - 1) :][:64])
+        heard.append(stream.initial_seed())
+        return scenes
+
+    there = torch.ones(70, 2, dtype=torch.bool)
+    world = length.World(sample, lambda s, size: s, lambda s: (s, there), lambda s: (s, there))
+    scores = length.judge_draws(draw, world, 2, 70, 32, 5)
+    assert heard == [train.stream(5, 2, part).initial_seed() for part in (0, 1, 2)]
+    assert scores["hits"] == scores["ceiling"] == [2] * 70
+
+
+def test_stored_weights_are_as_local_as_their_file_says():
+    name = "label_one.full_all"
+    (moved, removed, pixel) = (
+        length.answers(kind="local")[name][0]["1"][kind][2]
+        for kind in ("moved", "removed", "pixel")
+    )
+    found = length.localities(length.load_denoiser(name), CLEVR, 32, 0, 1, 16, (1.0,))
+    assert found["moved"] == pytest.approx([moved], rel=0.01, abs=1e-3)
+    assert found["removed"] == pytest.approx([removed], rel=0.01, abs=1e-3)
+    assert found["pixel"] == pytest.approx([pixel], rel=0.01, abs=1e-3)
+
+
 def test_other_data_differ_as_they_say():
     seen = []
     for data in ("plain", "one_colour", "three"):
@@ -243,6 +276,8 @@ def test_a_run_watches_stores_and_resumes(finder, tmp_path, interrupted):
 def test_what_is_measured_is_what_was_said_before_any_run():
     assert length.TRACED == (1, 3, 6)
     assert length.LEVELS == (0.1, 0.3, 1.0, 3.0, 10.0)
+    assert length.SAMPLER == {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
+    assert (length.GRID, length.SIGMA_DATA, length.SEEDS) == (16, 0.2, 3)
     assert measure.MEASURE.radius == 1 / 20
     assert measure.MEASURE.counts == (0, 1, 2, 3, 4, 6, 8, 10)
     assert measure.MEASURE.samples == 96
@@ -559,5 +594,16 @@ def test_all_that_the_book_runs_can_be_set():
         for k in (0, 1, 2, 15):
             if windows != ("full", "all") or k == 2:
                 assert Setting("label_one", "window", *windows, k=k).k == k
+    assert Setting(objects=1, seed=0).objects == 1
+    assert Scale(cooldown=0, unasked=0).cooldown == 0
     for size in (32, 64, 128):
         assert Setting("label_all", data="three", size=size).size == size
+
+
+@pytest.mark.parametrize(
+    "other", [{"data": "discs"}, {"data": "three"}, {"size": 64}], ids=lambda other: str(other)
+)
+def test_what_is_asked_of_plain_pictures_is_refused_to_others(other):
+    length.check_plain({"setting": asdict(Setting("label_all"))})
+    with pytest.raises(ValueError, match="it would be asked about plain at 32"):
+        length.check_plain({"setting": asdict(Setting("label_all", **other))})

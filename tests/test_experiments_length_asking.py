@@ -162,6 +162,12 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
         )  # a sum of rows is no sum of answers
     own = hearing.nearest(conditions, length.GRID) * hearing.window(conditions, length.GRID, 2)
     assert same("nearest-window", plain(lambda x, s, c: windows(x, s, (*c, own))))
+    one = hearing.one_at_random(conditions, 16, train.stream(0, 3, 3))
+    elsewhere = asking.displaced(lambda c, sigma: hearing.window(c, 16, 2))
+    heard = {"soft": asking.nearest(16, 0.1), "displaced": elsewhere, "random": lambda c, s: one}
+    heard |= {f"window-{k}": lambda c, s, k=k: hearing.window(c, 16, k) for k in (0, 1, 2, 4, 8)}
+    for name, hear in heard.items():
+        assert same(name, plain(asking.with_hearing(windows, hear))), name
     # Noise from 5 down to .2, and the first level at which nothing is left to be asked otherwise.
     assert same("nearest-above-0.1", found["nearest"])
     assert same("nearest-below-10", found["nearest"])
@@ -174,13 +180,19 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
     which = asking.enlarged(hearing.nearest(conditions, length.GRID), 32).argmax(1)
     pasted = torch.stack(alone, 1).gather(1, which[:, None, None].expand(-1, 1, 3, -1, -1))[:, 0]
     assert same("paste", pasted)
+    # Of other noises, request by request.
+    noises = torch.randn(2, 3, 3, 32, 32, generator=train.stream(0, 3, 4))
+    alone = [draws["all"](noises[:, j], (conditions[0][:, [j]], conditions[1][:, [j]]))
+             for j in range(3)]  # fmt: skip
+    alone = torch.stack(alone, 1).gather(1, which[:, None, None].expand(-1, 1, 3, -1, -1))[:, 0]
+    assert same("paste-apart", alone)
     # Glue: the paste noised, and denoised from there.
     again = torch.randn(noise.shape, generator=train.stream(0, 3, 5))
     silent = (conditions[0], torch.zeros_like(conditions[1]))
     near = asking.by_place(windows, asking.nearest(length.GRID))
     for name, how, level, asked in (
-        ("glued", windows, length_asking.GLUED, silent),
-        ("glued-near", near, length_asking.GLUED_NEAR, conditions),
+        ("glued", windows, 0.3, silent),
+        ("glued-near", near, 1.0, conditions),
     ):
         steps = sum(sigma < level for sigma in edm.noise_levels(**SIGMAS))
         levels = {"steps": steps, "sigma_min": 0.2, "sigma_max": level}
@@ -195,6 +207,44 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
     for name in ("random", "paste-apart"):
         assert torch.equal(again[name](noise, conditions), found[name])
         assert not same(name, other[name](noise, conditions))
+
+
+def test_a_glue_below_all_levels_is_one_step(monkeypatch):
+    seen = []
+    monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
+    monkeypatch.setattr(length_asking.edm, "sample", lambda *a, **k: seen.append((a[1], k)) or a[1])
+    pictures, noise = torch.full((1, 3, 2, 2), 0.5), torch.full((1, 3, 2, 2), 0.25)
+    length_asking.glued(None, pictures, noise, 0.1, ())
+    ((start, levels),) = seen
+    assert levels == {"steps": 1, "sigma_min": 0.2, "sigma_max": 0.1}
+    assert torch.allclose(start, torch.tensor(0.5 / 0.1 + 0.25))
+
+
+def test_what_is_asked_is_of_the_seed_and_looks_are_to_three_digits(windows, toy, monkeypatch):
+    heard = []
+
+    def sampled(denoiser, noise, conditions):
+        heard.append(conditions)
+        return noise.clamp(-1, 1)
+
+    monkeypatch.setattr(length_asking, "sampled", sampled)
+    finder, judge = toy
+    found = length_asking.measure_ways(windows, finder, judge, 3, ["all"], 7)
+    asked, other = (labelling.request_scenes(2, 3, train.stream(7, 3, shard)) for shard in (0, 1))
+    assert torch.equal(heard[0][0], labelling.label_all(asked)[0])
+    pictures = length_asking.render(other, 32)
+    looks = coherence.logits(judge, pictures).tolist()
+    assert found["real"]["looks"] == [round(v, 3) for v in looks]
+    owners = asking.enlarged(hearing.nearest(heard[0], 16), 32).argmax(1)
+    seams = coherence.seams(pictures, owners).tolist()
+    assert found["real"]["seams"] == [round(v, 4) for v in seams]
+
+
+def test_a_run_is_asked_with_a_seed_of_its_own(folder, toy, monkeypatch):
+    asked = []
+    monkeypatch.setattr(length_asking, "measure_ways", lambda *a: asked.append(a[3:]) or {})
+    length_asking.run(RUN, length_asking.Scale((2,), ("all",)), folder)
+    assert asked == [(2, ["all"], 2003)]
 
 
 def test_an_interrupted_run_goes_on_to_the_same_numbers(folder, toy, interrupted):

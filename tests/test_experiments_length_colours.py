@@ -39,6 +39,49 @@ def test_pairs_are_counted_once(reader, monkeypatch):
         length_colours.shares(pairs[1:])
 
 
+def test_pictures_are_drawn_in_parts_each_from_a_noise_of_its_own(monkeypatch, tmp_path):
+    heard = []
+
+    def sample(batch, least, most, stream, clear):
+        assert (least, most, clear) == (3, 3, True)
+        heard.append((batch, stream.initial_seed()))
+        return torch.arange(batch)
+
+    def draw(scenes, stream):
+        heard.append((len(scenes), stream.initial_seed()))
+        return scenes
+
+    world = length_generalization.World(sample, lambda scenes, size: -scenes, None, None)
+    trained, setting = length_generalization.Setting(seed=5), length_colours.Setting("net", 5)
+    whole = {"setting": {"seed": 5}, "scale": {}}
+    loaded = whole, trained, None, world
+    monkeypatch.setattr(length_generalization, "load_run", lambda *_: loaded)
+    monkeypatch.setattr(length_generalization, "painter", lambda *_: draw)
+    monkeypatch.setattr(detector, "load", lambda: None)
+    monkeypatch.setattr(length_colours, "make_rule", lambda finder, size: None)
+    monkeypatch.setattr(length_colours, "agreement", lambda finder, rule, x: x[:, None].tolist())
+    found = length_colours.run(setting, length_colours.Scale((3,), 70), tmp_path)
+    parts = [(70, 0), (32, 0), (32, 32), (6, 64)]
+    assert heard == [(n, train.stream(5, 3, part).initial_seed()) for n, part in parts]
+    assert found["counts"] == {"3": {"drawn": [[k] for k in range(70)],
+                                     "real": [[-k] for k in range(70)]}}  # fmt: skip
+    assert (tmp_path / "colours.net.seed5.json").exists()
+
+
+def test_real_pictures_are_read_as_they_were():
+    """The stored pairs of real pictures, made again: the same scenes, objects and rule."""
+    stored = length_colours.results()["colours"][length_colours.SEES_ALL][0]
+    assert set(stored) == set(map(str, length_colours.Scale().counts))
+    assert len(stored["3"]["real"]) == length_colours.Scale().samples
+    finder = detector.load()
+    world = WORLDS["one_colour"]("", 32)
+    scenes = world.sample(96, 3, 3, train.stream(0, 3), clear=True)
+    rule = length_colours.make_rule(finder, 32)
+    found = length_colours.agreement(finder, rule, world.render(scenes, 32))
+    same = np.array(found) == stored["3"]["real"]
+    assert same.mean() > 0.99  # but for what is on the edge of a rule
+
+
 def run_of(seed, one, six):
     """A run whose skills at one and at six are given."""
     exact = {"blind": [0], "ceiling": [1]}

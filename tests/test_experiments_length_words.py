@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -114,6 +115,24 @@ def test_every_sentence_can_fail_by_name():
     said = set(words.statements(*kept()))
     assert broken <= said
     assert said - broken == set()
+
+
+SAID = {"half": 0.5, "nine of ten": 0.9, "eight tenths": 0.8, "seven tenths": 0.7, "a fifth": 0.2,
+        "a quarter of": 0.25, "one picture in seven": 1 / 7, "a tenth": 0.1}  # fmt: skip
+
+
+def test_the_bounds_of_a_sentence_are_about_the_number_in_its_words():
+    """Of two digits to half of the last one, and a little; of a fraction in words to a tenth."""
+    told = words.statements(*kept())
+    exact = {s: re.search(r"-?\.\d\d\b", s) for s in told}
+    numbers = [(s, float(found[0]), 0.0101) for s, found in exact.items() if found]
+    assert len(numbers) >= 20
+    rough = [(s, SAID[word], 0.1501) for s in told for word in SAID if word in s]
+    assert len(rough) >= 8
+    for sentence, number, by in numbers + rough:
+        _, low, high = told[sentence]
+        for end in (low, high):
+            assert not np.isfinite(end) or abs(end - number) <= by, sentence
 
 
 def test_a_mean_is_said_with_the_ends_of_what_the_seeds_gave():

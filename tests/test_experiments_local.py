@@ -48,6 +48,71 @@ def found(finder, pictures):
     return torch.stack([x, y], -1)[:, None], bright.amax((1, 2))[:, None] > 0
 
 
+def test_what_the_stored_runs_measured_is_what_stands_here(monkeypatch):
+    """Not at toy size: levels, pictures and exchanges are those of the files."""
+    monkeypatch.undo()
+    stored = local_scores.results()
+    assert local_scores.GAP == 1 / 10  # two radii: no object hits both
+    assert (local_scores.HIGH, local_scores.LOW) == (3.0, 0.3)
+    for name, seeds in stored.items():
+        for result in seeds:
+            assert result["levels"] == list(local_scores.LEVELS)
+            counts = ("1", "3") if name.startswith("label_all") else ("1",)
+            assert {k for k in result if k.startswith("exchange")} == {
+                f"exchange.{count}" for count in counts
+            }
+            for count in counts:
+                by_level = result[f"exchange.{count}"]
+                assert set(by_level) == {f"{level:g}" for level in local_scores.EXCHANGES}
+                assert len(by_level["0"]["first"]["hits"]) == local_scores.SAMPLES
+            assert set(result["machine"]["explained"]) == set(local_scores.WINDOWS)
+
+
+@pytest.mark.parametrize("part", ["listens", "changes.1", "changes.6"])
+def test_stored_weights_are_measured_again_at_one_level(part, monkeypatch):
+    monkeypatch.undo()  # as many pictures as are reported
+    name, at = "label_all.vector", local_scores.LEVELS.index(1.0)
+    stored = local_scores.results()[name][0]
+    denoiser = length.load_denoiser(name)
+    monkeypatch.setattr(local_scores, "LEVELS", (1.0,))
+    found = local_scores.parts(denoiser, Setting("label_all"), None, 3000)[part]()
+    for key, values in stored[part].items():
+        if key == "amplitude":
+            assert found[key] == pytest.approx(values, rel=1e-3)
+        elif isinstance(values, dict):  # by size
+            assert {size: v[0] for size, v in found[key].items()} == pytest.approx(
+                {size: v[at] for size, v in values.items()}, rel=0.01, abs=1e-3
+            ), key
+        else:
+            assert found[key][0] == pytest.approx(values[at], rel=0.01, abs=1e-4), key
+
+
+def test_an_exchange_is_of_scenes_and_noise_of_its_seed(monkeypatch):
+    heard = []
+    monkeypatch.setattr(detector, "detect", found)
+    monkeypatch.setattr(
+        local_scores,
+        "draw_exchanged",
+        lambda _, noise, *asked: heard.append((noise, *asked)) or noise,
+    )
+    local_scores.exchange(None, None, Setting("label_all"), 2, 5)
+    scenes = labelling.request_scenes(8, 2, train.stream(5, 2))
+    both = [labelling.label_all(one) for one in (scenes, local_scores.apart(scenes, 5))]
+    assert [level for *_, level in heard] == list(local_scores.EXCHANGES)
+    for noise, *asked, _ in heard:
+        assert torch.equal(noise, torch.randn(8, 3, 32, 32, generator=train.stream(5, 2, 2)))
+        assert all(torch.equal(a[0], b[0]) for a, b in zip(asked, both, strict=True))
+
+
+def test_a_run_is_asked_with_a_seed_of_its_own(folder, tmp_path, monkeypatch):
+    seeds = []
+    monkeypatch.setattr(detector, "load", lambda: None)
+    monkeypatch.setattr(local_scores, "parts", lambda *asked: seeds.append(asked[-1]) or {})
+    run = local_scores.Setting("label_one.vector", 2)
+    local_scores.run(run, local_scores.Scale(), tmp_path / "out", weights=folder)
+    assert seeds == [3002]
+
+
 def test_old_and_new_requests_are_apart():
     scenes = labelling.request_scenes(12, 2, torch.Generator().manual_seed(1))
     others = local_scores.apart(scenes, 1)

@@ -87,6 +87,31 @@ def test_of_three_concepts_every_corner_is_measured_and_of_two_none():
     assert not {"corner_swing", "corner_learnt"} & set(nonlinear_sim.measure(TOY, two, detail=1))
 
 
+def test_bands_are_quantiles_at_steps_from_first_to_last():
+    numbers = torch.Generator().manual_seed(0)
+    E = torch.rand(7, 101, generator=numbers, dtype=torch.float64) + 0.5
+    outputs = torch.rand(7, 101, 4, 2, generator=numbers, dtype=torch.float64)
+    found = {"step": 10 * torch.arange(101), "ood_loss": E, "outputs": outputs}
+    bands = nonlinear_sim.measure(TOY, found, detail=2)["bands"]
+    steps = np.array(bands["step"])
+    assert (len(steps), steps[0], steps[-1]) == (40, 0, 1000)
+    assert set(np.diff(steps)) == {20, 30}
+    levels = (0.05, 0.25, 0.5, 0.75, 0.95)
+    for name, values in (("ood_loss", E), ("outputs", outputs[:, :, -1])):
+        expected = np.quantile(values[:, steps // 10], levels, axis=0)
+        assert np.allclose(bands[name], expected, rtol=1e-3), name
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_progress_is_as_many_evaluations_as_were_said(published, tmp_path):
+    """One at the start, one every ten steps, and one at the end if that is none of these."""
+    short = replace(TOY, n=3, batch=2, epochs=11, origin_cluster=True, bias=True)
+    assert short.steps % nonlinear_sim.EVERY
+    study = Study("a", "", (short, replace(short, layers=3)), 2, published=published)
+    said = len(list(nonlinear_sim.evaluated(study, tmp_path)))
+    assert nonlinear_sim.evaluations(study) == said
+
+
 def test_done_studies_are_skipped(toys, tmp_path, monkeypatch):
     toys()
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -256,6 +281,8 @@ def test_jitter_bars_a_noisy_run():
     row = {"swing": [0.02, 0.02, 0.002], "jitter": [0.001, 0.01, 0.0]}
     assert nonlinear_sim.swings(row).tolist() == [True, False, False]
     assert nonlinear_sim.swings(row, 0.001).tolist() == [True, False, True]
+    even = {"swing": [0.01, 0.75], "jitter": [0.0, 0.25]}  # no more than what is asked
+    assert nonlinear_sim.swings(even).tolist() == [False, False]
 
 
 def test_the_committed_studies_are_those_of_the_experiment():
