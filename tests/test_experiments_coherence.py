@@ -107,6 +107,26 @@ def test_blemished_pictures_are_finite_and_none_is_as_it_was():
     assert (found - pictures).flatten(1).norm(dim=1).min() > 0.1
 
 
+def test_blemishes_are_of_every_size_up_to_the_greatest(monkeypatch):
+    """A blur of .8 pixels and noise of .05 at most, drawn evenly; here no colours are exchanged."""
+    widths = []
+    monkeypatch.setattr(experiment, "smeared", lambda x, width: widths.append(width) or x)
+    monkeypatch.setattr(experiment, "recoloured", lambda x, stream: x)
+    found = experiment.blemished(torch.zeros(400, 3, 16, 16), generator(11))
+    for sizes, most in ((widths[0], 0.8), (found.flatten(1).std(1), 0.05)):
+        assert 0.95 * most < sizes.max() < 1.1 * most
+        assert sizes.min() < 0.05 * most
+        assert abs(sizes.mean() / most - 0.5) < 0.08
+
+
+def test_the_stored_judge_is_of_the_usual_training_and_painters():
+    stored = storage.read_json(experiment.KEPT / "coherence.json")
+    usual = experiment.Scale()
+    made = {"seed": 0, "steps": usual.steps, "batch": usual.batch}
+    assert stored["provenance"]["settings"] == made
+    assert set(stored["painters"]) == set(map(str, experiment.COUNTS))
+
+
 def test_a_batch_says_which_are_real(monkeypatch):
     """Real ones first; both kinds are blemished alike, here by nothing."""
     seen = {}

@@ -117,7 +117,8 @@ def test_a_training_is_watched_when_due_judged_as_stored_and_resumed(tmp_path, m
     stopped = trained(tmp_path / "cut", lambda training: training.step, until=5)
     assert "seconds" not in stopped
     assert stopped["looks"] == {"3": 3}
-    assert trained(tmp_path / "cut", None, until=4) == stopped  # further along already
+    for step in (4, 5):  # as far, or further along already
+        assert trained(tmp_path / "cut", None, until=step) == stopped
 
     def killed(training):
         raise KeyboardInterrupt
@@ -132,6 +133,19 @@ def test_a_training_is_watched_when_due_judged_as_stored_and_resumed(tmp_path, m
     assert trained(tmp_path / "cut", killed) == ended  # nothing is left to do
     with pytest.raises(ValueError, match=r"run\.json is of scale .* move it elsewhere first"):
         trained(tmp_path / "cut", killed, scale=replace(SCALE, batch=5))
+
+
+def test_a_hundred_losses_are_kept_to_five_digits(tmp_path):
+    result = trained(tmp_path, lambda training: 0, scale=replace(SCALE, steps=300))
+    assert list(map(int, result["losses"])) == list(range(3, 301, 3))
+    digits = {len(f"{loss!r}".partition(".")[2]) for loss in result["losses"].values()}
+    assert max(digits) == 5
+
+
+def test_a_judge_s_learning_rate_falls_as_half_a_cosine_and_nothing_is_averaged():
+    settings = judge_training(Brightness(), batch, squared, Seed(3), SCALE, warmup=2).settings
+    assert (settings.cosine, settings.average) == (True, 0)
+    assert (settings.steps, settings.seed, settings.learning_rate) == (8, 3, 0.1)
 
 
 def test_training_that_runs_out_of_time_is_kept_and_goes_on(tmp_path, monkeypatch, capsys):

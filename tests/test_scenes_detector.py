@@ -164,8 +164,30 @@ def test_a_measurement_counts_hits_and_what_is_found_besides(monkeypatch):
     assert row["error"] == pytest.approx(0, abs=1e-6)
 
 
+def test_of_no_objects_none_is_hit_and_scenes_are_of_the_next_seed(monkeypatch):
+    """Not of the seed itself, with which it was trained."""
+    streams, draw = [], experiment.request_scenes
+    monkeypatch.setattr(
+        experiment,
+        "request_scenes",
+        lambda n, count, numbers: streams.append(numbers.initial_seed()) or draw(n, count, numbers),
+    )
+    found = torch.full((3, 1, 2), 0.5), torch.tensor([[True], [False], [True]])
+    monkeypatch.setattr(experiment, "detect", lambda network, pictures: found)
+    (row,) = experiment.measure(None, 3, 5, [0])
+    assert streams == [experiment.stream(6, 0, 1).initial_seed()]
+    nothing = dict.fromkeys(("hits", "blind", "error"))
+    assert row == nothing | {
+        "count": 0,
+        "false": pytest.approx(2 / 3),
+        "exact": pytest.approx(1 / 3),
+    }
+
+
 def test_stored_measurements_are_of_the_stored_weights():
     stored = json.loads(WEIGHTS.with_suffix(".json").read_text())
+    made = stored["provenance"]["settings"]
+    assert made == {"seed": 0, "steps": experiment.Scale().steps, "batch": experiment.Scale().batch}
     assert WEIGHTS.stat().st_size < 1e6
     assert [row["count"] for row in stored["rows"]] == list(range(13))
     row = experiment.measure(load(), 100, 1, [6])[0]
