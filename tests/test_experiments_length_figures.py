@@ -56,6 +56,49 @@ def test_skill_by_count_draws_every_network_in_the_panel_of_its_kind():
     assert "one labelled" not in alt
 
 
+PANELS = {
+    "counts": lambda: pictures.skill_by_count(RUNS)[0],
+    "coherence": lambda: pictures.skill_and_coherence(ANSWERS)[0],
+    "glue": lambda: pictures.glue_bars(ANSWERS[SEEN_BEFORE])[0],
+    "second": lambda: pictures.second_request_bars(ANSWERS)[0],
+    "far": lambda: pictures.far_share_lines(NEAR_BY, (1, 2, 3, 6))[0],
+    "levels": lambda: pictures.skill_by_level(ANSWERS)[0],
+    "training": lambda: pictures.along_training(RUNS),
+}
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_all_that_is_measured_lies_inside_its_panel(name):
+    for ax in PANELS[name]().axes:
+        low, high = np.sort(np.transpose([ax.get_xlim(), ax.get_ylim()]), 0)
+        for line in ax.lines:
+            if line.get_transform() == ax.transData:  # and no line across the panel
+                points = np.asarray(line.get_xydata(), float)
+                assert ((points >= low) & (points <= high)).all(), ax.get_title()
+
+
+def test_numbers_that_were_trained_on_are_shaded():
+    """One to three objects, and no more."""
+    for ax in (*pictures.skill_by_count(RUNS)[0].axes,
+               pictures.far_share_lines(NEAR_BY, (1, 2, 3, 6))[0].axes[0]):  # fmt: skip
+        (span,) = ax.patches
+        ends = span.get_x(), span.get_x() + span.get_width()
+        assert 0 < ends[0] < 1
+        assert 3 < ends[1] < 4
+
+
+def test_names_of_neighbours_do_not_meet():
+    """Right of the mark and above, but for those that would lie on another's."""
+    fig, _ = pictures.skill_and_coherence(ANSWERS)
+    said = {label: way for way, label in length_words.WAYS.items()}
+    for text in (text for ax in fig.axes for text in ax.texts):
+        right, up = text.xyann
+        way = said[text.get_text()]
+        assert (right > 0) == (text.get_ha() == "left") == (way != "nearest-heard")
+        below = ("window-2", "paste", "composed", "random", "glued")
+        assert (up < 0) == (way in below)
+
+
 def test_ways_of_asking_are_a_mark_a_seed_and_named_once():
     fig, alt = pictures.skill_and_coherence(ANSWERS)
     for ax, name in zip(fig.axes, ONE_LABEL, strict=True):
@@ -213,6 +256,8 @@ def test_scenes_are_shown_as_they_are_and_as_networks_see_them():
     above, below = np.array(fig.axes).reshape(2, 2)
     assert [ax.get_title(loc="left") for ax in above] == ["two", "six"]
     assert [ax.images[0].get_array().shape[0] for ax in (above[0], below[0])] == [128, 32]
+    shown = (render(SCENES[6][:1], 32)[0].permute(1, 2, 0) + 1) / 2
+    assert np.allclose(below[1].images[0].get_array(), shown.clamp(0, 1))
     assert [len(marks(ax)) for ax in below] == [2, 6]
     small = render(SCENES[3], 32)
     read = [(small[i], small[i], PLACES[3][i]) for i in range(2)]
@@ -241,6 +286,13 @@ def test_the_player_tells_what_was_hit_and_what_passes():
     flat = pictures.hits_and_passes(torch.full((2, 3, 32, 32), -1.0), PLACES[3], finder, judge)
     assert flat.startswith("0 of 6 places hit")
     image, rings = found["marks"]
+    (ax,) = found["figure"].axes
+    height, width, _ = ax.images[0].get_array().shape
+    assert (*ax.get_xlim(), *ax.get_ylim()) == (-0.5, width - 0.5, height - 0.5, -0.5)
+    ring = np.stack([rings.x, rings.y], -1).reshape(1, 2, 12, 15, 2)[0, 1, :, :-1]
+    away = np.linalg.norm(ring - pictures.spots(PLACES[6])[:, None].numpy(), axis=-1)
+    assert np.allclose(away, 1.6, atol=1e-4)
+    assert np.allclose(ring[:, 0], ring[:, -1], atol=1e-4)  # it closes
     assert isinstance(image, player.Image)
     assert np.isfinite(rings.x).reshape(1, 2, 12, 15)[0, :, :, :-1].all(-1).sum(1).tolist() == [
         6,

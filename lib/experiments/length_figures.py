@@ -409,8 +409,8 @@ def along_training(results: Results) -> Figure:
             for ax, read in zip(axes, reads, strict=True):
                 values = [read(result["training"][str(step)]) for step in steps]
                 ax.semilogx(steps, values, style, color=colour, label=label)
-    axes[0].set(title="skill at 1", xlabel="step", ylim=(-0.1, 1.05))
-    axes[1].set(title="skill at 6", xlabel="step", ylim=(-0.1, 1.05))
+    axes[0].set(title="skill at 1", xlabel="step", ylim=(-0.15, 1.05))
+    axes[1].set(title="skill at 6", xlabel="step", ylim=(-0.15, 1.05))
     axes[2].set(title="outside, a request moved", xlabel="step", ylim=(-0.02, 1.0))
     axes[2].legend(fontsize=6, loc="upper right")
     return fig
