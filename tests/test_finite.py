@@ -16,7 +16,7 @@ from lib import storage
 from lib.concepts import classifier, trajectory
 from lib.diffusion import edm
 from lib.diffusion.train import Settings, Training
-from lib.exact import discs, row
+from lib.exact import discs, feature, row
 from lib.exact.flow import probability_flow
 from lib.experiments import classifier as classifier_training
 from lib.experiments import concept_learning, local_features, nonlinear_sim
@@ -37,6 +37,16 @@ def test_maps_of_locality(bad):
         maps[place] = bad
         with pytest.raises(ValueError, match="maps are not finite: 1 of 2"):
             outside_share(maps, inside)
+
+
+@pytest.mark.parametrize("bad", [NAN, INF, -INF])
+def test_jacobians_of_blocks(bad):
+    """NaN is not above 0: such a matrix was read as one that is zero throughout."""
+    for place in ((0, 0), (0, 1)):
+        jacobians = torch.eye(2).repeat(3, 1, 1)
+        jacobians[1][place] = bad
+        with pytest.raises(ValueError, match="jacobians are not finite: 1 of 12"):
+            feature.off_block(jacobians, [[0], [1]])
 
 
 @pytest.mark.parametrize("bad", [NAN, INF])

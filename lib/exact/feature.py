@@ -51,7 +51,13 @@ def off_block(jacobians, blocks):
     Args:
         jacobians: (..., d, d).
         blocks: lists of coordinates, disjoint, together 0..d-1.
+
+    Raises:
+        ValueError: other blocks, or jacobians that are not finite.
     """
+    if not jacobians.isfinite().all():
+        bad = (~jacobians.isfinite()).sum().item()
+        raise ValueError(f"the jacobians are not finite: {bad} of {jacobians.numel()} entries")
     label = torch.empty(jacobians.shape[-1], dtype=torch.long)
     if sorted(itertools.chain(*blocks)) != list(range(len(label))):
         raise ValueError(f"blocks must hold each of 0..{len(label) - 1} once, got {blocks}")
