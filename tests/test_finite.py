@@ -4,6 +4,7 @@ Each of these once went through as a number, and often as the best one: NaN comp
 that it lies outside nothing, matches nothing and exceeds nothing.
 """
 
+import ast
 import math
 import re
 
@@ -225,8 +226,38 @@ def test_training_of_what_looks_at_pictures(tmp_path, monkeypatch):
 
 
 def test_no_chapter_takes_the_largest_by_a_comparison_that_nan_loses():
-    """`max(worst, nan)` is `worst`: what a loop accumulates goes through `np.maximum`."""
     for path in sorted((ROOT / "chapters").glob("*.ipynb")):
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "code":
-                assert not re.search(r"\b(\w+) = max\(\1, ", cell.source), path.name
+                assert not deaf_to_nan(cell.source), path.name
+
+
+def deaf_to_nan(source):
+    """Where the code of a cell takes a largest or least past which NaN can slip.
+
+    `max(worst, nan)` is `worst`: what a loop accumulates goes through `np.maximum`. `max([1, nan])`
+    is 1: what a cell that records takes of many goes through `np.max`. With a key it chooses.
+    """
+    found = [m[0] for m in re.finditer(r"\b(\w+) = (?:max|min)\(\1, .*", source)]
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    names = [ast.unparse(node.func) for node in calls]
+    if "claims.record" in names or "claims.record_ratio" in names:
+        for node, name in zip(calls, names, strict=True):
+            if name in ("max", "min") and len(node.args) == 1 and not node.keywords:
+                found.append(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ("worst = max(worst, error)", 1),
+        ("worst = np.maximum(worst, error)\nlonger = max(worst, 1)", 0),
+        ("claims.record('a', max(errors))", 1),
+        ("e = claims.record_ratio('a', [min(e for e in errors)], less=max(two.values()))", 2),
+        ("claims.record('a', np.max(errors) + max(1, 2))\nrun = max(runs, key=len)", 0),
+        ("print(max(errors))", 0),  # of a cell that records nothing
+    ],
+)
+def test_which_largest_is_deaf_to_nan(source, count):
+    assert len(deaf_to_nan(source)) == count
