@@ -62,6 +62,27 @@ def test_pictures_in_which_objects_are_looked_for(bad):
         discs.find(pictures)
 
 
+@pytest.mark.parametrize("bad", [NAN, INF])
+def test_networks_that_look_at_pictures_and_say_no_number(bad):
+    """As after a training that went wrong: nothing found in any picture is no failure of those."""
+    pictures = torch.rand(3, 3, 32, 32)
+
+    def spoilt(network):
+        def forward(shown):
+            output = network(shown)
+            output[1] = bad
+            return output
+
+        return forward
+
+    for read in (
+        lambda: detector.detect(spoilt(detector.Detector()), pictures),
+        lambda: classifier.read(spoilt(classifier.Finder()), pictures),
+    ):
+        with pytest.raises(ValueError, match="the network's outputs are not finite: 1 of 3, fir"):
+            read()
+
+
 @pytest.mark.parametrize("bad", [NAN, -INF])
 def test_pictures_whose_colours_and_seams_are_read(bad):
     pixels, colour = torch.rand(16, 3), torch.arange(16) % 8

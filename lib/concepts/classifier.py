@@ -67,12 +67,15 @@ def read(finder: Finder, pictures: Tensor) -> Reading:
     """Reads pictures (B, 3, 32, 32) in [-1, 1].
 
     Raises:
-        ValueError: They have another shape, or are not finite: those would count as unreadable.
+        ValueError: They have another shape; they, or what the network says of them, are not finite:
+            those would count as unreadable.
     """
     if pictures.shape[1:] != (3, SIZE, SIZE):
         raise ValueError(f"pictures must be (B, 3, {SIZE}, {SIZE}), not {tuple(pictures.shape)}")
     check_finite(pictures, "pictures")
-    x, y, radius = finder(pictures).unbind(1)
+    found = finder(pictures)
+    check_finite(found, "the network's outputs")
+    x, y, radius = found.unbind(1)
     disc = coverage(torch.stack([x, y], 1), radius, SIZE).flatten(1)  # (B, 1024)
     basis = torch.stack([disc, 1 - disc], 2)
     pixels = pictures.flatten(2).mT  # (B, 1024, 3)

@@ -107,8 +107,8 @@ def detect(network: Detector, pictures: Tensor, threshold: float = MEASURE.thres
         any picture.
 
     Raises:
-        ValueError: The pictures have another shape, or are not finite: in those nothing would be
-            found.
+        ValueError: The pictures have another shape; they, or what the network says of them, are not
+            finite: in those nothing would be found.
     """
     if pictures.ndim != 4 or pictures.shape[1] != 3 or pictures.shape[2] != pictures.shape[3]:
         raise ValueError(f"pictures must be (B, 3, S, S), got {tuple(pictures.shape)}")
@@ -116,6 +116,7 @@ def detect(network: Detector, pictures: Tensor, threshold: float = MEASURE.thres
         raise ValueError(f"a picture's size must be a multiple of {SIZE}: {pictures.shape[3]}")
     check_finite(pictures, "pictures")
     output = network(F.adaptive_avg_pool2d(pictures, SIZE))
+    check_finite(output, "the network's outputs")
     heat, way = output[:, 0].sigmoid(), output[:, 1:]
     peak = _peaks(output[:, 0])
     aside = way.square().sum(1).clamp(max=0.5)  # an object is at most a pixel's corner away
