@@ -182,6 +182,26 @@ def test_a_deep_flow_leaves_empty_directions_empty(layers):
         assert abs(torch.linalg.svdvals(w)[-1, 0] - 1) < 1e-6
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_stiff_deep_flow_ends_and_is_the_explicit_method_s(layers, monkeypatch):
+    a, t = torch.tensor([1e4, 1.0]).double(), torch.linspace(0, 0.2, 20, dtype=torch.float64)
+    ws = deep.balanced_layers(two_layer.correlated_start(0.1, 0.6), layers)
+    stiff, late = deep.flow(ws, a, t), deep.flow(ws, a, [0.0, 20.0])
+    longest = deep.flow(ws, a / 1e4, [0.0, 1e8])
+    monkeypatch.setattr(deep._ode, "STIFF", 1e9)
+    explicit = deep.flow(ws, a, t)
+    assert not torch.equal(stiff, explicit)  # two methods
+    assert torch.linalg.norm(stiff - explicit) < 1e-6 * torch.linalg.norm(explicit)
+    for end in (late[-1], longest[-1]):
+        assert torch.linalg.norm(end - torch.eye(2).double()) < 1e-6
+
+
+def test_a_deep_flow_that_is_too_stiff_is_refused_by_its_max_a_t():
+    w1 = torch.full((100, 2), 0.01)
+    with pytest.raises(ValueError, match=r"max\(a\) t is 1e\+08: .* at most 256 numbers, not 400"):
+        deep.flow([w1, w1.mT], [1.0, 0.5], [0.0, 1e8])
+
+
 @pytest.mark.weekly
 def test_the_by_product_falls_with_the_root_of_the_depth():
     """Peak of w_21 from a balanced start: exponent (1 - r) / L in omega."""

@@ -11,9 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy.integrate import solve_ivp
 
-from lib.sim import _arguments
+from lib.sim import _arguments, _ode
 
 RTOL = 1e-8  # of the integrator
 
@@ -52,7 +51,8 @@ def balanced_layers(w0, layers: int) -> list[torch.Tensor]:
 def flow(layers: Sequence, a, t) -> torch.Tensor:
     """W(t) = W_L ... W_1 from the layers at time 0. :eq:`eq-deep-flow`
 
-    Each layer moves by its own gradient, W_l' = (W_L ... W_{l+1})^T (I - W) A (W_{l-1} ... W_1)^T.
+    Each layer moves by its own gradient, W_l' = (W_L ... W_{l+1})^T (I - W) A (W_{l-1} ... W_1)^T,
+    integrated by scipy's DOP853; where max(a) t is above a thousand by LSODA.
 
     Args:
         layers: first to last, (..., n_l, n_{l-1}) each, with n_0 = n_L = d and leading dimensions
@@ -64,14 +64,19 @@ def flow(layers: Sequence, a, t) -> torch.Tensor:
         Maps (..., T, d, d).
 
     Raises:
-        ValueError: layers that do not follow each other, a or t of another kind.
+        ValueError: layers that do not follow each other, a or t of another kind, a network of more
+            than 256 weights up to max(a) t beyond 1e6.
     """
     a, t = _arguments.as_float64(a, "a"), _arguments.times(t)
     layers = [_arguments.as_float64(w, f"layer {k}") for k, w in enumerate(layers, 1)]
     _check(layers, a, t)
     lead = _arguments.broadcast(**{f"layer {k}": w.shape[:-2] for k, w in enumerate(layers, 1)})
     flat = [w.expand(*lead, *w.shape[-2:]).reshape(-1, *w.shape[-2:]).numpy() for w in layers]
-    maps = [_integrate([w[k] for w in flat], a.numpy(), t.numpy()) for k in range(len(flat[0]))]
+    numbers = sum(w.shape[-2] * w.shape[-1] for w in layers)
+    ((_, stiff),) = _ode.parts(a[None], t, numbers, 1)  # of each network alike: one a for all
+    maps = [
+        _integrate([w[k] for w in flat], a.numpy(), t.numpy(), stiff) for k in range(len(flat[0]))
+    ]
     return torch.from_numpy(np.stack(maps)).reshape(*lead, len(t), len(a), len(a))
 
 
@@ -89,7 +94,7 @@ def _check(layers: list[torch.Tensor], a: torch.Tensor, t: torch.Tensor) -> None
         raise ValueError(f"layers {sizes} must follow each other from {len(a)} to {len(a)}")
 
 
-def _integrate(layers: list[np.ndarray], a: np.ndarray, t: np.ndarray) -> np.ndarray:
+def _integrate(layers: list[np.ndarray], a: np.ndarray, t: np.ndarray, stiff: bool) -> np.ndarray:
     """The maps (T, d, d) of one network; one at a time, for depths differ in their clocks."""
     shapes = [w.shape for w in layers]
     ends = np.cumsum([w.size for w in layers])[:-1]
@@ -109,15 +114,11 @@ def _integrate(layers: list[np.ndarray], a: np.ndarray, t: np.ndarray) -> np.nda
             back = w.T @ back
         return np.concatenate([g.ravel() for g in reversed(grown)])
 
-    times, position = np.unique(t, return_inverse=True)
     start = np.concatenate([w.ravel() for w in layers])
-    end = times[-1] or 1.0  # solve_ivp returns nothing on an empty span
-    floor = 1e-3 * RTOL * np.abs(start).max() + 1e-300
-    solution = solve_ivp(velocity, (0, end), start, "DOP853", times, rtol=RTOL, atol=floor)
-    if not solution.success:
-        raise ValueError(f"no flow up to t = {end:g} from these layers: {solution.message}")
+    floor = np.full(start.shape, 1e-3 * RTOL * np.abs(start).max() + 1e-300)
+    states = _ode.solve(velocity, start, t, floor, RTOL, stiff)
     maps = []
-    for state in solution.y.T[position]:
+    for state in states.T:
         product = np.eye(len(a))
         for w in unpacked(state):
             product = w @ product
