@@ -1,12 +1,17 @@
-"""JSON files and provenance."""
+"""JSON files, pictures and provenance."""
 
 import json
 import math
+import re
 
+import matplotlib.image
+import numpy as np
 import pytest
 import torch
 
 from lib import storage
+from lib.storage import files
+from tests.conftest import ROOT
 
 
 def test_json_is_written_whole_or_not_at_all(tmp_path):
@@ -16,6 +21,30 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
         storage.write_json(path, {"a": object()})
     assert storage.read_json(path) == {"a": 1}
     assert [p.name for p in path.parent.iterdir()] == ["x.json"]
+
+
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path, interrupted):
+    path = tmp_path / "deep" / "film.png"
+    first = np.arange(24, dtype=np.uint8).reshape(4, 2, 3)
+    storage.write_picture(path, first)
+    kept = path.read_bytes()
+    with pytest.raises(ValueError, match="dimension"):
+        storage.write_picture(path, np.zeros((4, 2, 7)))
+    with interrupted(files.os, "fsync", 1):  # when all is written, and before it has its name
+        storage.write_picture(path, first[::-1])
+    assert path.read_bytes() == kept
+    assert [p.name for p in path.parent.iterdir()] == ["film.png"]
+    assert np.allclose(matplotlib.image.imread(path)[..., :3] * 255, first)
+
+
+def test_experiments_write_through_storage_alone():
+    """What writes by itself leaves half a file where it is broken off."""
+    writes = (
+        r"imsave\(|\.write_(?:text|bytes)\(|\bnp\.savez?\(|torch\.save\(|\bopen\([^)]*[\"'][wa]"
+    )
+    assert re.search(writes, "matplotlib.image.imsave(kept / name, sheet)")
+    for path in sorted((ROOT / "lib/experiments").glob("*.py")):
+        assert not re.search(writes, path.read_text()), path.name
 
 
 def test_bad_json_is_named(tmp_path):

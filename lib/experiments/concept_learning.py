@@ -365,7 +365,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
         if runs[0]["setting"]["seed"] or name not in BASE:
             continue
         frames = filmed(folder, runs[0])
-        matplotlib.image.imsave(kept / f"{name}.film.png", sheet(frames))
+        storage.write_picture(kept / f"{name}.film.png", sheet(frames))
         if runs[0]["setting"]["signal"] in WEIGHTED:
             weights = (stem.with_name(f"{stem.name}.safetensors")).read_bytes()
             storage.write_atomically(kept / f"{name}.safetensors", weights)

@@ -550,7 +550,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
         seed = result["setting"]["seed"]
         storage.write_numbers(kept / f"seed{seed}.json", result, DIGITS)
         if not names:
-            matplotlib.image.imsave(kept / "drawn.png", draw_sheet(seed, folder))
+            storage.write_picture(kept / "drawn.png", draw_sheet(seed, folder))
         names.append(f"seed{seed}.json")
     return names
 

@@ -11,6 +11,7 @@ from lib.storage.files import (
     write_atomically,
     write_json,
     write_numbers,
+    write_picture,
 )
 from lib.storage.finite import check_finite
 
@@ -26,4 +27,5 @@ __all__ = [
     "write_atomically",
     "write_json",
     "write_numbers",
+    "write_picture",
 ]

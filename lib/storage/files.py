@@ -1,5 +1,6 @@
 """Files: the book's folders, JSON, atomic writes, and where a number comes from."""
 
+import io
 import json
 import math
 import os
@@ -40,6 +41,20 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_picture(path: str | Path, picture: Any) -> None:
+    """Writes a picture as PNG, whole or not at all.
+
+    Args:
+        path: The file.
+        picture: (H, W, 3) or (H, W, 4), numbers from 0 to 1, or bytes.
+    """
+    import matplotlib.image  # here alone: what reads weights needs no drawing
+
+    data = io.BytesIO()
+    matplotlib.image.imsave(data, picture, format="png")
+    write_atomically(path, data.getvalue())
 
 
 def write_json(path: str | Path, data: Any) -> None:
