@@ -431,7 +431,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
         if run_["setting"]["seed"] not in (SEEDS[0], LONG_SEEDS[0]):
             continue
         frames = learning.filmed(folder, run_)
-        matplotlib.image.imsave(kept / f"{name}.film.png", learning.sheet(clearest(frames)))
+        storage.write_picture(kept / f"{name}.film.png", learning.sheet(clearest(frames)))
         for moment, step in turning(run_).items() if name == WEIGHTED.name else ():
             weights = (folder / f"{name}.kept" / f"{step}.safetensors").read_bytes()
             storage.write_atomically(kept / f"{name}.{moment}.safetensors", weights)
