@@ -165,7 +165,11 @@ class Network(nn.Module):
 
 
 def prepared(setting: Setting, scale: Scale, device: torch.device | str = "cpu") -> train.Training:
-    """A training run at its start."""
+    """A training run at its start.
+
+    Its precision is a constant here and no field of `Scale`: the networks are small and reported
+    runs are made on processors, so that there is nothing to choose, least of all by a stopwatch.
+    """
     network = Network(scale.width, setting.told)
     networks.initialise(network, runtime.generator(setting.seed))
     denoiser = edm.Preconditioned(network, SIGMA_DATA).to(device)

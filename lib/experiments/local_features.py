@@ -171,7 +171,11 @@ def batch(scale: Scale, generator: torch.Generator) -> tuple[Tensor, Described]:
 
 
 def prepared(setting: Setting, scale: Scale) -> train.Training:
-    """A training at its start."""
+    """A training at its start.
+
+    Its precision is a constant here and no field of `Scale`: the networks are small and reported
+    runs are made on processors, so that there is nothing to choose, least of all by a stopwatch.
+    """
     denoiser = edm.Preconditioned(network(scale, setting.seed), SIGMA_DATA)
     settings = train.Settings(
         scale.steps,
