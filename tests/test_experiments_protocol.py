@@ -66,6 +66,17 @@ def test_what_the_book_keeps_says_what_is_recorded(name):
             assert np.allclose(found, entry["samples"], rtol=1e-9, atol=1e-9), id
 
 
+def test_where_nothing_was_run_what_the_book_keeps_is_reported(tmp_path, monkeypatch, capsys):
+    """As on a clone: there is no folder `runs`."""
+    made = module("coherence")
+    monkeypatch.setattr(made, "RUNS", tmp_path / "runs/coherence")
+    assert program.main(["coherence", "report"]) == 0
+    assert json.loads(capsys.readouterr().out) == storage.read_json(made.KEPT / "coherence.json")
+    storage.write_json(made.RUNS / "coherence.json", {"here": 1})
+    assert program.main(["coherence", "report"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"here": 1}
+
+
 def ledger_row(id):
     return next(row for row in ledger.ROWS if row.id == id)
 

@@ -38,7 +38,7 @@ COMMANDS = {  # and what an experiment must offer for it
     "run": ("run", "does what is still missing of one run, or of all that are reported"),
     "store": ("KEPT", "takes finished runs over into the book"),
     "record": ("claims", "records the ledger's rows from what the book keeps"),
-    "report": ("KEPT", "prints what has been measured, as JSON"),
+    "report": ("KEPT", "prints what was run here, or else what the book keeps, as JSON"),
 }
 
 
@@ -57,7 +57,8 @@ def parsed(module: ModuleType, name: str, argv: list[str]) -> argparse.Namespace
     for command, (needed, said) in COMMANDS.items():
         if hasattr(module, needed):
             parser = commands.add_parser(command, help=said, description=said)
-            folder = module.KEPT if command == "record" else module.RUNS
+            kept = command == "record" or (command == "report" and not any(module.RUNS.glob("*")))
+            folder = module.KEPT if kept else module.RUNS
             parser.add_argument("--folder", type=Path, default=folder)
     parser = commands.choices["run"]
     _options.add(parser, module.Setting, module.Scale)
