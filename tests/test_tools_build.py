@@ -1,9 +1,12 @@
 """Execution and site: cached by content, loud when something is wrong."""
 
 import json
+import os
 import re
 import shutil
 import socket
+import subprocess
+import sys
 import time
 import tomllib
 
@@ -244,3 +247,36 @@ def test_formulas_in_docstrings_are_formulas():
     lines = ["At $x_0$ and", "$a", "b$: costs `$1`."]
     sphinx_book.dollar_formulas(None, "function", "f", None, None, lines)
     assert lines == ["At :math:`x_0` and", ":math:`a", "b`: costs `$1`."]
+
+
+PROXIES = """
+import http.server, threading, urllib.request
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+def reached():
+    opener = urllib.request.build_opener()  # reads the environment
+    try:
+        with opener.open(f"http://127.0.0.1:{server.server_port}/", timeout=20) as page:
+            return page.status
+    except OSError as error:
+        return type(error).__name__
+print(reached())
+import tests.conftest
+print(reached())
+"""
+
+
+def test_no_proxy_is_asked_for_what_tests_serve(tmp_path):
+    """Nothing listens at the one that is set, so that whoever asks it fails."""
+    away = ("no_proxy", "NO_PROXY")
+    environment = {name: value for name, value in os.environ.items() if name not in away}
+    environment |= {"http_proxy": "http://127.0.0.1:9", "PYTHONPATH": str(build.ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", PROXIES],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["URLError", "200"]
