@@ -187,6 +187,16 @@ def test_the_weekly_checks_have_time_and_no_push_ends_them():
     assert "'schedule' && 180" in job["jobs"]["test"]["timeout-minutes"]
 
 
+def test_mutants_are_drawn_weekly_and_by_a_job_of_their_own():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    weekly, drawn = (entry["cron"] for entry in workflow[True]["schedule"])  # YAML's word for `on`
+    assert weekly != drawn
+    tests, mutants = (workflow["jobs"][name] for name in ("test", "mutants"))
+    assert tests["if"] == f"github.event.schedule != '{drawn}'"
+    assert mutants["if"] == f"github.event.schedule == '{drawn}'"
+    assert any("make mutants" in step.get("run", "") for step in mutants["steps"])
+
+
 def test_torch_s_bounds_stand_once():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert install.TORCH in project["dependencies"]
