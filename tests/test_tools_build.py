@@ -197,6 +197,14 @@ def test_mutants_are_drawn_weekly_and_by_a_job_of_their_own():
     assert any("make mutants" in step.get("run", "") for step in mutants["steps"])
 
 
+def test_the_page_on_faults_tells_of_the_draw_of_mutants(monkeypatch):
+    monkeypatch.setattr(sphinx_book.mutants, "page", lambda: "9 of 10 died")
+    text = [(ROOT / "chapters/faults.md").read_text()]
+    sphinx_book.fill_page(None, "chapters/faults", text)
+    assert "\n9 of 10 died\n" in text[0]
+    assert "{mutants-draw}" not in text[0]
+
+
 def test_torch_s_bounds_stand_once():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert install.TORCH in project["dependencies"]

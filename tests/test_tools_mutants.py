@@ -86,5 +86,65 @@ def test_answers_are_of_modules_that_are_there():
     answers = tomllib.loads(mutants.ANSWERED.read_text()).get("mutant", [])
     for answer in answers:
         assert (ROOT / answer["module"]).exists()
-        assert len(answer["answer"].split()) > 3
-        assert set(answer) == {"module", "change", "answer"}
+        assert not faults_of([answer])
+
+
+def faults_of(survivors):
+    """Those that are neither answered nor seen by a test of today."""
+    found = []
+    for one in survivors:
+        file, _, test = one.get("since", "").partition("::")
+        path = ROOT / "tests" / file
+        seen = test and path.is_file() and f"\ndef {test}(" in path.read_text()
+        if not seen and len(one.get("answer", "").split()) <= 3:
+            found.append(one)
+    return found
+
+
+def test_the_draw_that_is_kept_is_large_enough_and_answered():
+    if not mutants.KEPT.exists():
+        pytest.skip("no draw is complete yet: `make mutants`")
+    kept = json.loads(mutants.KEPT.read_text())
+    assert kept["count"] >= 60
+    assert kept["killed"] >= mutants.LEAST * kept["count"]
+    assert kept["killed"] + len(kept["survived"]) <= kept["count"]
+    assert not faults_of(kept["survived"])
+
+
+def test_a_complete_draw_is_kept_with_its_survivors(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(mutants, "FOLDER", tmp_path)
+    monkeypatch.setattr(mutants, "ANSWERED", tmp_path / "mutants.toml")
+    monkeypatch.setattr(mutants, "KEPT", tmp_path / "results/mutants.json")
+    assert mutants.page() == "No draw is complete yet."
+    drawn = [*[mutant("killed")] * 9, mutant("survived")]
+
+    def reported(drawn, *options):
+        (tmp_path / "seed7.json").write_text(json.dumps({"mutants": drawn}))
+        return mutants.main(["--seed", "7", "--report", *options])
+
+    assert reported([*drawn, {"module": "lib/two.py"}]) == 1
+    assert not mutants.KEPT.exists()  # one is still to run
+    (tmp_path / "lib.sim.seed7.json").write_text(json.dumps({"mutants": drawn}))
+    assert reported(drawn, "--within", "lib/sim") == 1
+    assert not mutants.KEPT.exists()  # of a part
+    assert reported(drawn) == 1
+    kept = json.loads(mutants.KEPT.read_text())
+    change = "-b = a + 1\n+b = a - 1"
+    one = {"module": "lib/one.py", "line": 3, "change": change}
+    assert {**kept, "provenance": 0} == {
+        "seed": 7, "count": 10, "killed": 9, "survived": [one], "provenance": 0
+    }  # fmt: skip
+    assert kept["provenance"]["commit"]
+    assert faults_of(kept["survived"]) == [one]
+    entry = f'[[mutant]]\nmodule = "lib/one.py"\nchange = """\n{change}\n"""\n'
+    test = "test_tools_mutants.py::test_a_complete_draw_is_kept_with_its_survivors"
+    for key, said in (("since", test), ("answer", "b is never read")):
+        mutants.ANSWERED.write_text(f'{entry}{key} = "{said}"\n')
+        assert reported(drawn) == 0
+        (seen,) = json.loads(mutants.KEPT.read_text())["survived"]
+        assert seen == one | {key: said}
+        assert not faults_of([seen])
+        assert said in mutants.page()
+        assert "9 of 10 died" in mutants.page()
+    assert faults_of([one | {"since": f"{test}_or_not"}, one | {"answer": "no idea"}])
+    capsys.readouterr()

@@ -3,7 +3,8 @@
 Cosmic Ray makes the mutants and runs the tests on each, in a copy of the book below `_mutants/` and
 in an environment of its own there. Which tests: those that import the mutated module, the one of
 the same name first. A run takes up where the last one stopped. At least nine of ten must die; what
-survives is listed in `tests/mutants.toml`, each with its answer, or the run fails.
+survives is listed in `tests/mutants.toml`, each with its answer or, as `since`, the test that sees
+it now, or the run fails. A draw from all of `lib`, once it is complete, is kept with the results.
 """
 
 import argparse
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "_mutants"
 COPY = FOLDER / "book"
 ANSWERED = ROOT / "tests" / "mutants.toml"
+KEPT = ROOT / "lib" / "results" / "mutants.json"
 COSMIC_RAY = "cosmic-ray==8.7.0"
 TIMEOUT = 1200  # seconds for the tests of one mutant
 LEAST = 0.9  # of the mutants must die
@@ -47,8 +49,11 @@ def main(argv: list[str] | None = None) -> int:
         inside = [str(FOLDER / "venv/bin/python"), __file__, "--inside", str(results)]
         limits = [options.count, options.seed, options.most or options.count]
         subprocess.run([*inside, options.within, *map(str, limits)], cwd=COPY, check=True)
-    done = json.loads(results.read_text())["mutants"]
-    return report([mutant for mutant in done if "outcome" in mutant])
+    drawn = json.loads(results.read_text())["mutants"]
+    done = [mutant for mutant in drawn if "outcome" in mutant]
+    if options.within == "lib" and len(done) == len(drawn):
+        keep(options.seed, done)
+    return report(done)
 
 
 def prepare() -> None:
@@ -147,19 +152,69 @@ def change(diff: str) -> str:
     return "\n".join(line[0] + line[1:].strip() for line in lines)
 
 
+def survivors(mutants: list[dict]) -> list[dict[str, str]]:
+    """The mutants that no test saw: module, line, change, and `answer` or `since` if there is one.
+
+    Both come from `tests/mutants.toml`: why nothing can see the mutant, or why it does not matter;
+    or which test sees it by now.
+    """
+    stated = tomllib.loads(ANSWERED.read_text()).get("mutant", []) if ANSWERED.exists() else []
+    known = {(entry["module"], entry["change"].strip()): entry for entry in stated}
+    found = []
+    for mutant in mutants:
+        if mutant["outcome"] == "survived":
+            lines = change(mutant["diff"]) or mutant["diff"]
+            entry = known.get((mutant["module"], lines), {})
+            said = {name: entry[name] for name in ("answer", "since") if name in entry}
+            found.append(
+                {"module": mutant["module"], "line": mutant["line"], "change": lines} | said
+            )
+    return found
+
+
+def keep(seed: int, mutants: list[dict]) -> None:
+    """Writes a complete draw to `lib/results/mutants.json`: how many died, and who survived."""
+    from lib import storage  # not on top: inside the copy's environment there is no torch
+
+    storage.write_json(
+        KEPT,
+        {
+            "seed": seed,
+            "count": len(mutants),
+            "killed": sum(m["outcome"] == "killed" for m in mutants),
+            "survived": survivors(mutants),
+            "provenance": storage.provenance(),
+        },
+    )
+
+
+def page() -> str:
+    """What the page on planted faults says of the draw that is kept, in Markdown."""
+    if not KEPT.exists():
+        return "No draw is complete yet."
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    commit, day = kept["provenance"]["commit"], kept["provenance"]["made"][:10]
+    lines = [
+        f"In the last draw (seed {kept['seed']}, commit `{commit}`, {day}) {kept['killed']} of "
+        f"{kept['count']} died. Those that survived, by module:",
+        "",
+    ]
+    for one in kept["survived"]:
+        said = one.get("answer") or f"seen since by `{one.get('since', 'no test')}`"
+        lines.append(f"- `{one['module']}`, line {one['line']}: {said}")
+    return "\n".join(lines)
+
+
 def report(mutants: list[dict]) -> int:
     """Says how many died and who survived; 1 where that is not enough."""
-    answers = tomllib.loads(ANSWERED.read_text()).get("mutant", []) if ANSWERED.exists() else []
-    answered = {(a["module"], a["change"].strip()): a["answer"] for a in answers}
-    alive = [m for m in mutants if m["outcome"] == "survived"]
+    alive = survivors(mutants)
     died = sum(m["outcome"] == "killed" for m in mutants)
     open_ = 0
-    for mutant in alive:
-        answer = answered.get((mutant["module"], change(mutant["diff"])))
-        open_ += answer is None
-        print(f"\n{mutant['module']}, line {mutant['line']}: survived")
-        print(change(mutant["diff"]) or mutant["diff"])
-        print(f"answer: {answer or 'none yet: add a test, or an answer to tests/mutants.toml'}")
+    for one in alive:
+        said = one.get("answer") or one.get("since")
+        open_ += said is None
+        print(f"\n{one['module']}, line {one['line']}: survived\n{one['change']}")
+        print(f"answer: {said or 'none yet: add a test, or an answer to tests/mutants.toml'}")
     if unclear := len(mutants) - died - len(alive):  # as where a mutant cannot be made
         print(f"\n{unclear} neither died nor survived")
     share = died / len(mutants) if mutants else 0.0

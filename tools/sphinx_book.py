@@ -6,7 +6,17 @@ from pathlib import Path
 from lib import storage
 from lib.book import claims
 from lib.page import ask_network
-from tools import bench, cover, data, five_minutes, glossary, ledger_page, lighten, symbols
+from tools import (
+    bench,
+    cover,
+    data,
+    five_minutes,
+    glossary,
+    ledger_page,
+    lighten,
+    mutants,
+    symbols,
+)
 
 # The theme sets sphinx-thebe up on every page though no kernel serves this book: an error on each.
 THEBE = re.compile(r"<script[^>]*>[^<]*thebe[^<]*</script>|<script[^>]*thebe[^>]*></script>")
@@ -22,6 +32,8 @@ def fill_page(app, name, text) -> None:
     if name == "chapters/benchmarks":
         table = bench.page(storage.read_json(bench.TABLE))
         text[0] = text[0].replace("```{benchmarks-table}\n```", table)
+    if name == "chapters/faults":
+        text[0] = text[0].replace("```{mutants-draw}\n```", mutants.page())
 
 
 def finish(app, exception) -> None:
