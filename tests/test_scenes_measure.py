@@ -12,6 +12,7 @@ from lib.scenes.measure import (
     Measure,
     implied_extras,
     k_max,
+    match_best,
     matched,
     raw_scores,
     summary,
@@ -69,6 +70,25 @@ def test_a_match_may_be_as_far_as_the_radius():
     found, asked = torch.tensor([[0.25, 0.5]]), torch.tensor([[0.5, 0.5]])
     assert matched(found, asked, 0.25).tolist() == [0.25]
     assert len(matched(found, asked, 0.2499)) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 10**6))
+def test_what_fits_is_matched_as_far_as_it_can_be(m, k, seed):
+    """Whatever makes a thing fit: what is shown of places and colours is matched by the same."""
+    fits = torch.rand(m, k, generator=generator(seed)) < 0.4
+    cost = torch.rand(m, k, generator=generator(seed + 1))
+    rows, columns = match_best(cost, fits)
+    assert len(set(rows.tolist())) == len(set(columns.tolist())) == len(rows)
+    assert fits[rows, columns].all()
+    best = (0, 0.0)
+    for size in range(1, min(m, k) + 1):
+        for some in combinations(range(m), size):
+            for others in permutations(range(k), size):
+                if fits[some, others].all():
+                    best = min(best, (-size, float(cost[some, others].sum())))
+    assert -len(rows) == best[0]
+    assert float(cost[rows, columns].sum()) == pytest.approx(best[1], abs=1e-5)
 
 
 def test_one_object_fills_one_request():
@@ -133,6 +153,14 @@ def test_a_tally_by_hand():
     assert result["extras"].tolist() == [2, 0]
     with pytest.raises(ValueError, match="at least two pictures"):
         tally(found[:1], asked[:1], mask[:1])
+
+
+def test_a_seed_without_a_ceiling_has_no_skill():
+    """Nor does the sum over seeds hide it."""
+    good = {"count": 1, "hits": [1], "blind": [0], "ceiling": [1], "found": [1], "error": [0.0]}
+    assert summary([good, good])["skills"] == [1, 1]
+    with pytest.raises(ValueError, match=r"a ceiling \(\[1.0, 0.0\]\) above blind hits"):
+        summary([good, good | {"ceiling": [0]}])
 
 
 def test_nothing_asked_counts_extras_only():

@@ -1,6 +1,5 @@
 """What is read off the results of the length experiments, and what the ledger's rows rest on."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -57,12 +56,8 @@ def skill(scores: dict, wide: bool = False) -> float:
         ValueError: Real pictures hit no more than blind ones, or a number is not finite.
     """
     part = scores["wide"] if wide else scores
-    hits, blind, ceiling = (sum(part[name]) for name in ("hits", "blind", "ceiling"))
-    if not blind < ceiling < math.inf or not math.isfinite(hits):
-        raise ValueError(
-            f"skill needs finite hits ({hits}) and a ceiling ({ceiling}) above blind hits ({blind})"
-        )
-    return (hits - blind) / (ceiling - blind)
+    sums = [sum(part[name]) for name in ("hits", "blind", "ceiling")]
+    return float(measure.skill(torch.tensor(sums, dtype=torch.float64)))
 
 
 def skills(results: Sequence[dict], count: int, wide: bool = False) -> list[float]:

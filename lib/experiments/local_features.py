@@ -317,19 +317,11 @@ def is_shown(seen: tuple[Tensor, Tensor], request: Request) -> bool:
         ValueError: A place is not finite: nothing would be near it.
     """
     places, read = seen
-    if not places.isfinite().all():
-        raise ValueError(f"a place found is not finite: {places.tolist()}")
-    if not len(places):
-        return False
-    fits = torch.ones(len(places), len(request))
-    for k, thing in enumerate(request):
-        if thing.place is not None:
-            apart = torch.cdist(places.double(), torch.tensor([thing.place]).double())[:, 0]
-            fits[:, k] *= apart <= RADIUS
-        if thing.colour is not None:
-            fits[:, k] *= read == thing.colour
-    rows, columns = linear_sum_assignment(fits.numpy(), maximize=True)
-    return len(columns) == len(request) and bool(fits[rows, columns].all())
+    where, placed, kind = (part[0] for part in describe([request]))
+    near, same = measure.distance(places, where) <= RADIUS, read[:, None] == kind
+    fits = (near | ~placed) & (same | (kind < 0))
+    matched, _ = measure.match_best(torch.zeros(fits.shape), fits)
+    return len(matched) == fits.shape[1]
 
 
 def draw(ask: Callable, size: int, stream: int, only: Tensor | None = None) -> Tensor:

@@ -46,10 +46,39 @@ class Measure:
 MEASURE = Measure()
 
 
+def match_best(cost: Tensor, fits: Tensor) -> tuple[Tensor, Tensor]:
+    """The best one-to-one matching: most matches first, then the least sum of costs.
+
+    Args:
+        cost: (M, K), finite and far below 1000 where it fits.
+        fits: (M, K), which of the M may be matched with which of the K.
+
+    Returns:
+        Which of the M and which of the K, (H,) each, H <= min(M, K).
+    """
+    # One match weighs more than any sum of costs, so as many are made as can be.
+    weighed = torch.where(fits, cost, 1e3)
+    rows, columns = map(torch.as_tensor, linear_sum_assignment(weighed.numpy()))
+    chosen = fits[rows, columns]
+    return rows[chosen], columns[chosen]
+
+
+def distance(found: Tensor, asked: Tensor) -> Tensor:
+    """How far places found (M, 2) are from those asked for (K, 2): (M, K), in float64 on the CPU.
+
+    Raises:
+        ValueError: A place is not finite: it would match nothing.
+    """
+    for name, places in (("found", found), ("asked for", asked)):
+        if not places.isfinite().all():
+            raise ValueError(f"a place {name} is not finite: {places.tolist()}")
+    return torch.cdist(found.double().cpu(), asked.double().cpu())
+
+
 def pairs(
     found: Tensor, asked: Tensor, radius: float = MEASURE.radius
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The best one-to-one matching: most matches first, then the least sum of distances.
+    """The best one-to-one matching within a radius, see `match_best`.
 
     Args:
         found: (M, 2), in [0, 1].
@@ -62,16 +91,9 @@ def pairs(
     Raises:
         ValueError: A place is not finite: it would match nothing.
     """
-    for name, places in (("found", found), ("asked for", asked)):
-        if not places.isfinite().all():
-            raise ValueError(f"a place {name} is not finite: {places.tolist()}")
-    distance = torch.cdist(found.double().cpu(), asked.double().cpu())
-    # One match weighs more than any sum of distances, so as many are made as can be.
-    cost = torch.where(distance <= radius, distance, 1e3)
-    rows, columns = map(torch.as_tensor, linear_sum_assignment(cost.numpy()))
-    chosen = distance[rows, columns]
-    near = chosen <= radius
-    return rows[near], columns[near], chosen[near]
+    apart = distance(found, asked)
+    rows, columns = match_best(apart, apart <= radius)
+    return rows, columns, apart[rows, columns]
 
 
 def matched(found: Tensor, asked: Tensor, radius: float = MEASURE.radius) -> Tensor:
@@ -187,7 +209,7 @@ def summary(seeds: Sequence[dict]) -> dict:
     if numbers[2].sum() <= numbers[1].sum():
         raise ValueError(f"real pictures of {count} objects hit no more than blind ones")
     values = [float(part.mean()) / count for part in numbers]
-    values += [float(_skill(numbers.flatten(1))), _skill(numbers).tolist()]
+    values += [float(skill(numbers.sum((1, 2)))), skill(numbers.sum(2)).tolist()]
     values.append(float(error.sum() / hits.sum()) if hits.sum() else None)
     return result | dict(zip(names, values, strict=True))
 
@@ -201,9 +223,18 @@ def _numbers(seeds: Sequence[dict], *names: str) -> Tensor:
     return numbers
 
 
-def _skill(numbers: Tensor) -> Tensor:
-    """Skill (...) from the hits, blind hits and ceilings (3, ..., n) of n pictures."""
-    hits, blind, ceiling = numbers.sum(-1)
+def skill(sums: Tensor) -> Tensor:
+    """Skill (...) from sums (3, ...) over pictures: of hits, of blind hits, of ceilings.
+
+    Raises:
+        ValueError: A number is not finite, or real pictures hit no more than blind ones.
+    """
+    hits, blind, ceiling = sums
+    if not (sums.isfinite().all() and (blind < ceiling).all()):
+        hits, blind, ceiling = sums.tolist()
+        raise ValueError(
+            f"skill needs finite hits ({hits}) and a ceiling ({ceiling}) above blind hits ({blind})"
+        )
     return (hits - blind) / (ceiling - blind)
 
 
