@@ -11,7 +11,7 @@ from lib.book import ledger
 from lib.diffusion import networks, train
 from lib.experiments import local_features as features
 from lib.experiments.local_features import KINDS, Scale, Setting, Thing
-from lib.scenes import detector, render, sample_scenes
+from lib.scenes import detector, measure, render, sample_scenes
 from lib.scenes.scene import locations
 
 TINY = Scale(width=8, steps=3, batch=2)
@@ -31,6 +31,42 @@ def toy(monkeypatch):
     monkeypatch.setattr(torch, "combinations", lambda _: some)  # of colours
     whole = features.load_judge
     monkeypatch.setattr(features, "load_judge", lambda: whole(64))
+
+
+def test_a_step_is_what_it_was_before_there_was_a_world():
+    """Its scenes, its pictures and what is said of them, and so the first loss: to the digit."""
+    training = features.prepared(Setting(), Scale(width=16, steps=3, batch=4))
+    numbers = torch.Generator().manual_seed(1)
+    for p in training.denoiser.parameters():  # a new network is deaf: its last layer is zero
+        p.data += 0.05 * torch.randn(p.shape, generator=numbers)
+    assert next(training.run())["loss"] == pytest.approx(3.4424727, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "total", "first"),
+    [
+        (KINDS[0], 5.5363315, [6, 2, 2, 3, 5, 6]),
+        (KINDS[1], 2.8006777, [0, 1, 2]),
+        (KINDS[2], 54.4353109, [0, 1, 0, 2, 0, 3]),
+    ],
+)
+def test_requests_are_what_they_were_before_there_was_a_world(kind, total, first):
+    scenes = features.request_pairs(kind, 3).scenes
+    assert float(locations(scenes).double().sum()) == pytest.approx(total, rel=1e-6)
+    assert scenes.color.flatten().tolist()[:6] == first
+
+
+def test_the_world_is_four_callables_and_small_pictures_are_looked_at_enlarged():
+    world = features.WORLD
+    scenes = world.sample(12, 1, 2, torch.Generator().manual_seed(2), clear=True)
+    place, mask, colour = world.ask(scenes)
+    assert torch.equal(colour, scenes.color)
+    found, there = world.find(world.render(scenes, features.SIZE))
+    hits = [
+        len(measure.matched(f[t], p[m], features.RADIUS))
+        for f, t, p, m in zip(found, there, place, mask, strict=True)
+    ]
+    assert sum(hits) > 0.8 * mask.sum()
 
 
 def test_half_of_the_objects_are_told_by_place_and_half_by_colour():
@@ -331,4 +367,4 @@ def test_a_picture_without_an_object_gives_no_colour():
     empty = sample_scenes(1, 0, 0, torch.Generator().manual_seed(0))
     pictures = torch.cat([render(scenes[:3], 32), render(empty, 32)])
     with pytest.raises(ValueError, match="no object is found in 1 of the pictures"):
-        features.pixels_of_single(detector.load(), scenes, pictures)
+        features.pixels_of_single(features.WORLD.find, scenes, pictures)

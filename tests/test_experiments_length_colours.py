@@ -7,14 +7,13 @@ import torch
 from lib.book import ledger
 from lib.diffusion import train
 from lib.experiments import length_colours, length_generalization
-from lib.experiments._worlds import WORLDS
+from lib.experiments._worlds import CLEVR, WORLDS
 from lib.scenes import detector
 
 
 @pytest.fixture(scope="module")
 def reader():
-    finder = detector.load()
-    return finder, length_colours.make_rule(finder, detector.SIZE)
+    return CLEVR.find, length_colours.make_rule(CLEVR.find, detector.SIZE)
 
 
 @pytest.mark.parametrize(("data", "low", "high"), [("one_colour", 0.8, 1), ("plain", 0, 0.3)])

@@ -37,7 +37,7 @@ def test_a_step_is_what_it_was_before_there_were_worlds(setting):
     assert next(training.run())["loss"] == pytest.approx(BEFORE[setting], rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["plain", "one_colour", "three", "discs"])
+@pytest.mark.parametrize("name", ["plain", "one_colour", "three", "large", "discs"])
 def test_the_four_callables_fit_together(name):
     world = WORLDS[name]("", 32)
     scenes = world.sample(6, 3, 3, generator())

@@ -13,9 +13,12 @@ import torch
 from torch import Tensor
 
 from lib.exact import discs
+from lib.scenes import annotate as visibility
 from lib.scenes import clevr, detector, labelling, render, sample_scenes
-from lib.scenes.measure import Places
-from lib.scenes.scene import Scenes
+from lib.scenes.measure import MEASURE, Places
+from lib.scenes.scene import MATERIALS, SIZES, Scenes, concatenated
+
+Find = Callable[[Tensor], Places]  # of pictures, see `World`
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class World:
     sample: Callable[..., Any]
     render: Callable[[Any, int], Tensor]
     ask: Callable[[Any], tuple[Tensor, ...]]
-    find: Callable[[Tensor], Places]
+    find: Find
 
 
 def _clevr(sample: Callable[..., Any], alter: Callable | None = None, **other: Callable) -> World:
@@ -74,6 +77,35 @@ def _three(batch, least, most, generator) -> Scenes:
 
 
 CLEVR = _clevr(sample_scenes)
+
+
+def _large(batch, least, most, generator, clear=False) -> Scenes:
+    """Scenes of large rubber objects; `clear`: none of them heavily hidden."""
+    found, missing = [], batch
+    while missing > 0:
+        scenes = sample_scenes(4 * missing + 8, least, most, generator)
+        large = scenes.size == list(SIZES).index("large")
+        good = (large | ~scenes.mask).all(1)
+        if clear:
+            seen = visibility(scenes).visibility >= MEASURE.visible
+            good &= (seen | ~scenes.mask).all(1)
+        found.append(scenes[good][:missing])
+        missing -= len(found[-1])
+    scenes = concatenated(found)
+    rubber = torch.full_like(scenes.material, list(MATERIALS).index("rubber"))
+    return replace(scenes, material=rubber)
+
+
+def _find_enlarged(pictures: Tensor) -> Places:
+    """What the detector finds; smaller pictures are enlarged to the size that it takes."""
+    if pictures.shape[-1] < detector.SIZE:
+        size = (detector.SIZE, detector.SIZE)
+        pictures = torch.nn.functional.interpolate(pictures, size, mode="bilinear")
+    return _find(pictures)
+
+
+# Objects that are told apart in pictures of 16 pixels too.
+LARGE = World(_large, render, labelling.label_all, _find_enlarged)
 
 
 @dataclass(frozen=True)
@@ -184,6 +216,7 @@ WORLDS: dict[str, Callable[[str, int], World]] = {
     "plain": lambda files, size: CLEVR,
     "one_colour": lambda files, size: _clevr(sample_scenes, _share_colour),
     "three": lambda files, size: _clevr(_three),
+    "large": lambda files, size: LARGE,
     "official": official,
     "discs": lambda files, size: DISCS,
 }

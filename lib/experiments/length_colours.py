@@ -28,10 +28,11 @@ from lib import storage
 from lib.diffusion import train
 from lib.experiments import length_generalization as length
 from lib.experiments import length_results
+from lib.experiments._worlds import Find
 from lib.experiments.length_asking import Setting
 from lib.experiments.length_generalization import RUNS
 from lib.experiments.local_features import Judge, pixels_of_single
-from lib.scenes import colours, detector, render, sample_scenes
+from lib.scenes import colours, render, sample_scenes
 
 KEPT = storage.RESULTS / "length_colours"
 SEES_ALL, SEES_NEAR = (
@@ -54,17 +55,17 @@ class Scale:
     samples: int = 96
 
 
-def make_rule(finder: detector.Detector, size: int, samples: int = 400) -> colours.Rule:
+def make_rule(find: Find, size: int, samples: int = 400) -> colours.Rule:
     """The rule on a pixel, of real objects that are alone in their pictures."""
     scenes = sample_scenes(samples, 1, 1, train.stream(SEED, 0))
-    pixels = pixels_of_single(finder, scenes, render(scenes, size))
+    pixels = pixels_of_single(find, scenes, render(scenes, size))
     return colours.fitted(pixels, scenes.color[:, 0])
 
 
-def agreement(finder: detector.Detector, rule: colours.Rule, pictures: Tensor) -> list[list[int]]:
+def agreement(find: Find, rule: colours.Rule, pictures: Tensor) -> list[list[int]]:
     """Of each picture the pairs of its objects that share a colour, and all pairs."""
     pairs = []
-    for _, seen in Judge(finder, rule).seen(pictures):
+    for _, seen in Judge(find, rule).seen(pictures):
         same = (seen[:, None] == seen).triu(1).sum()
         pairs.append([int(same), len(seen) * (len(seen) - 1) // 2])
     return pairs
@@ -89,8 +90,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     stem = f"{setting.name}.seed{setting.seed}"
     result, trained, denoiser, world = length.load_run(setting.name, folder, setting.seed)
     draw = length.painter(denoiser, trained, world)
-    finder = detector.load()
-    rule = make_rule(finder, trained.size)
+    rule = make_rule(world.find, trained.size)
     counts = {}
     for K in scale.counts:
         scenes = world.sample(scale.samples, K, K, train.stream(trained.seed, K), clear=True)
@@ -101,7 +101,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
             ]
         )
         both = {"drawn": drawn, "real": world.render(scenes, trained.size)}
-        counts[str(K)] = {kind: agreement(finder, rule, x) for kind, x in both.items()}
+        counts[str(K)] = {kind: agreement(world.find, rule, x) for kind, x in both.items()}
     found = {
         "setting": result["setting"],
         "scale": result["scale"],

@@ -123,7 +123,7 @@ class Setting:
         k: Half the local windows, in cells.
         objects: Most objects in a training scene.
         data: One of `lib.experiments._worlds.WORLDS`: `plain`, `one_colour` (shared by the objects
-            of a picture), `three` (objects), `official` (files) or `discs`.
+            of a picture), `three` (objects), `large` (rubber ones), `official` (files) or `discs`.
         size: Of the pictures, in pixels: a multiple of the detector's 32.
         seed: Of weights, data and noise.
     """

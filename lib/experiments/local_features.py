@@ -61,9 +61,9 @@ from lib.diffusion.pathways import Described
 from lib.exact.feature import cosines
 from lib.experiments._options import check_positive
 from lib.experiments._training import train_watched
-from lib.scenes import COLORS, colours, detector, measure, render, sample_scenes
-from lib.scenes import annotate as visibility
-from lib.scenes.scene import MATERIALS, SIZES, Scenes, concatenated, locations
+from lib.experiments._worlds import LARGE, Find
+from lib.scenes import COLORS, colours, labelling, measure
+from lib.scenes.scene import Scenes, locations
 
 RUNS = storage.RUNS / "local_features"
 KEPT = storage.RESULTS / "local_features"
@@ -142,32 +142,21 @@ def network(scale: Scale, seed: int) -> networks.UNet:
     return networks.initialise(made, runtime.generator(seed))
 
 
-def large_scenes(
-    count: int, least: int, most: int, generator: torch.Generator, clear: bool = False
-) -> Scenes:
-    """Scenes of large rubber objects; `clear`: none of them heavily hidden."""
-    found, missing_ = [], count
-    while missing_ > 0:
-        scenes = sample_scenes(4 * missing_ + 8, least, most, generator)
-        large = scenes.size == list(SIZES).index("large")
-        good = (large | ~scenes.mask).all(1)
-        if clear:
-            seen = visibility(scenes).visibility >= measure.MEASURE.visible
-            good &= (seen | ~scenes.mask).all(1)
-        found.append(scenes[good][:missing_])
-        missing_ -= len(found[-1])
-    scenes = concatenated(found)
-    rubber = torch.full_like(scenes.material, list(MATERIALS).index("rubber"))
-    return replace(scenes, material=rubber)
+def say_all(scenes: Scenes) -> Described:
+    """All that may be said of scenes: places (B, K, 2), a mask, and which colour."""
+    return *labelling.label_all(scenes), scenes.color
+
+
+WORLD = replace(LARGE, ask=say_all)
 
 
 def batch(scale: Scale, generator: torch.Generator) -> tuple[Tensor, Described]:
     """Fresh training pictures (batch, 3, 16, 16), and what is said of each object."""
-    scenes = large_scenes(scale.batch, 1, 2, generator)
-    says = torch.rand(2, *scenes.mask.shape, generator=generator) < 0.5
-    placed, coloured = says & scenes.mask
-    place = locations(scenes) * placed[..., None]
-    return render(scenes, SIZE), (place, placed, torch.where(coloured, scenes.color, -1))
+    scenes = WORLD.sample(scale.batch, 1, 2, generator)
+    place, mask, colour = WORLD.ask(scenes)
+    placed, coloured = (torch.rand(2, *mask.shape, generator=generator) < 0.5) & mask
+    told = place * placed[..., None], placed, torch.where(coloured, colour, -1)
+    return WORLD.render(scenes, SIZE), told
 
 
 def prepared(setting: Setting, scale: Scale) -> train.Training:
@@ -238,17 +227,18 @@ def request_pairs(kind: str, pairs: int) -> Asked:
     stream = train.stream(SEED, KINDS.index(kind))
     if kind == "place, colour":
         colour = torch.arange(pairs)[:, None] % len(COLORS)
-        scenes = _coloured(large_scenes(pairs, 1, 1, stream, clear=True), colour)
+        scenes = _coloured(WORLD.sample(pairs, 1, 1, stream, clear=True), colour)
     elif kind == "colour, colour":
         colour = torch.combinations(torch.arange(len(COLORS)))
-        scenes = _coloured(large_scenes(len(colour), 2, 2, stream, clear=True), colour)
+        scenes = _coloured(WORLD.sample(len(colour), 2, 2, stream, clear=True), colour)
     else:
-        scenes = large_scenes(8 * pairs, 2, 2, stream, clear=True)
-        apart = locations(scenes).diff(dim=1).norm(dim=-1)
+        scenes = WORLD.sample(8 * pairs, 2, 2, stream, clear=True)
+        apart = WORLD.ask(scenes)[0].diff(dim=1).norm(dim=-1)
         wanted = torch.linspace(float(apart.min()), float(apart.quantile(0.95)), pairs)
         scenes = scenes[torch.as_tensor(linear_sum_assignment((apart - wanted).abs().T)[1])]
     made = []
-    for places, colour in zip(locations(scenes).tolist(), scenes.color.tolist(), strict=True):
+    where, _, which = WORLD.ask(scenes)
+    for places, colour in zip(where.tolist(), which.tolist(), strict=True):
         at = [Thing(place=tuple(place)) for place in places]
         of = [Thing(colour=one) for one in colour]
         if kind == "place, colour":
@@ -263,32 +253,31 @@ def _coloured(scenes: Scenes, colour: Tensor) -> Scenes:
     return replace(scenes, color=colour.clone())
 
 
-def in_detector_size(pictures: Tensor) -> Tensor:
-    """Small pictures, in the size that the detector takes."""
-    size = (detector.SIZE, detector.SIZE)
-    return torch.nn.functional.interpolate(pictures, size, mode="bilinear")
-
-
 class Judge(NamedTuple):
-    """Finds objects, and reads their colours."""
+    """Finds objects, and reads their colours.
 
-    finder: detector.Detector
+    Attributes:
+        find: Of a world.
+        rule: On the pixel where an object is found.
+    """
+
+    find: Find
     rule: colours.Rule
 
     def seen(self, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Of each picture the places (M, 2) of its objects and their colours (M,)."""
-        places, there = detector.detect(self.finder, in_detector_size(pictures))
+        places, there = self.find(pictures)
         read = colours.read(self.rule, colours.pixel(pictures, places))
         return [(p[m], c[m]) for p, c, m in zip(places, read, there, strict=True)]
 
 
-def pixels_of_single(finder: detector.Detector, scenes: Scenes, pictures: Tensor) -> Tensor:
+def pixels_of_single(find: Find, scenes: Scenes, pictures: Tensor) -> Tensor:
     """The pixels (B, 3) in which the only object of each picture is found.
 
     Raises:
         ValueError: In a picture no object is found: its pixel would be one of the ground.
     """
-    places, there = detector.detect(finder, in_detector_size(pictures))
+    places, there = find(pictures)
     if not there.any(1).all():
         raise ValueError(f"no object is found in {int((~there.any(1)).sum())} of the pictures")
     nearest = torch.cdist(places, locations(scenes))[..., 0].masked_fill(~there, 9).argmin(1)
@@ -298,16 +287,15 @@ def pixels_of_single(finder: detector.Detector, scenes: Scenes, pictures: Tensor
 
 def load_judge(samples: int = 240) -> tuple[Judge, list[int]]:
     """The judge, and how its rule of colours does on as many new real objects: 0 or 1 each."""
-    finder = detector.load()
     rule, right = None, []
     for k in range(2):
-        scenes = large_scenes(samples, 1, 1, train.stream(SEED, 90, k))
-        pixels = pixels_of_single(finder, scenes, render(scenes, SIZE))
+        scenes = WORLD.sample(samples, 1, 1, train.stream(SEED, 90, k))
+        pixels = pixels_of_single(WORLD.find, scenes, WORLD.render(scenes, SIZE))
         if rule is None:
             rule = colours.fitted(pixels, scenes.color[:, 0])
         else:
             right = (colours.read(rule, pixels) == scenes.color[:, 0]).int().tolist()
-    return Judge(finder, rule), right
+    return Judge(WORLD.find, rule), right
 
 
 def is_shown(seen: tuple[Tensor, Tensor], request: Request) -> bool:
@@ -382,7 +370,7 @@ def count_shown(
     pictures = {way: draw(ask, size, stream) for way, ask in asking.items()}
     found: dict[str, list] = {way: shown(p, wanted[2]) for way, p in pictures.items()}
     found["blind"] = shown(pictures["joint"], wanted[2][n:] + wanted[2][:n])
-    found["real"] = shown(render(what.scenes, SIZE), [pair.joint for pair in pairs])
+    found["real"] = shown(WORLD.render(what.scenes, SIZE), [pair.joint for pair in pairs])
     if kind == "place, colour":
         found["apart"] = both([pictures["pixels"]] * 2)
         parts = [what.describe(k, n) for k in range(2)]
@@ -419,7 +407,7 @@ def mean_shifts(
 
     The pictures are real ones of one or two objects, the same for all requests.
     """
-    x = render(large_scenes(draws, 1, 2, train.stream(SEED, 92)), SIZE)
+    x = WORLD.render(WORLD.sample(draws, 1, 2, train.stream(SEED, 92)), SIZE)
     x = x + sigma * torch.randn(x.shape, generator=train.stream(SEED, 93))
     none = {
         space: h.mean(0)
@@ -461,7 +449,7 @@ def measure_errors(
     On noisy real pictures of what is asked: the norm of composed less joint, over that of joint
     less none.
     """
-    clean = render(what.scenes, SIZE).repeat_interleave(draws, 0)
+    clean = WORLD.render(what.scenes, SIZE).repeat_interleave(draws, 0)
     noise = torch.randn(clean.shape, generator=train.stream(SEED, 94, KINDS.index(kind)))
     *parts, joint = (what.describe(k, draws) for k in range(3))
     nothing = describe([()] * len(clean))
