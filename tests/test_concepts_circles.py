@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lib.concepts import circles
-from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World, render
+from lib.concepts.circles import COMPOSITIONS, HELD_OUT, Circles, render
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -15,13 +15,13 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def test_places_and_properties_are_inverse_to_each_other():
-    world = World(0.3)
+    world = Circles(0.3)
     places = torch.rand(50, 2, generator=generator()).double() * 3 - 1
     assert torch.allclose(world.places(world.means(places)), places, atol=1e-12)
 
 
 def test_class_means_are_the_published_ones():
-    world = World(0.4)
+    world = Circles(0.4)
     means = {n: world.means(torch.tensor(p)).tolist() for n, p in COMPOSITIONS.items()}
     assert means["red big"] == pytest.approx([0.7, 0.3, 0.3, 0.65])
     assert means["blue big"] == pytest.approx([0.3, 0.3, 0.7, 0.65])
@@ -31,7 +31,7 @@ def test_class_means_are_the_published_ones():
 
 @pytest.mark.parametrize("jitter", [1.0, 0.5])
 def test_mu_and_sigma_are_those_of_the_conditions(jitter):
-    world = World(0.6, jitter)
+    world = Circles(0.6, jitter)
     means = {n: world.means(torch.tensor(p)) for n, p in COMPOSITIONS.items()}
     ways = [means[n] - means["red big"] for n in ("blue big", "red small")]
     assert world.mu == pytest.approx([w.norm().item() for w in ways])
@@ -45,28 +45,28 @@ def test_mu_and_sigma_are_those_of_the_conditions(jitter):
 
 
 def test_training_never_shows_the_held_out_composition():
-    _, properties, places, _ = World(0.2).batch(3000, generator())
-    assert torch.equal(World(0.2).places(properties) > 0.5, places > 0.5)
+    _, properties, places, _ = Circles(0.2).batch(3000, generator())
+    assert torch.equal(Circles(0.2).places(properties) > 0.5, places > 0.5)
     color, size = (places > 0.5).unbind(1)
     assert not (color & size).any()
     for kind in (~color & ~size, color & ~size, ~color & size):
         assert abs(kind.double().mean().item() - 1 / 3) < 0.03
-    assert HELD_OUT not in World(0.2).training
+    assert HELD_OUT not in Circles(0.2).training
 
 
 @pytest.mark.parametrize("held_out", list(COMPOSITIONS))
 def test_any_corner_can_be_held_out_and_its_rare_values_shown_as_often(held_out):
     asked = torch.tensor(COMPOSITIONS[held_out])
-    plain = World(0.4, held_out=held_out)
+    plain = Circles(0.4, held_out=held_out)
     assert len(plain.training) == 3
     assert held_out not in plain.training
     for concept, name in enumerate(circles.CONCEPTS):
-        drawn = World(0.4, held_out=held_out, balance=name).classes(8000, generator(1))
+        drawn = Circles(0.4, held_out=held_out, balance=name).classes(8000, generator(1))
         assert not (drawn == asked).all(1).any()
         like = (drawn == asked).double().mean(0)  # how often each value of it is seen
         assert abs(like[concept].item() - 0.5) < 0.03
         assert abs(like[1 - concept].item() - 0.25) < 0.03
-        shares = World(0.4, held_out=held_out, balance=name).shares
+        shares = Circles(0.4, held_out=held_out, balance=name).shares
         assert sum(shares) == 1
 
 
@@ -106,11 +106,11 @@ def test_the_edge_is_a_gaussian_of_one_pixel():
 
 
 def test_pictures_lie_in_range_and_follow_their_seed():
-    pictures, properties, *_ = World(0.8).batch(200, generator(3))
+    pictures, properties, *_ = Circles(0.8).batch(200, generator(3))
     assert pictures.shape == (200, 3, 32, 32)
     assert properties.shape == (200, 4)
     assert pictures.abs().max() < 1.02
-    again, *_ = World(0.8).batch(200, generator(3))
+    again, *_ = Circles(0.8).batch(200, generator(3))
     assert torch.equal(pictures, again)
     corners = (pictures[:, :, ::31, ::31] + 1) / 2  # a disc never hides all four
     brightest = corners.flatten(2).amax(2)
@@ -153,12 +153,12 @@ def test_worlds_at_the_ends_of_their_ranges_can_be_drawn():
 @pytest.mark.parametrize("signal", [0, -0.1, 1.01, float("nan")])
 def test_a_signal_outside_is_refused(signal):
     with pytest.raises(ValueError, match=r"signal must lie in \(0, 1\]"):
-        World(signal)
+        Circles(signal)
 
 
 def test_a_jitter_that_makes_a_radius_negative_is_refused():
     with pytest.raises(ValueError, match=r"jitter must lie in \[0, 1.67\)"):
-        World(0.4, 2.0)
+        Circles(0.4, 2.0)
 
 
 def test_a_composition_that_does_not_exist_is_refused():
@@ -169,9 +169,9 @@ def test_a_composition_that_does_not_exist_is_refused():
 
 def test_unknown_compositions_and_concepts_are_refused():
     with pytest.raises(ValueError, match=r"a composition is one of .* not 'blue huge'"):
-        World(0.4, held_out="blue huge")
+        Circles(0.4, held_out="blue huge")
     with pytest.raises(ValueError, match=r"balanced is one of .* not 'shape'"):
-        World(0.4, balance="shape")
+        Circles(0.4, balance="shape")
 
 
 def test_a_wrong_colour_costs_alike_in_every_disc_where_discs_count_alike():

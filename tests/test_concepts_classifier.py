@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lib.concepts import circles, classifier
-from lib.concepts.circles import COMPOSITIONS, World
+from lib.concepts.circles import COMPOSITIONS, Circles
 from lib.concepts.classifier import Finder
 from lib.diffusion import networks
 from lib.experiments._training import Seed, judge_training
@@ -43,7 +43,7 @@ def test_least_squares_finds_the_colours_exactly_where_the_disc_is_known():
 
 @pytest.mark.parametrize("signal", [0.1, 0.45, 0.8])
 def test_places_are_read_between_the_classes_too(finder, signal):
-    world = World(signal)
+    world = Circles(signal)
     places = 1.4 * torch.rand(300, 2, generator=generator(2)) - 0.2
     pictures = circles.draw(world.means(places), generator(3))
     reading = classifier.read(finder, pictures)
@@ -66,7 +66,7 @@ def test_an_empty_picture_and_noise_show_no_disc(finder):
 
 @pytest.mark.parametrize("signal", [0.1, 0.8])
 def test_it_is_accurate_on_fresh_pictures_the_held_out_composition_included(finder, signal):
-    shares = classifier.check_accuracy(finder, World(signal), generator(4))
+    shares = classifier.check_accuracy(finder, Circles(signal), generator(4))
     assert list(shares) == list(COMPOSITIONS)
     assert min(shares.values()) >= classifier.ACCURACY
 
@@ -74,7 +74,7 @@ def test_it_is_accurate_on_fresh_pictures_the_held_out_composition_included(find
 def test_a_classifier_below_its_accuracy_is_refused():
     untrained = networks.initialise(Finder(), generator())
     with pytest.raises(ValueError, match=r"right on .* each must be at least 0.99; train it anew"):
-        classifier.check_accuracy(untrained, World(0.4), generator(), samples=20)
+        classifier.check_accuracy(untrained, Circles(0.4), generator(), samples=20)
 
 
 def test_training_improves_it_and_follows_its_seed():
@@ -89,8 +89,8 @@ def test_training_improves_it_and_follows_its_seed():
         assert torch.equal(a, b)
     before = networks.initialise(Finder(4), generator(7))
     places = torch.rand(200, 2, generator=generator(9))
-    pictures = circles.draw(World(0.5).means(places), generator(10))
-    truth = World(0.5).means(places)[:, 3]
+    pictures = circles.draw(Circles(0.5).means(places), generator(10))
+    truth = Circles(0.5).means(places)[:, 3]
     off = [(f(pictures)[:, 2] - truth).square().mean().item() for f in (before, made[0])]
     assert off[1] < 0.5 * off[0]
 

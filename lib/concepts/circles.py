@@ -34,7 +34,7 @@ NOISE = 0.001  # standard deviation, of a pixel in [0, 1]
 
 
 @dataclass(frozen=True)
-class World:
+class Circles:
     """The distribution of pictures.
 
     Attributes:

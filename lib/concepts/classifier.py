@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lib.concepts.circles import COMPOSITIONS, World, coverage, draw, render, surroundings
+from lib.concepts.circles import COMPOSITIONS, Circles, coverage, draw, render, surroundings
 from lib.storage import check_finite, checkpoint
 
 SIZE = 32
@@ -87,7 +87,7 @@ def read(finder: Finder, pictures: Tensor) -> Reading:
     return Reading(properties, (variance - left) / (variance + 1e-6))  # 0 for one colour
 
 
-def accuracy(finder: Finder, world: World, samples: int, generator: torch.Generator) -> dict:
+def accuracy(finder: Finder, world: Circles, samples: int, generator: torch.Generator) -> dict:
     """The share of fresh pictures of each composition whose class is read off rightly.
 
     Args:
@@ -109,7 +109,7 @@ def accuracy(finder: Finder, world: World, samples: int, generator: torch.Genera
 
 
 def check_accuracy(
-    finder: Finder, world: World, generator: torch.Generator, samples: int = 250
+    finder: Finder, world: Circles, generator: torch.Generator, samples: int = 250
 ) -> dict:
     """`accuracy`, where it suffices for every composition.
 
@@ -131,7 +131,7 @@ def batch(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     Of all colour signals and of places from -0.4 to 1.4, with more noise than the world has.
     """
     signal, noise, *places = torch.rand(4, size, generator=generator, device=generator.device)
-    properties = World(1.0).means(1.8 * torch.stack(places, 1) - 0.4)
+    properties = Circles(1.0).means(1.8 * torch.stack(places, 1) - 0.4)
     properties[:, :3] = 0.5 + signal[:, None] * (properties[:, :3] - 0.5)
     centre, background = surroundings(size, generator)
     pictures = render(properties, centre, background)

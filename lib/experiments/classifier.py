@@ -13,7 +13,7 @@ import torch
 
 from lib import storage
 from lib.book.runtime import generator
-from lib.concepts.circles import World
+from lib.concepts.circles import Circles
 from lib.concepts.classifier import Finder, batch, check_accuracy, loss
 from lib.experiments._training import Seed, judge_training, train_watched
 
@@ -50,7 +50,7 @@ def run(setting: Seed, scale: Scale, folder: Path = RUNS) -> dict:
     """
 
     def judge(finder: Finder) -> dict:
-        found = {f"{s:g}": check_accuracy(finder, World(s), generator(1)) for s in SIGNALS}
+        found = {f"{s:g}": check_accuracy(finder, Circles(s), generator(1)) for s in SIGNALS}
         return {"accuracy": found}
 
     training = judge_training(Finder(), batch, loss, setting, scale, warmup=300, beta2=0.999)

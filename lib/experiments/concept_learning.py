@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from lib import storage
 from lib.book import runtime
 from lib.concepts import circles, classifier, trajectory, words
-from lib.concepts.circles import COMPOSITIONS, HELD_OUT, World
+from lib.concepts.circles import COMPOSITIONS, HELD_OUT, Circles
 from lib.diffusion import edm, networks, train
 from lib.experiments._options import check_positive
 from lib.experiments._training import train_watched
@@ -125,9 +125,9 @@ class Setting:
             )
 
     @property
-    def world(self) -> World:
+    def world(self) -> Circles:
         """Where its pictures come from."""
-        return World(self.signal, self.jitter, self.held_out, self.balance)
+        return Circles(self.signal, self.jitter, self.held_out, self.balance)
 
     @property
     def name(self) -> str:
