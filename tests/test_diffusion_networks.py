@@ -216,6 +216,19 @@ def test_bad_conditions_are_refused(pathway, conditions, message):
         network(random(1, 3, 16, 16), NOISE, conditions)
 
 
+def test_a_pathway_may_be_given_itself():
+    """One that stands elsewhere needs no line, and weights load as if it had one."""
+    sizes = {"size": 16, "grid": 8, "width": 8, "embedding": 8}
+    named, given = UNet("continuous", **sizes), pathways.Continuous(4, 8)
+    network = UNet(given, **sizes)
+    assert network.condition is given
+    assert network.name == named.name
+    network.load_state_dict(randomised(named).state_dict())
+    x, told = random(2, 3, 16, 16), random(2, 4)
+    noise = torch.zeros(2, dtype=torch.float64)
+    assert torch.equal(network.double()(x, noise, told), named(x, noise, told))
+
+
 def test_bad_settings_are_refused():
     with pytest.raises(ValueError, match="unknown pathway 'telepathy'"):
         UNet("telepathy")

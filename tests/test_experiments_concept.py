@@ -45,6 +45,25 @@ def seeds() -> dict[int, list[dict]]:
     return {s: [imagined(x, s, 1e-3) for x in experiment.SIGNALS] for s in (0, 1)}
 
 
+@pytest.mark.parametrize(
+    ("told", "loss", "name"),
+    [
+        ("numbers", 4.2008519, "unet.continuous.size32.grid8.width8.embedding16.level0.1"),
+        ("words", 3.8024605, "unet.continuous.size32.grid8.width8.embedding16.level0.1.words"),
+    ],
+)
+def test_a_step_is_what_it_was_before_pathways_were_given(told, loss, name):
+    """A reader was put in the place of another pathway: weights, data and names are as then."""
+    training = experiment.prepared(Setting(told=told), Scale(width=8, batch=4, steps=3))
+    numbers = torch.Generator().manual_seed(1)
+    for p in training.denoiser.parameters():  # a new network is deaf: its last layer is zero
+        p.data += 0.05 * torch.randn(p.shape, generator=numbers)
+    assert training.denoiser.network.name == name
+    assert next(training.run())["loss"] == pytest.approx(loss, rel=1e-5)
+    parts = {key.split(".")[3] for key in training.denoiser.state_dict() if ".condition." in key}
+    assert parts == ({"words", "order", "layers", "leave"} if told == "words" else {"layers"})
+
+
 def test_a_scale_at_which_nothing_is_seen_is_refused():
     for name in ("steps", "evaluations", "others"):
         with pytest.raises(ValueError, match=f"{name} must be above 0, not 0"):

@@ -149,7 +149,7 @@ class UNet(nn.Module):
 
     def __init__(
         self,
-        pathway: str = "none",
+        pathway: str | nn.Module = "none",
         size: int = 32,
         grid: int = 16,
         channels: int = 3,
@@ -163,7 +163,8 @@ class UNet(nn.Module):
         """A network for pictures (B, channels, size, size).
 
         Args:
-            pathway: One of `lib.diffusion.pathways.PATHWAYS`.
+            pathway: One of `lib.diffusion.pathways.PATHWAYS`; or a pathway itself, made for these
+                sizes, whose class then stands in the network's name.
             size: Side of the picture in pixels, a multiple of the grid.
             grid: Cells a side, even.
             channels: Of the picture.
@@ -178,28 +179,29 @@ class UNet(nn.Module):
             ValueError: The pathway is unknown or the sizes do not fit.
         """
         super().__init__()
-        if pathway not in PATHWAYS:
+        given = isinstance(pathway, nn.Module)
+        if not given and pathway not in PATHWAYS:
             raise ValueError(f"unknown pathway {pathway!r}: choose among {(*PATHWAYS,)}")
         check_sizes(size=size, grid=grid, channels=channels, dimensions=dimensions, limit=limit)
         check_sizes(2, 2, width=width, embedding=embedding, told=told, hidden=hidden)
         if size % grid or grid % 2:
             raise ValueError(f"the grid ({grid}) must be even and divide the size ({size})")
-        self.name = f"unet.{pathway}.size{size}.grid{grid}.width{width}.embedding{embedding}"
+        kind = type(pathway).__name__.lower() if given else pathway
+        self.name = f"unet.{kind}.size{size}.grid{grid}.width{width}.embedding{embedding}"
         self.name += size_suffix(channels=channels, dimensions=dimensions)
-        self.pathway, self.cell, self.limit = pathway, size // grid, limit
+        self.cell, self.limit = size // grid, limit
         self.noise = NoiseEmbedding(embedding)
-        self.condition = PATHWAYS[pathway](
-            SimpleNamespace(
-                size=size,
-                grid=grid,
-                width=width,
-                embedding=embedding,
-                told=told,
-                hidden=hidden,
-                dimensions=dimensions,
-                limit=limit,
-            )
+        sizes = SimpleNamespace(
+            size=size,
+            grid=grid,
+            width=width,
+            embedding=embedding,
+            told=told,
+            hidden=hidden,
+            dimensions=dimensions,
+            limit=limit,
         )
+        self.condition = pathway if given else PATHWAYS[pathway](sizes)
         if hasattr(self.condition, "meeting"):  # which is made with these
             self.name += f".told{told}.hidden{hidden}"
         self.enter = nn.Conv2d(channels * self.cell**2, width, 1)

@@ -152,11 +152,11 @@ class Network(nn.Module):
     def __init__(self, width: int, told: str = "numbers"):
         """A network of `width` channels a cell, on 8x8 cells, told `numbers` or `words`."""
         super().__init__()
-        self.inner = networks.UNet("continuous", grid=8, width=width, embedding=2 * width)
+        pathway = words.Reader(2 * width) if told == "words" else "continuous"
+        self.inner = networks.UNet(pathway, grid=8, width=width, embedding=2 * width)
         self.name = f"{self.inner.name}.level{LEVEL}"
-        if told == "words":
-            self.inner.condition = words.Reader(2 * width)
-            self.name += ".words"
+        if told == "words":  # as states of such networks have it
+            self.name = self.name.replace(".reader.", ".continuous.") + ".words"
 
     def forward(self, x: Tensor, noise: Tensor, conditions: Tensor) -> Tensor:
         """The raw output, like x (B, 3, 32, 32); noise is ln(sigma) / 4 (B,)."""
