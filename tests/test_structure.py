@@ -64,6 +64,26 @@ def test_nothing_of_lib_or_the_chapters_needs_the_tools():
         assert not re.search(r"^\s*(?:from|import) tools\b", path.read_text(), re.M), path
 
 
+def shadowed(path: Path) -> set[str]:
+    """The functions of a module whose names an argument or a local variable bears in it."""
+    tree = ast.parse(path.read_text())
+    own = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.Lambda)]
+    inside = [node for function in functions for node in ast.walk(function)]
+    names = {node.arg for node in inside if isinstance(node, ast.arg)}
+    names |= {n.id for n in inside if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return own & names
+
+
+def test_a_name_in_a_module_means_one_thing(tmp_path):
+    """Else a reader takes a number for the function, and a line that is moved calls a number."""
+    planted = tmp_path / "planted.py"
+    planted.write_text("def film(): ...\ndef look(sheet):\n    return [film for film in sheet]\n")
+    assert shadowed(planted) == {"film"}
+    found = {str(p.relative_to(ROOT)): shadowed(p) for p in (ROOT / "lib").rglob("*.py")}
+    assert {path: names for path, names in found.items() if names} == {}
+
+
 def published() -> list[Path]:
     """The chapters of the table of contents."""
     return checks.toc_notebooks(ROOT, ROOT)

@@ -167,14 +167,14 @@ def units(runs: Sequence, unit: str) -> np.ndarray:
     return np.repeat(each[:, :2], each[:, 2].astype(int), axis=0)
 
 
-def departures(units: np.ndarray, value: float | None = None) -> tuple[float, np.ndarray]:
+def departures(counted: np.ndarray, value: float | None = None) -> tuple[float, np.ndarray]:
     """A ratio of sums over units (n, 2), and by how much each unit departs from it (n,).
 
     Args:
-        units: numerator and denominator of each.
+        counted: numerator and denominator of each unit, see `units`.
         value: what to depart from; the units' own ratio if not given.
     """
-    numerators, denominators = units.T
+    numerators, denominators = counted.T
     own = numerators.sum() / denominators.sum()
     apart = numerators - (own if value is None else value) * denominators
     return float(own), apart / denominators.mean()

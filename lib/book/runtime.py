@@ -49,19 +49,19 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
+def generator(seed: int, place: torch.device | str = "cpu") -> torch.Generator:
     """A random stream of its own: nothing in the book sets a global seed.
 
     Args:
         seed: any non-negative integer.
-        device: where the numbers are drawn; the same seed gives other numbers on another device.
+        place: on which device they are drawn; the same seed gives other numbers on another one.
 
     Raises:
         ValueError: the seed is negative or no integer.
     """
     if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"The seed is {seed!r}; it must be an integer that is not negative.")
-    return torch.Generator(device).manual_seed(int(seed))
+    return torch.Generator(place).manual_seed(int(seed))
 
 
 def static() -> bool:

@@ -159,14 +159,14 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS, *, until: int = SCA
 def _look(kept: Path, training: train.Training, finder, setting: Setting, scale: Scale):
     """What `concept_learning.run` does at a milestone; keeps the weights too."""
     step = training.step
-    seen, film = learning.looked_at(training.averaged, finder, setting, scale)
+    seen, frames = learning.looked_at(training.averaged, finder, setting, scale)
     kept.mkdir(parents=True, exist_ok=True)
     train.save_weights(kept / f"{step}.safetensors", training.averaged, {"step": step})
     looks = {"averaged": seen}
     due = learning.milestones(scale).index(step) % SCAN_EVERY == SCAN_EVERY - 1
     if due and setting.told == "numbers":
         looks["scan"], _ = scan_requests(training.averaged, finder, setting)
-    return looks, film
+    return looks, frames
 
 
 def scan_requests(denoiser, finder, setting: Setting, tries: int = TRIES) -> tuple[list, list]:
@@ -431,7 +431,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
         if run_["setting"]["seed"] not in (SEEDS[0], LONG_SEEDS[0]):
             continue
         frames = learning.filmed(folder, run_)
-        storage.write_picture(kept / f"{name}.film.png", learning.sheet(clearest(frames)))
+        storage.write_picture(kept / f"{name}.film.png", learning.lay_out(clearest(frames)))
         for moment, step in turning(run_).items() if name == WEIGHTED.name else ():
             weights = (folder / f"{name}.kept" / f"{step}.safetensors").read_bytes()
             storage.write_atomically(kept / f"{name}.{moment}.safetensors", weights)
@@ -441,7 +441,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
 def clearest(frames: Tensor) -> Tensor:
     """Of films (R, T, 3, 32, 32) the one (1, T, ...) that shows its disc best over the run."""
     finder = classifier.load()
-    seen = [classifier.read(finder, film.float() / 127.5 - 1).explained.mean() for film in frames]
+    seen = [classifier.read(finder, row.float() / 127.5 - 1).explained.mean() for row in frames]
     return frames[[int(np.argmax(seen))]]
 
 

@@ -225,13 +225,13 @@ def looked_at(denoiser, finder, setting: Setting, scale: Scale) -> tuple[dict, T
         are blue and how many small, and `both`, how many are blue and small: None for fewer than
         two. And `FILM` pictures (FILM, 3, 32, 32) of the held-out composition.
     """
-    result, film = {}, None
+    result, kept = {}, None
     for name in COMPOSITIONS:
         count = scale.held_out if name == setting.held_out else scale.others
         pictures = draw_composition(denoiser, setting, name, count, runtime.device())
         result[name] = read_off(finder, setting, pictures)
-        film = pictures[:FILM] if name == setting.held_out else film
-    return result, film
+        kept = pictures[:FILM] if name == setting.held_out else kept
+    return result, kept
 
 
 def read_off(finder, setting: Setting, pictures: Tensor) -> dict:
@@ -244,9 +244,9 @@ def read_off(finder, setting: Setting, pictures: Tensor) -> dict:
 
 def looked_at_twice(training: train.Training, finder, setting: Setting, scale: Scale):
     """`looked_at` with averaged and raw weights, and the pictures of the averaged ones."""
-    seen, film = looked_at(training.averaged, finder, setting, scale)
+    seen, frames = looked_at(training.averaged, finder, setting, scale)
     raw, _ = looked_at(training.denoiser, finder, setting, scale)
-    return {"averaged": seen, "raw": raw}, film
+    return {"averaged": seen, "raw": raw}, frames
 
 
 def _summary(places: Tensor) -> dict:
@@ -284,12 +284,12 @@ def run(
     film_path = stem.with_name(f"{stem.name}.film.safetensors")
     finder = classifier.load()
     training = prepared(setting, scale, runtime.device())
-    film = checkpoint.load(film_path)[0] if film_path.exists() else {}
+    frames = checkpoint.load(film_path)[0] if film_path.exists() else {}
 
-    def seen() -> dict:
+    def look_now() -> dict:
         found, pictures = (look or looked_at_twice)(training, finder, setting, scale)
-        film[str(training.step)] = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-        checkpoint.save(film_path, film, {"setting": asdict(setting)})
+        frames[str(training.step)] = ((pictures.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+        checkpoint.save(film_path, frames, {"setting": asdict(setting)})
         return found
 
     return train_watched(
@@ -299,7 +299,7 @@ def run(
         training,
         seen="evaluations",
         due=milestones(scale),
-        look=seen,
+        look=look_now,
         before=lambda: {
             "accuracy": classifier.check_accuracy(finder, setting.world, runtime.generator(0))
         },
@@ -369,7 +369,7 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
         if runs[0]["setting"]["seed"] or name not in BASE:
             continue
         frames = filmed(folder, runs[0])
-        storage.write_picture(kept / f"{name}.film.png", sheet(frames))
+        storage.write_picture(kept / f"{name}.film.png", lay_out(frames))
         if runs[0]["setting"]["signal"] in WEIGHTED:
             weights = (stem.with_name(f"{stem.name}.safetensors")).read_bytes()
             storage.write_atomically(kept / f"{name}.safetensors", weights)
@@ -379,18 +379,18 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
 def filmed(folder: Path, run_: dict) -> Tensor:
     """Pictures (FILM, T, 3, 32, 32) of the held-out composition, at each of a run's steps."""
     name = Setting(**run_["setting"]).name
-    film, _ = checkpoint.load(folder / f"{name}.film.safetensors")
-    return torch.stack([film[str(step)] for step in run_["steps"]], 1)
+    frames, _ = checkpoint.load(folder / f"{name}.film.safetensors")
+    return torch.stack([frames[str(step)] for step in run_["steps"]], 1)
 
 
-def sheet(frames: Tensor) -> np.ndarray:
+def lay_out(frames: Tensor) -> np.ndarray:
     """Pictures (R, T, 3, S, S) as one (R S, T S, 3), a film a row."""
     rows, _, _, size, _ = frames.shape
     return frames.permute(0, 3, 1, 4, 2).reshape(rows * size, -1, 3).numpy()
 
 
 def cut_sheet(sheet: np.ndarray, size: int = classifier.SIZE) -> np.ndarray:
-    """The pictures (T, R, S, S, 3) of a sheet (R S, T S, 3 or 4): what `sheet` put together."""
+    """The pictures (T, R, S, S, 3) of a sheet (R S, T S, 3 or 4): what `lay_out` put together."""
     rows, count = (side // size for side in sheet.shape[:2])
     return sheet[..., :3].reshape(rows, size, count, size, 3).transpose(2, 0, 1, 3, 4)
 

@@ -73,7 +73,7 @@ class Scale:
     ways: tuple[str, ...] = ()
 
 
-def told(denoiser: edm.Preconditioned, hear: asking.Hear) -> edm.Denoiser:
+def tell_cells(denoiser: edm.Preconditioned, hear: asking.Hear) -> edm.Denoiser:
     """Asked so that each cell hears what `hear` says.
 
     In one call where conditions enter after the last layer that mixes places; else the answers to
@@ -119,7 +119,7 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
     def at_random(noise, conditions):
         # The same throughout the sampling.
         fixed = hearing.one_at_random(conditions, GRID, train.stream(seed, count, 3))
-        return sampled(told(denoiser, lambda conditions, sigma: fixed), noise, conditions)
+        return sampled(tell_cells(denoiser, lambda conditions, sigma: fixed), noise, conditions)
 
     @cache  # by identity: three ways begin with the same paste
     def paste(noise, conditions, apart=False):
@@ -133,8 +133,8 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
         def draw(noise, conditions):
             again = torch.randn(noise.shape, generator=train.stream(seed, count, 5))
             locations, mask = conditions
-            told_ = (locations, torch.zeros_like(mask)) if silent else conditions
-            return glued(denoiser, paste(noise, conditions), again, level, told_)
+            request = (locations, torch.zeros_like(mask)) if silent else conditions
+            return glued(denoiser, paste(noise, conditions), again, level, request)
 
         return draw
 
@@ -148,7 +148,7 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
         "displaced": asking.displaced(window(2)),
     }
     found: dict[str, Draw] = {"all": partial(sampled, denoiser)}
-    found |= {name: partial(sampled, told(denoiser, hear)) for name, hear in heard.items()}
+    found |= {name: partial(sampled, tell_cells(denoiser, hear)) for name, hear in heard.items()}
     for name, far in (("near", False), ("far", True)):
 
         def pair(conditions, sigma, far=far):
@@ -162,7 +162,7 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
     if not isinstance(denoiser.network, patch.WindowNetwork):
         found["nearest-heard"] = partial(sampled, asking.with_hearing(denoiser, near))
     found["paste"], found["paste-apart"] = paste, partial(paste, apart=True)
-    locally = told(denoiser, near)
+    locally = tell_cells(denoiser, near)
     found["glued"] = glue(denoiser, GLUED, silent=True)
     found["glued-near"] = glue(locally, GLUED_NEAR)
     for level in LEVELS:

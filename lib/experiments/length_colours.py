@@ -146,7 +146,7 @@ def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
     """
     found = {}
     runs = {
-        name: {run["setting"]["seed"]: run for run in measured["runs"].get(name, [])}
+        name: {one["setting"]["seed"]: one for one in measured["runs"].get(name, [])}
         for name in (SEES_ALL, SEES_NEAR)
     }
     for row, name in (("all", SEES_ALL), ("near", SEES_NEAR)):
@@ -178,7 +178,7 @@ def in_words(measured: dict[str, dict], plain: dict[str, list[dict]]) -> str:
         plain: Of `length_generalization.finished_runs`, trained on scenes of any colours.
     """
     sight, at = measured["local"][SEES_ALL], length_results.LEVELS.index(length_results.FAR)
-    usual = {run["setting"]["seed"]: run for run in plain[length_results.NEAR]}
+    usual = {each["setting"]["seed"]: each for each in plain[length_results.NEAR]}
     found = claims(measured)
     real = np.mean(found["length.far.agree.real"])
     three, one = (agreements(measured, count)[SEES_ALL].values() for count in ("3", "1"))

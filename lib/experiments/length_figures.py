@@ -213,19 +213,19 @@ def _panels(answers: Answers, size: tuple[float, float]) -> tuple[Figure, dict[s
     return fig, dict(zip(names, axes[0], strict=True))
 
 
-def _mark_way(ax: Axes, way: str, at: tuple[float, float], named: bool) -> None:
+def _mark_way(ax: Axes, way: str, place: tuple[float, float], named: bool) -> None:
     """A way's mark; its name so that names of neighbours do not meet."""
     scissors = way.startswith(("paste", "glued"))
     colour = figures.BLUE
     if scissors:
         colour = figures.RED if way.startswith("paste") else figures.ORANGE
-    ax.plot(*at, "s" if scissors else "o", ms=6, color=colour)
+    ax.plot(*place, "s" if scissors else "o", ms=6, color=colour)
     if named:
         low = way in ("window-2", "paste", "composed", "random", "glued")
         side = -1 if way == "nearest-heard" else 1
         ax.annotate(
             WAYS[way],
-            at,
+            place,
             xytext=(5 * side, -10 if low else 3),
             textcoords="offset points",
             ha="left" if side == 1 else "right",
@@ -253,7 +253,7 @@ def glue_bars(answers: dict[int, dict]) -> tuple[Figure, str]:
         answers: Of one network, by seed.
     """
     rows = length_results.by_way(answers)
-    labels = WAYS | {"paste": "scissors"}
+    names = WAYS | {"paste": "scissors"}
     shown = [way for way in GLUE if way in rows]
     kinds = {"skill": "skill at 6", "coherence": "pass for one scene", "seams": "seams, brightness"}
     mean = {kind: length_results.average(rows, kind) for kind in kinds}
@@ -265,12 +265,12 @@ def glue_bars(answers: dict[int, dict]) -> tuple[Figure, str]:
         ax.set_title(title, fontsize=9)
     for ax in axes[:2]:
         ax.set_xlim(0, 1)
-    _name_bars(axes[0], [labels[way] for way in shown])
+    _name_bars(axes[0], [names[way] for way in shown])
     looks = {
         w: f"{mean['coherence'][w]:.0%} pass, seams {mean['seams'][w]:.3f}"
         for w in (*shown, "real")
     }
-    told = "; ".join(f"{labels[w]}: skill {mean['skill'][w]:.2f}, {looks[w]}" for w in shown)
+    told = "; ".join(f"{names[w]}: skill {mean['skill'][w]:.2f}, {looks[w]}" for w in shown)
     return fig, (
         "Skill at six, share of pictures that pass for one scene, and seams, of the network told "
         f"one label as a row. {told}. Real pictures: {looks['real']}."

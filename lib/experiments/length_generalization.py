@@ -449,21 +449,21 @@ def run(
     )
 
 
-def summary(results: list[dict]) -> dict:
+def summary(runs: list[dict]) -> dict:
     """What the seeds of one setting say: `lib.scenes.measure.summary` by K, and K_max by level.
 
     `low` and `high` are the ends of skill's interval: over seeds; of a single one over pictures.
 
     Args:
-        results: Of `run`, one a seed.
+        runs: Of `run`, one a seed.
     """
     by_count = {}
-    for K in results[0]["counts"]:
-        seeds = [r["counts"][K] for r in results]
+    for K in runs[0]["counts"]:
+        seeds = [r["counts"][K] for r in runs]
         by_count[int(K)] = measure.summary(seeds) | _ends_of_skill(seeds)
     lows = {K: s["low"] for K, s in by_count.items() if K}
     levels = {str(level): measure.k_max(lows, level) for level in measure.MEASURE.levels}
-    return {"seeds": len(results), "counts": by_count, "k_max": levels}
+    return {"seeds": len(runs), "counts": by_count, "k_max": levels}
 
 
 def _ends_of_skill(seeds: list[dict]) -> dict[str, float | None]:
@@ -498,8 +498,8 @@ def missing(folder: Path = RUNS, kept: Path = KEPT) -> list[tuple[Setting, dict]
     done = {
         (name, result["setting"]["seed"])
         for place in (folder, kept)
-        for name, results in finished_runs(place).items()
-        for result in results
+        for name, runs in finished_runs(place).items()
+        for result in runs
         if result["scale"] == asdict(reported(Setting(**result["setting"])))
     }
     plan = [(name, seed) for seed in range(SEEDS) for name in SETTINGS]
@@ -540,8 +540,8 @@ def store_runs(
     """
     found = {
         f"{name}.seed{result['setting']['seed']}.json": result
-        for name, results in finished_runs(folder).items()
-        for result in results
+        for name, runs in finished_runs(folder).items()
+        for result in runs
     }
     found |= {
         path.name: storage.read_json(path)

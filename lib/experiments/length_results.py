@@ -273,7 +273,7 @@ def samples(
         found[f"length.one.{name}"] = skills(seeds, 1)
         found[f"length.retention.{name}"] = retention(seeds)
     kept = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
-    all_, one = (kept.get(f"label_{labels}.vector", {}) for labels in ("all", "one"))
+    all_, one = (kept.get(f"label_{told}.vector", {}) for told in ("all", "one"))
     if both := sorted(set(all_) & set(one)):
         each = (retention([runs[seed] for seed in both]) for runs in (all_, one))
         found["length.contrast"] = less(*each)

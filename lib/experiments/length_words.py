@@ -169,13 +169,13 @@ def ways_near_table(answers: dict[str, dict[int, dict]], names: Sequence[str] = 
     return markdown_table(head, rows)
 
 
-def _columns(columns: dict[str, dict], labels: dict[str, str]) -> list[list[str]]:
+def _columns(columns: dict[str, dict], names: dict[str, str]) -> list[list[str]]:
     """Head and rows of a table of ways, with three columns a network."""
-    head, rows = ["each cell hears"], [[f"**{label}**"] for label in labels.values()]
+    head, rows = ["each cell hears"], [[f"**{said}**"] for said in names.values()]
     for name, column in columns.items():
         own = f"{LABELS[name]}: " if len(columns) > 1 else ""
         head += [f"{own}skill at 6", "one scene", "seams"]
-        for row, way in zip(rows, labels, strict=True):
+        for row, way in zip(rows, names, strict=True):
             row += _measured(column.get(way))
     return [head, *rows]
 

@@ -239,12 +239,12 @@ def request_pairs(kind: str, pairs: int) -> Asked:
     made = []
     where, _, which = WORLD.ask(scenes)
     for places, colour in zip(where.tolist(), which.tolist(), strict=True):
-        at = [Thing(place=tuple(place)) for place in places]
+        here = [Thing(place=tuple(place)) for place in places]
         of = [Thing(colour=one) for one in colour]
         if kind == "place, colour":
-            made.append(Pair((at[0],), (of[0],), (Thing(at[0].place, of[0].colour),)))
+            made.append(Pair((here[0],), (of[0],), (Thing(here[0].place, of[0].colour),)))
         else:
-            both = at if kind == "place, place" else of
+            both = here if kind == "place, place" else of
             made.append(Pair((both[0],), (both[1],), tuple(both)))
     return Asked(made, scenes)
 
@@ -433,8 +433,8 @@ def measure_angles(
             table = cosines(d.double(), torch.zeros(d.shape[1], dtype=torch.float64))
             norms = d.norm(dim=1)[index]
             by_space[space] = [
-                [round(float(table[i, j]), 5), *(round(float(v), 5) for v in norm)]
-                for (i, j), norm in zip(index.tolist(), norms, strict=True)
+                [round(float(table[i, j]), 5), *(round(float(v), 5) for v in two)]
+                for (i, j), two in zip(index.tolist(), norms, strict=True)
             ]
         found[f"{sigma:g}"] = by_space
     return found

@@ -230,15 +230,15 @@ def machine(denoiser: edm.Denoiser, setting: length.Setting, seed: int, samples:
         between network and machine over that between network and baseline.
     """
 
-    def told(scenes: Scenes, stream: int) -> Locations:
+    def tell(scenes: Scenes, stream: int) -> Locations:
         if setting.labels == "label_all":
             return labelling.label_all(scenes)
         return labelling.label_one(scenes, train.stream(seed, stream))
 
     kept = sample_scenes(PICTURES, 1, 3, train.stream(seed, 20))
-    album, known = render(kept, 32), told(kept, 21)
+    album, known = render(kept, 32), tell(kept, 21)
     scenes = sample_scenes(samples, 1, 3, train.stream(seed, 22))
-    clean, request = render(scenes, 32), told(scenes, 23)
+    clean, request = render(scenes, 32), tell(scenes, 23)
     noise = torch.randn(clean.shape, generator=train.stream(seed, 24))
     mean, spread = album.mean(0), album.var(0)
     machines = {

@@ -68,7 +68,7 @@ def figure_studies() -> list[Study]:
     def official(mu, sigma=(0.05, 0.05), **changes):
         return mlp.Setting.preset("official", mu, sigma, **changes)
 
-    studies = []
+    found = []
     for figure, name, network in (
         ("2a and 2b", "one_layer", {"layers": 1}),
         ("11 and 12", "two_linear_layers", {"layers": 2}),
@@ -78,7 +78,7 @@ def figure_studies() -> list[Study]:
         variances = (0.05, 0.1, 0.5, 1, 2)
         by_sigma = tuple(official((1, 2), (v, 0.05), **network) for v in variances)
         about = f"figures {figure}: the order of learning by"
-        studies += [
+        found += [
             Study(f"order_by_mu_{name}", f"{about} mu", by_mu, published=True, detail=2),
             Study(f"order_by_sigma_{name}", f"{about} sigma", by_sigma, published=True, detail=2),
         ]
@@ -88,7 +88,7 @@ def figure_studies() -> list[Study]:
     relu = {"layers": 2, "activation": "relu"}
     departures = ("bias", "origin_cluster", "variance_as_sigma")
     paper = mlp.Setting.preset("paper", (2, 4), (0.05, 0.05), **plane)
-    studies += [
+    found += [
         Study(
             "four_layers_d64", "figures 2c and 3, d = 64",
             (official((2, 4), layers=4),), 200, published=True, detail=2,
@@ -126,7 +126,7 @@ def figure_studies() -> list[Study]:
             (paper, *(replace(paper, **{name: True}) for name in departures)), 200,
         ),
     ]  # fmt: skip
-    return studies
+    return found
 
 
 def variation_studies() -> list[Study]:
@@ -143,7 +143,7 @@ def variation_studies() -> list[Study]:
 
     correlations = (-0.9, -0.5, 0, 0.3, 0.6, 0.9)
     tied = {"tied": True, "scale": 0.2}
-    studies = [
+    found = [
         Study("depth", "number of layers", varied("layers", (1, 2, 3, 4)), 100),
         Study("width", "hidden width", varied("hidden", (2, 4, 8, 16, 32, 64)), 100),
         Study("dimension", "d, at hidden width 64", varied("d", (2, 4, 8, 16, 32, 64), hidden=64)),
@@ -168,8 +168,8 @@ def variation_studies() -> list[Study]:
             for scale in (0.05, 0.1, 0.2, 0.5, 1, 2)
         )
         about = f"share of swings over mu_2 / mu_1 and initial scale: {about}"
-        studies.append(Study(name, about, settings, 64, theory=name == "map_tied", detail=0))
-    return studies
+        found.append(Study(name, about, settings, 64, theory=name == "map_tied", detail=0))
+    return found
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ def evaluated(study: Study, folder: Path) -> Iterator[int]:
 def measure_ensemble(group: list[mlp.Setting], seeds, study: Study, draw) -> Iterator[int]:
     """Train one ensemble, yielding after each evaluation; return {setting: measurements}."""
     history = []
-    for progress in mlp.train(group, seeds, EVERY, draw=draw):
+    for progress in mlp.train(group, seeds, EVERY, start=draw):
         history.append(progress)
         yield progress.step
     found = mlp.collect(history)
@@ -390,14 +390,15 @@ def predicted_swing(
         tied: whether the flow is the theory's, from U U^T with U the second layer, or that of two
             layers with weights of their own.
     """
-    runs = [mlp.draw(setting, seed) for seed in seeds]
-    w2 = torch.stack([run.basis.T @ run.weights[1] for run in runs])
-    a = torch.stack([(run.points**2).mean(-1) for run in runs])
+    drawn = [mlp.draw(setting, seed) for seed in seeds]
+    w2 = torch.stack([one.basis.T @ one.weights[1] for one in drawn])
+    a = torch.stack([(one.points**2).mean(-1) for one in drawn])
     t = setting.rate * step
     if tied:
         w = two_layer.flow(w2 @ w2.mT, a, t)
     else:
-        w = untied_layers.flow(torch.stack([run.weights[0] @ run.basis for run in runs]), w2, a, t)
+        w1 = torch.stack([one.weights[0] @ one.basis for one in drawn])
+        w = untied_layers.flow(w1, w2, a, t)
     return error_curves.swing(ood_loss(w, replace(setting.task, d=len(setting.mu))))
 
 
@@ -425,8 +426,8 @@ def swings(row: dict, threshold: float = 0.01) -> np.ndarray:
     """
     swing, jitter = (np.array(row[name], float) for name in ("swing", "jitter"))
     if not np.isfinite(swing + jitter).all():
-        run = int(np.flatnonzero(~np.isfinite(swing + jitter))[0])
-        raise ValueError(f"swing or jitter of run {run} is not finite: train it anew")
+        bad = int(np.flatnonzero(~np.isfinite(swing + jitter))[0])
+        raise ValueError(f"swing or jitter of run {bad} is not finite: train it anew")
     return (swing > threshold) & (swing > 3 * jitter)
 
 

@@ -226,7 +226,7 @@ def train(
     every: int = 1,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
-    draw: Callable[[Setting, int], Run] = draw,
+    start: Callable[[Setting, int], Run] = draw,
 ) -> Iterator[Progress]:
     """Train every setting with every seed, all at once, and yield the progress.
 
@@ -236,7 +236,7 @@ def train(
         every: steps between two evaluations; the first is before the first step, and there is
             always one after the last.
         dtype: of the training; float32 as in the official code. device: where it runs.
-        draw: what a setting and a seed start from.
+        start: what a setting and a seed start from.
 
     Raises:
         ValueError: settings that cannot be trained together, no seeds, every below 1; divergence,
@@ -246,7 +246,7 @@ def train(
     if not len(seeds) or every < 1:
         raise ValueError(f"needs a seed and every of at least 1, not {seeds} and {every}")
     like = settings[0]
-    run = _stack([draw(setting, seed) for setting in settings for seed in seeds], dtype, device)
+    run = _stack([start(setting, seed) for setting in settings for seed in seeds], dtype, device)
     corners = torch.stack([s.task.corners()[:, : len(s.mu)].T for s in settings for _ in seeds])
     corners = corners.to(run.points)
     rates = [s.rate * (2 / s.d if s.mean_over_d else 1) for s in settings for _ in seeds]
