@@ -7,6 +7,7 @@ from torch import distributions
 
 from lib.diffusion import edm
 from lib.diffusion.networks import UNet
+from lib.exact import flow
 
 WEIGHTS, MEANS, STDS = (0.3, 0.7), (-1.0, 0.8), (0.15, 0.3)
 
@@ -203,6 +204,22 @@ def test_a_path_starts_at_the_noise_ends_at_zero_and_repeats():
     assert torch.equal(walk[0][1], noise * walk[0][0])
     assert walk[-1][0] == 0
     assert torch.equal(walk[-1][1], edm.sample(counted, noise, "red", steps=7, sigma_max=10.0))
+
+
+@pytest.mark.parametrize("numbers", [{}, {"steps": 10, "sigma_min": 0.01, "sigma_max": 20.0}])
+def test_a_sample_is_the_end_of_the_one_walk_over_its_levels(numbers):
+    """To the digit: `path` adds the names of its levels to `flow.heun`, and nothing else."""
+    noise = torch.randn(4, 1, generator=torch.Generator().manual_seed(0))
+    levels = edm.noise_levels(**{"steps": 18} | numbers)
+    low, high = numbers.get("sigma_min", 0.002), numbers.get("sigma_max", 80.0)
+    assert levels == flow.noise_levels(len(levels) - 1, low, high).tolist()
+
+    def denoiser(x, sigma, conditions=None):
+        return x / (1 + sigma**2) + 0.2 * torch.sin(3 * x)
+
+    walked = list(flow.heun(lambda x, s: (x - denoiser(x, s)) / s, noise * levels[0], levels))
+    assert torch.equal(edm.sample(denoiser, noise, None, **numbers), walked[-1][1])
+    assert [sigma for sigma, _ in edm.path(denoiser, noise, None, **numbers)] == levels
 
 
 def test_one_step_is_the_denoised_noise():
