@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from lib.book import claims, ledger
@@ -309,11 +310,35 @@ def test_an_area_is_how_often_one_that_swings_ranks_above():
         nonlinear_sim.area(score, [True] * 4)
 
 
-def test_the_angle_of_a_start_is_that_of_its_columns():
+def test_an_area_has_the_interval_of_its_runs():
+    rng = np.random.default_rng(1)
+    swung = rng.random(200) < 0.3
+    apart = rng.normal(size=200) + 1.2 * swung
+    found = nonlinear_sim.area_interval(apart, swung)
+    assert found.value == nonlinear_sim.area(apart, swung)
+    assert 0.03 < found.high - found.low < 0.2  # that of Hanley and McNeil is .13
+    assert found.low < stats.norm.cdf(1.2 / 2**0.5) < found.high
+    rare = np.arange(10) == 3  # in some draws nothing swings
+    assert nonlinear_sim.area_interval(np.arange(10), rare).value == 3 / 9
+
+
+def test_what_a_start_says_of_its_concepts():
     turn = [[0.6, -0.8], [0.8, 0.6]]
     row = {"jacobian": [[[1.0, 1.0], [0.0, 1.0]], turn, [[0.0, 1.0], [2.0, -2.0]]]}
-    assert nonlinear_sim.start_cosine(row) == pytest.approx([2**-0.5, 0, -2 / 5**0.5])
+    found = nonlinear_sim.start_scores(row)
+    assert found["cosine"] == pytest.approx([2**-0.5, 0, -2 / 5**0.5])
+    assert found["size of the cosine"] == pytest.approx([2**-0.5, 0, 2 / 5**0.5])
+    assert found["cross-talk"] == pytest.approx([1, 0, 3])
     assert nonlinear_sim.able(row).tolist() == [True, True, False]
+
+
+def test_who_retreats_alone():
+    row = {"swing": [0.1, 0.1, 0.04], "fall": [0.5, 0.5, 0.5], "stirred": [0.04, 0.06, 0.0]}
+    found = nonlinear_sim.retreats(row)
+    assert found["rose"].tolist() == [True, True, False]
+    assert found["alone"].tolist() == [True, False, False]
+    assert found["stirred"] == pytest.approx([0.08, 0.12])
+    assert nonlinear_sim.retreats(row, rise=0.03)["alone"].tolist() == [True, False, True]
 
 
 def test_order_of_what_was_learnt():

@@ -30,6 +30,7 @@ from scipy import stats
 
 from lib import storage
 from lib.book import runtime
+from lib.book.intervals import Estimate
 from lib.sim import angle, error_curves, mlp, ood_loss, two_layer, untied_layers
 
 EVERY = 10  # steps between evaluations
@@ -532,22 +533,67 @@ def area(score, swung) -> float:
     return float(ranks.statistic / swung.sum() / (~swung).sum())
 
 
-def start_cosine(row: dict) -> np.ndarray:
-    """Cosine (K,) of the two columns of each run's initial map: what it makes of the two concepts.
+def area_interval(score, swung, draws: int = 1000) -> Estimate:
+    """`area` over runs, with the middle 95 % of a bootstrap over them.
+
+    Args:
+        score, swung: as for `area`.
+        draws: of the bootstrap; one in which all runs swing, or none, is passed over.
+    """
+    score, swung = np.asarray(score, float), np.asarray(swung, bool)
+    rng, found = np.random.default_rng(0), []
+    for picked in rng.integers(len(score), size=(draws, len(score))):
+        if 0 < swung[picked].sum() < len(score):
+            found.append(area(score[picked], swung[picked]))
+    low, high = np.quantile(found, (0.025, 0.975)).tolist()
+    return Estimate(area(score, swung), low, high, len(score))
+
+
+def start_scores(row: dict) -> dict[str, np.ndarray]:
+    """What each run's initial map says of its two concepts, (K,) each, by name.
+
+    The cosine of its two columns, which are what it makes of the two concepts; that cosine's size;
+    and its cross-talk, the sum of both entries off the diagonal.
 
     Args:
         row: measurements from detail 1, of two concepts.
     """
     w = torch.tensor(row["jacobian"], dtype=torch.float64)
-    return angle.cosines(w.mT @ w)[:, 0, 1].numpy()
+    cosine = angle.cosines(w.mT @ w)[:, 0, 1]
+    cross = w[:, 0, 1] + w[:, 1, 0]
+    named = {"cosine": cosine, "size of the cosine": cosine.abs(), "cross-talk": cross}
+    return {name: values.numpy() for name, values in named.items()}
 
 
 def able(row: dict) -> np.ndarray:
     """Whether each run's initial map (K, 2, 2) has a positive determinant: bool (K,).
 
-    Two hidden units cannot change its sign: from a negative one they never arrive.
+    The flow of balanced layers as wide as d cannot change its sign: from a negative one it never
+    arrives, and a training does only when the noise of its steps has unbalanced the layers.
     """
     return np.linalg.det(np.array(row["jacobian"])) > 0
+
+
+def retreats(row: dict, rise: float = 0.05, part: float = 0.1) -> dict[str, np.ndarray]:
+    """Which runs of a study of corners retreat, and which while their training corners stand still.
+
+    Args:
+        row: measurements of one setting.
+        rise: what counts as a rise of the held-out loss, of its start.
+        part: how far a trained corner may move, of the way that the held-out answer goes.
+
+    Returns:
+        Of the K runs, bool: `rose`, and `alone`, those of them whose trained corners stand still.
+        `stirred`: of those that rose, how far the trained corner that moves most does, of the
+        held-out answer's way.
+    """
+    rose = np.array(row["swing"]) > rise
+    fall, stirred = (np.array(row[name], float) for name in ("fall", "stirred"))
+    return {
+        "rose": rose,
+        "alone": rose & (stirred < part * fall),
+        "stirred": stirred[rose] / fall[rose],
+    }
 
 
 def results(folder: Path = KEPT) -> dict[str, dict]:
@@ -586,10 +632,9 @@ def claims(measured: dict[str, dict]) -> dict[str, np.ndarray]:
 
     def areas(row, size):
         """By the angle at the start, of each group of seeds."""
-        groups = zip(
-            *(np.split(x, len(x) // size) for x in (start_cosine(row), swings(row))), strict=True
-        )
-        return [area(*group) for group in groups]
+        both = start_scores(row)["cosine"], swings(row)
+        parts = (np.split(x, len(x) // size) for x in both)
+        return [area(*group) for group in zip(*parts, strict=True)]
 
     ball = runs("ball")
     two, four = runs("balanced_four")
