@@ -68,6 +68,20 @@ def falling(run):
     return np.array([float(np.all(np.diff([one[k - 1] for k in alone]) > 0)) for one in when])
 
 
+def areas(run, size):
+    """Of each group of seeds how often one that swings has the columns of larger cosine."""
+    score = [
+        (p * q + r * s) / np.sqrt((p * p + r * r) * (q * q + s * s))
+        for (p, q), (r, s) in run["jacobian"]
+    ]
+    found, swings = [], swung(run)
+    for first in range(0, len(score), size):
+        group = range(first, first + size)
+        pairs = [(i, j) for i in group for j in group if swings[i] > swings[j]]
+        found.append(np.mean([score[i] > score[j] for i, j in pairs]))
+    return np.array(found)
+
+
 def nonlinear():
     """Samples of every row about networks on SIM."""
     linear, relu = {"activation": "linear"}, {"activation": "relu"}
@@ -82,6 +96,7 @@ def nonlinear():
         "mlp.published.seed": np.array([float(s < own) for s in plane["swing"]]),
         "mlp.depth": swung(the_one("depth", layers=4, **linear))
         - swung(the_one("depth", layers=1, **linear)),
+        "mlp.depth.angle": areas(the_one("depth", layers=4, **linear), 20),
         "mlp.width": swung(the_one("width", hidden=2, **linear))
         - swung(the_one("width", hidden=64, **linear)),
         "mlp.scale": swung(the_one("scale", scale=2, **linear))
@@ -93,6 +108,16 @@ def nonlinear():
         "mlp.tied.correlation": agreement("correlation_linear"),
         "mlp.tied.map": agreement("map_tied"),
     }
+    over = [the_one("balanced_four", layers=layers) for layers in (2, 4)]
+    found["mlp.depth.balanced"] = np.array(
+        [
+            four - two
+            for two, four, ((p, q), (r, s)) in zip(
+                *map(swung, over), over[0]["jacobian"], strict=True
+            )
+            if p * s > q * r
+        ]
+    )
     for id, variance in (("", 0.05), (".wide", 0.25)):
         pairs = [run for s, run in study("ball") if s["sigma"] == [variance] * 2]
         whole, without = map(swung, pairs)

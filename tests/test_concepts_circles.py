@@ -142,12 +142,12 @@ def test_all_compositions_are_seen_from_the_opposite_corner(held_out):
 
 
 def test_worlds_at_the_ends_of_their_ranges_can_be_drawn():
-    assert World(1.0, 0.0).mu[0] == pytest.approx(2**0.5)
-    assert World(0.1, 1.66).properties(torch.tensor([[0.0, 1.0]]), generator())[0, 3] > 0
+    assert Circles(1.0, 0.0).mu[0] == pytest.approx(2**0.5)
+    assert Circles(0.1, 1.66).properties(torch.tensor([[0.0, 1.0]]), generator())[0, 3] > 0
     with pytest.raises(ValueError, match="jitter must lie"):
-        World(0.4, -0.1)
+        Circles(0.4, -0.1)
     with pytest.raises(ValueError, match="jitter must lie"):
-        World(0.4, 0.25 / 0.15)
+        Circles(0.4, 0.25 / 0.15)
 
 
 @pytest.mark.parametrize("signal", [0, -0.1, 1.01, float("nan")])

@@ -205,7 +205,7 @@ def test_pictures_are_summed_up_where_two_show_a_disc(monkeypatch):
     """A mean of one picture has no spread; a place half-way between two classes is beyond none."""
     setting = Setting(0.5)
     places = torch.tensor([[1.0, 1.0], [0.5, 1.0], [1.0, 0.0], [0.0, 0.0]])
-    monkeypatch.setattr(circles.World, "places", lambda world, properties: properties)
+    monkeypatch.setattr(circles.Circles, "places", lambda world, properties: properties)
     found = {}
     for count in (1, 2, 3):
         monkeypatch.setattr(classifier, "read", lambda *_, count=count: Seen(count, places))

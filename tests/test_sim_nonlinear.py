@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from lib.book import claims, ledger
@@ -268,6 +269,101 @@ def test_a_ball_left_out_says_how_many_points_it_moved(toys, tmp_path, monkeypat
     assert stored["runs"][1]["moved"] == [float(near.double().mean()) for near in inside]
     assert max(stored["runs"][1]["moved"]) > 0
     assert nonlinear_sim.done(nonlinear_sim.studies()["c"], tmp_path)
+
+
+@pytest.mark.parametrize("layers", [2, 3, 4])
+def test_a_product_is_shared_out_evenly(layers):
+    setting = replace(TOY, hidden=2, layers=layers)
+    for torch_layers in (2, 4):
+        run = nonlinear_sim.balanced_draw(torch_layers)(setting, 5)
+        deep = mlp.draw(replace(TOY, hidden=4, layers=torch_layers), 5)
+        four = mlp.draw(replace(TOY, hidden=4, layers=4), 5)
+        product, size = torch.eye(2).double(), torch.eye(2).double()
+        for w in deep.weights:
+            product = w @ product
+        for w in four.weights:
+            size = w @ size
+        ours = torch.eye(2).double()
+        for w in run.weights:
+            ours = w @ ours
+        wanted = product * (size**2).sum().sqrt() / (product**2).sum().sqrt()
+        assert (ours - wanted).norm() < 1e-12 * wanted.norm()
+        assert len(run.weights) == layers
+        for below, above in zip(run.weights, run.weights[1:], strict=False):
+            assert (above.T @ above - below @ below.T).norm() < 1e-12  # balanced
+        assert (run.points - deep.points).norm() == 0
+        mlp.collect(mlp.train([setting], [5], 50, draw=nonlinear_sim.balanced_draw(torch_layers)))
+
+
+def test_moves_are_those_of_the_largest_rise():
+    generator = torch.Generator().manual_seed(3)
+    E = torch.rand(7, 12, generator=generator).double() + 0.1
+    outputs = torch.rand(7, 12, 4, 2, generator=generator).double()
+    found = nonlinear_sim.moves(E, outputs, [1, 2])
+    for k in range(7):
+        rise, low, peak = max(
+            (float(E[k, t] - E[k, u]), u, t) for t in range(12) for u in range(t + 1)
+        )
+        fall = (outputs[k, peak, 3] - outputs[k, low, 3]).norm().item()
+        stirred = max(
+            (outputs[k, t, v] - outputs[k, low, v]).norm().item()
+            for t in range(low, peak + 1)
+            for v in (1, 2)
+        )
+        assert rise > 0
+        assert found["fall"][k] == pytest.approx(fall, rel=1e-3)
+        assert found["stirred"][k] == pytest.approx(stirred, rel=1e-3)
+
+
+def test_a_study_of_corners_keeps_their_moves(toys, tmp_path, monkeypatch):
+    settings = (TOY, replace(TOY, bias=True, origin_cluster=True))
+    study = Study("c", "", settings, 2, detail=0, corners=True)
+    monkeypatch.setattr(nonlinear_sim, "variation_studies", lambda: [study])
+    toys("--study", "c")
+    rows = json.loads((tmp_path / "c.json").read_text())["runs"]
+    for setting, row, corners in zip(settings, rows, ([1, 2], [0, 1, 2]), strict=True):
+        found = mlp.collect(mlp.train([setting], range(2), nonlinear_sim.EVERY))
+        wanted = nonlinear_sim.moves(found["ood_loss"][0], found["outputs"][0], corners)
+        assert row["fall"] == wanted["fall"]
+        assert row["stirred"] == wanted["stirred"]
+
+
+def test_an_area_is_how_often_one_that_swings_ranks_above():
+    score, swung = [0.1, 0.4, 0.4, 0.8], [False, True, False, True]
+    assert nonlinear_sim.area(score, swung) == (1 + 0.5 + 1 + 1) / 4
+    with pytest.raises(ValueError, match="runs that do not"):
+        nonlinear_sim.area(score, [True] * 4)
+
+
+def test_an_area_has_the_interval_of_its_runs():
+    rng = np.random.default_rng(1)
+    swung = rng.random(200) < 0.3
+    apart = rng.normal(size=200) + 1.2 * swung
+    found = nonlinear_sim.area_interval(apart, swung)
+    assert found.value == nonlinear_sim.area(apart, swung)
+    assert 0.03 < found.high - found.low < 0.2  # that of Hanley and McNeil is .13
+    assert found.low < stats.norm.cdf(1.2 / 2**0.5) < found.high
+    rare = np.arange(10) == 3  # in some draws nothing swings
+    assert nonlinear_sim.area_interval(np.arange(10), rare).value == 3 / 9
+
+
+def test_what_a_start_says_of_its_concepts():
+    turn = [[0.6, -0.8], [0.8, 0.6]]
+    row = {"jacobian": [[[1.0, 1.0], [0.0, 1.0]], turn, [[0.0, 1.0], [2.0, -2.0]]]}
+    found = nonlinear_sim.start_scores(row)
+    assert found["cosine"] == pytest.approx([2**-0.5, 0, -2 / 5**0.5])
+    assert found["size of the cosine"] == pytest.approx([2**-0.5, 0, 2 / 5**0.5])
+    assert found["cross-talk"] == pytest.approx([1, 0, 3])
+    assert nonlinear_sim.able(row).tolist() == [True, True, False]
+
+
+def test_who_retreats_alone():
+    row = {"swing": [0.1, 0.1, 0.04], "fall": [0.5, 0.5, 0.5], "stirred": [0.04, 0.06, 0.0]}
+    found = nonlinear_sim.retreats(row)
+    assert found["rose"].tolist() == [True, True, False]
+    assert found["alone"].tolist() == [True, False, False]
+    assert found["stirred"] == pytest.approx([0.08, 0.12])
+    assert nonlinear_sim.retreats(row, rise=0.03)["alone"].tolist() == [True, False, True]
 
 
 def test_order_of_what_was_learnt():

@@ -12,21 +12,26 @@ Two kinds of studies. The settings of the paper's figures, as its public code ru
 (github.com/FFTYYY/ConceptDynamics-code, `run.sh`), each with the run of the code's own seed, drawn
 again number by number, so that its place in the ensemble shows. And variations of one small base
 setting: depth, width, dimension, initial scale, correlation, and maps over the ratio of the
-concepts' signals and the initial scale.
+concepts' signals and the initial scale. Two of them start otherwise than torch does: the product
+of two or four of torch's layers, shared out evenly over two layers or four, which parts what depth
+does from what a deep start does. One is a look around and no test: is there a ReLU network whose
+held-out corner retreats while its training corners stand still?
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy import stats
 
 from lib import storage
 from lib.book import runtime
-from lib.sim import error_curves, mlp, ood_loss, two_layer, untied_layers
+from lib.book.intervals import Estimate
+from lib.sim import angle, error_curves, mlp, ood_loss, two_layer, untied_layers
 
 EVERY = 10  # steps between evaluations
 SHOWN = 40  # evaluations kept in the bands
@@ -51,6 +56,8 @@ class Study:
             (two tied linear layers only).
         detail: what is kept: 0 numbers of the held-out loss; 1 when what was learnt, and from
             which initial map, too; 2 quantiles of the curves, too.
+        draw: what a setting and a seed start from.
+        corners: whether to keep how far the corners move while the held-out loss rises.
     """
 
     name: str
@@ -60,6 +67,8 @@ class Study:
     published: bool = False
     theory: bool = False
     detail: int = 1
+    draw: Callable[[mlp.Setting, int], mlp.Run] = mlp.draw
+    corners: bool = False
 
 
 def figure_studies() -> list[Study]:
@@ -169,7 +178,59 @@ def variation_studies() -> list[Study]:
         )
         about = f"share of swings over mu_2 / mu_1 and initial scale: {about}"
         found.append(Study(name, about, settings, 64, theory=name == "map_tied", detail=0))
+    for layers, name in ((2, "balanced_two"), (4, "balanced_four")):
+        about = f"products of {layers} of torch's layers, of one size, balanced over two and four"
+        over = varied("layers", (2, 4), both=False, hidden=2)
+        found.append(Study(name, about, over, 100, draw=balanced_draw(layers)))
+    found.append(
+        Study("retreat", "ReLU: what moves while the held-out loss rises", searched(base), 100,
+              detail=0, corners=True)
+    )  # fmt: skip
     return found
+
+
+def searched(base: mlp.Setting) -> tuple[mlp.Setting, ...]:
+    """Where the smallest network that retreats by itself was looked for: twenty ReLU networks."""
+    changes = [{"layers": n, "hidden": w} for n in (2, 3) for w in (2, 4, 8, 16, 32)]
+    changes += [{"layers": 4, "hidden": w} for w in (4, 8)]
+    changes += [{"layers": n, "hidden": 8, "scale": 0.2} for n in (2, 3)]
+    for origin in (False, True):
+        some = ((2, 8), (3, 8)) if origin else ((2, 4), (2, 16), (3, 4), (3, 16))
+        changes += [
+            {"layers": n, "hidden": w, "bias": True, "origin_cluster": origin} for n, w in some
+        ]
+    return tuple(replace(base, activation="relu", **change) for change in changes)
+
+
+def balanced_draw(layers: int) -> Callable[[mlp.Setting, int], mlp.Run]:
+    """A way to draw: the product of torch's layers, shared out evenly over a setting's own layers.
+
+    Every layer gets the same singular values, and each hands on the directions of the one below.
+    All else of the run is as `mlp.draw` has it. Each product is brought to the size (Frobenius
+    norm) of that of four layers of the same seed, so that those of two and of four layers differ in
+    shape only.
+
+    Args:
+        layers: how many of torch's layers, of width 4, are multiplied.
+
+    Returns:
+        What `mlp.train` draws from, for settings whose hidden width is their d.
+    """
+
+    def product(setting: mlp.Setting, seed: int, count: int) -> tuple[mlp.Run, torch.Tensor]:
+        drawn = mlp.draw(replace(setting, layers=count, hidden=4), seed)
+        return drawn, torch.linalg.multi_dot(drawn.weights[::-1])
+
+    def draw(setting: mlp.Setting, seed: int) -> mlp.Run:
+        drawn, w = product(setting, seed, layers)
+        w = w * product(setting, seed, 4)[1].norm() / w.norm()
+        out, size, into = torch.linalg.svd(w)
+        share = torch.diag(size ** (1 / setting.layers))
+        weights = [share @ into, *[share] * (setting.layers - 2), out @ share]
+        none = [torch.zeros(len(w), 1, dtype=w.dtype) for _ in weights]
+        return mlp.Run(drawn.points, drawn.basis, weights, none)
+
+    return draw
 
 
 @dataclass(frozen=True)
@@ -277,7 +338,7 @@ def evaluated(study: Study, folder: Path) -> Iterator[int]:
     start = time.perf_counter()
     rows, published = {}, {}
     for group in together(study):
-        rows |= yield from measure_ensemble(group, range(study.seeds), study, mlp.draw)
+        rows |= yield from measure_ensemble(group, range(study.seeds), study, study.draw)
         if study.published:
             published |= yield from measure_ensemble(group, [PUBLISHED_SEED], study, published_draw)
     data = {
@@ -305,6 +366,9 @@ def measure_ensemble(group: list[mlp.Setting], seeds, study: Study, draw) -> Ite
     for index, setting in enumerate(group):
         one = {k: v if k == "step" else v[index] for k, v in found.items()}
         rows[setting] = measure(setting, one, study.detail)
+        if study.corners:
+            trained = [1, 2] if not setting.origin_cluster else [0, 1, 2]
+            rows[setting] |= moves(one["ood_loss"], one["outputs"], trained)
         if setting.excluded:
             rows[setting]["moved"] = [moved(setting, seed) for seed in seeds]
         if study.theory:
@@ -363,6 +427,29 @@ def moved(setting: mlp.Setting, seed: int) -> float:
     """Share of a run's training points that lay in the ball and were drawn anew."""
     with_ball = mlp.draw(replace(setting, excluded=False), seed).points
     return float((mlp.draw(setting, seed).points != with_ball).any(0).double().mean())
+
+
+def moves(E: torch.Tensor, outputs: torch.Tensor, trained: list[int]) -> dict[str, list]:
+    """How far the answers go while the held-out loss makes its largest rise.
+
+    Args:
+        E: held-out losses (K, T).
+        outputs: answers (K, T, corners, s), the held-out corner last.
+        trained: the corners that training shows.
+
+    Returns:
+        Of each run `fall`, the way of the held-out answer from the loss's minimum to the peak that
+        follows, and `stirred`, the farthest that the answer at a trained corner gets meanwhile from
+        where it stood at the minimum.
+    """
+    when = torch.arange(E.shape[1])
+    peak = (E - E.cummin(1).values).argmax(1, keepdim=True)
+    low = torch.where(when <= peak, E, torch.inf).argmin(1, keepdim=True)
+    runs = torch.arange(len(E))
+    gone = (outputs - outputs[runs, low[:, 0]][:, None]).norm(dim=-1)  # (K, T, corners)
+    between = ((low <= when) & (when <= peak))[..., None]
+    stirred = torch.where(between, gone[..., trained], 0).amax((1, 2))
+    return {"fall": rounded(gone[runs, peak[:, 0], -1]), "stirred": rounded(stirred)}
 
 
 def first(reached: torch.Tensor, step: torch.Tensor) -> list:
@@ -431,6 +518,85 @@ def swings(row: dict, threshold: float = 0.01) -> np.ndarray:
     return (swing > threshold) & (swing > 3 * jitter)
 
 
+def area(score, swung) -> float:
+    """How often one that swings scores above one that does not, half for ties: from 0 to 1.
+
+    Args:
+        score: a number a run. swung: whether each swings; some must, and some must not.
+
+    Raises:
+        ValueError: all swing, or none.
+    """
+    score, swung = np.asarray(score, float), np.asarray(swung, bool)
+    if swung.all() or not swung.any():
+        raise ValueError("an area needs runs that swing and runs that do not")
+    ranks = stats.mannwhitneyu(score[swung], score[~swung])
+    return float(ranks.statistic / swung.sum() / (~swung).sum())
+
+
+def area_interval(score, swung, draws: int = 1000) -> Estimate:
+    """`area` over runs, with the middle 95 % of a bootstrap over them.
+
+    Args:
+        score, swung: as for `area`.
+        draws: of the bootstrap; one in which all runs swing, or none, is passed over.
+    """
+    score, swung = np.asarray(score, float), np.asarray(swung, bool)
+    rng, found = np.random.default_rng(0), []
+    for picked in rng.integers(len(score), size=(draws, len(score))):
+        if 0 < swung[picked].sum() < len(score):
+            found.append(area(score[picked], swung[picked]))
+    low, high = np.quantile(found, (0.025, 0.975)).tolist()
+    return Estimate(area(score, swung), low, high, len(score))
+
+
+def start_scores(row: dict) -> dict[str, np.ndarray]:
+    """What each run's initial map says of its two concepts, (K,) each, by name.
+
+    The cosine of its two columns, which are what it makes of the two concepts; that cosine's size;
+    and its cross-talk, the sum of both entries off the diagonal.
+
+    Args:
+        row: measurements from detail 1, of two concepts.
+    """
+    w = torch.tensor(row["jacobian"], dtype=torch.float64)
+    cosine = angle.cosines(w.mT @ w)[:, 0, 1]
+    cross = w[:, 0, 1] + w[:, 1, 0]
+    named = {"cosine": cosine, "size of the cosine": cosine.abs(), "cross-talk": cross}
+    return {name: values.numpy() for name, values in named.items()}
+
+
+def able(row: dict) -> np.ndarray:
+    """Whether each run's initial map (K, 2, 2) has a positive determinant: bool (K,).
+
+    The flow of balanced layers as wide as d cannot change its sign: from a negative one it never
+    arrives, and a training does only when the noise of its steps has unbalanced the layers.
+    """
+    return np.linalg.det(np.array(row["jacobian"])) > 0
+
+
+def retreats(row: dict, rise: float = 0.05, part: float = 0.1) -> dict[str, np.ndarray]:
+    """Which runs of a study of corners retreat, and which while their training corners stand still.
+
+    Args:
+        row: measurements of one setting.
+        rise: what counts as a rise of the held-out loss, of its start.
+        part: how far a trained corner may move, of the way that the held-out answer goes.
+
+    Returns:
+        Of the K runs, bool: `rose`, and `alone`, those of them whose trained corners stand still.
+        `stirred`: of those that rose, how far the trained corner that moves most does, of the
+        held-out answer's way.
+    """
+    rose = np.array(row["swing"]) > rise
+    fall, stirred = (np.array(row[name], float) for name in ("fall", "stirred"))
+    return {
+        "rose": rose,
+        "alone": rose & (stirred < part * fall),
+        "stirred": stirred[rose] / fall[rose],
+    }
+
+
 def results(folder: Path = KEPT) -> dict[str, dict]:
     """All studies, see `read_study`, by name.
 
@@ -465,7 +631,14 @@ def claims(measured: dict[str, dict]) -> dict[str, np.ndarray]:
         whole, without = map(swings, rows)
         return without[whole]
 
+    def areas(row, size):
+        """By the angle at the start, of each group of seeds."""
+        both = start_scores(row)["cosine"], swings(row)
+        parts = (np.split(x, len(x) // size) for x in both)
+        return [area(*group) for group in zip(*parts, strict=True)]
+
     ball = runs("ball")
+    two, four = runs("balanced_four")
     study = measured["four_layers_d2"]
     plane, published = study["runs"][0], study["published"][0]
     small = runs("three_layers_d3")
@@ -476,6 +649,8 @@ def claims(measured: dict[str, dict]) -> dict[str, np.ndarray]:
         "mlp.share.d64": swings(runs("four_layers_d64")[0]),
         "mlp.published.seed": np.array(plane["swing"]) < published["swing"][0],
         "mlp.depth": gained("depth", 3, 0),
+        "mlp.depth.angle": areas(runs("depth")[3], 20),
+        "mlp.depth.balanced": (swings(four).astype(int) - swings(two))[able(four)],
         "mlp.width": gained("width", 0, 5),
         "mlp.scale": gained("scale", 5, 0),
         "mlp.correlation": gained("correlation_linear", -1, 0),
