@@ -63,7 +63,7 @@ def turning_back() -> tuple[Figure, str]:
 
 
 def how_often() -> tuple[Figure, str]:
-    """The share of random starts that turn back, by width and by the kind of start."""
+    """The share of random starts that swing, by width and by the kind of start."""
     task = SIMTask(mu=(2.0, 1.0), sigma=(0.05, 0.05))
     t = torch.linspace(0, 12, 240, dtype=torch.float64)
     widths = (2, 8, 64)
@@ -82,7 +82,7 @@ def how_often() -> tuple[Figure, str]:
         ax.plot(range(len(widths)), shares, "o-", color=colour, label=name)
         told.append(f"{name}: {', '.join(f'{share:.2f}' for share in shares)}")
     ax.set(xticks=range(len(widths)), xticklabels=widths, ylim=(-0.03, 1.03), xlabel="hidden width")
-    ax.set_title("share of starts that turn back")
+    ax.set_title("share of starts that swing")
     ax.legend()
     return (
         fig,
