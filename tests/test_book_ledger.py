@@ -45,6 +45,7 @@ def test_a_row_is_read_as_it_stands(tmp_path):
         ('unit = "run"', "", "sampling unit"),
         ('claim = "It is so."', "", "claim"),
         ("above = 0.9", 'above = 0.9\nturned = "no"', "turned is 'no'"),
+        ("above = 0.9", 'above = 0.9\nchanged = "Was .8."', "turned is ''"),
         ("above = 0.9", 'above = 0.9\nchanged = "Was .8."\nturned = "yes"', "turned is 'yes'"),
         ("above = 0.9", "above = ", "not TOML"),
     ],

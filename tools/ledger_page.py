@@ -190,7 +190,7 @@ def _turned(row: dict) -> str:
     """What a change of its rule made of a row's verdict, in words."""
     if row["turned"] in ledger.VERDICTS:
         return f"from “{row['turned']}”"
-    return row["turned"] or "not known"
+    return row["turned"]
 
 
 def _counts(rows: Sequence[dict]) -> str:

@@ -112,9 +112,9 @@ class Row:
                 raise ValueError(
                     f"{self.id}: {name} is {value!r}; it must be one of {', '.join(known)}."
                 )
-        if self.turned and not (self.changed and self.turned in TURNED):
+        if self.turned not in (TURNED if self.changed else ("",)):
             raise ValueError(
-                f"{self.id}: turned is {self.turned!r}; of a row that says what changed it is one "
+                f"{self.id}: turned is {self.turned!r}; beside changed, and only there, it is one "
                 f"of {', '.join(TURNED)}."
             )
         if (self.of == "exact") == bool(self.unit):
