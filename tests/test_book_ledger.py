@@ -71,6 +71,9 @@ def test_each_rule_is_read_with_its_verdict(tmp_path):
         ('"share"', '"exact"', "sampling unit"),
         ('unit = "run"', "", "sampling unit"),
         ('claim = "It is so."', "", "claim"),
+        ("above = 0.9", 'above = 0.9\nturned = "no"', "turned is 'no'"),
+        ("above = 0.9", 'above = 0.9\nchanged = "Was .8."', "turned is ''"),
+        ("above = 0.9", 'above = 0.9\nchanged = "Was .8."\nturned = "yes"', "turned is 'yes'"),
         ("above = 0.9", "above = ", "not TOML"),
     ],
 )

@@ -52,13 +52,13 @@ def agreement(name):
 
 
 def before(run, first, second):
-    """Whether each run learnt one concept before another; what never came is last."""
+    """Whether each run learned one concept before another; what never came is last."""
     when = [[np.inf if step is None else step for step in one] for one in run["learnt"]]
     return np.array([float(one[first] < one[second]) for one in when])
 
 
 def falling(run):
-    """Whether each run learnt the four single concepts from the strongest to the weakest.
+    """Whether each run learned the four single concepts from the strongest to the weakest.
 
     Corners are counted in binary, the first concept first and without the origin: 0001 is the
     fourth concept alone, 1000 the first.
@@ -177,7 +177,7 @@ def listened(run):
 
 
 def from_one_layer(signal, seed, steps):
-    """Where concepts would be that are learnt each by itself, by the stored fit: (T, 2)."""
+    """Where concepts would be that are learned each by itself, by the stored fit: (T, 2)."""
     from lib.experiments.concept_learning import Setting  # for mu and sigma of its worlds
 
     alone = json.loads((RESULTS / "concept_learning/fits.json").read_text())[str(seed)][1]

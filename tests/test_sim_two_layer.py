@@ -115,7 +115,7 @@ def test_flow_that_is_not_of_full_rank(d, width):
 
 
 def test_flow_from_an_ill_conditioned_map():
-    # The smallest eigenvalue, 1e-11 of the largest, decides when the second concept is learnt.
+    # The smallest eigenvalue, 1e-11 of the largest, decides when the second concept is learned.
     u0, a = torch.tensor([[1, 1], [1, 1 + 4e-6]]).double() / 10, CANONICAL.a
     t = torch.linspace(0, 60, 25, dtype=torch.float64)
     assert worst(two_layer.flow(u0 @ u0.mT, a, t), dop853_factor(u0, a, t)) < 1e-3

@@ -65,6 +65,21 @@ def test_the_ledger_s_page_has_every_row_once_and_the_papers_claims_first():
     assert [line["verdict"] for line in table] == [row["verdict"] for row in rows]
 
 
+def test_a_replaced_rule_says_whether_it_turned_the_verdict():
+    rows = claims.rows()
+    assert all(row["turned"] != row["verdict"] for row in rows)
+    lines = ledger_page.source(ROOT, rows).partition("## Rules that were replaced")[2]
+    for id, said in (
+        ("length.sum.far", "from “does not hold”"),
+        ("length.near.six", "no"),
+        ("local.retention", "not known"),
+    ):
+        (line,) = re.findall(rf"^\| \[`{re.escape(id)}`\].*$", lines, re.M)
+        assert cells_of(line)[-1] == said
+    table = list(csv.DictReader(io.StringIO(ledger_page.as_csv(rows))))
+    assert [line["turned"] for line in table] == [row["turned"] for row in rows]
+
+
 def test_the_counts_at_the_ledger_s_top_are_those_of_its_rows():
     rows = claims.rows()
     lines = ledger_page.source(ROOT, rows).split("\n\n")[0].split("\n")

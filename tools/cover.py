@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from lib.book import figures
 from lib.page import drag_flow, surface
-from lib.sim import SIMTask, linear, ood_loss, two_layer
+from lib.sim import linear, ood_loss, two_layer
 from tools import five_minutes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,8 +48,7 @@ def whole() -> Figure:
 
 def learn(plane: Axes, curve: Axes | None = None) -> None:
     """Draws the paths of both models' answers and, where there is room, their errors over time."""
-    task = SIMTask(mu=(3.0, 1.0), sigma=(0.05, 0.05))
-    w0 = two_layer.correlated_start(0.1, 0.97)
+    task, w0 = five_minutes.CLEAR, two_layer.correlated_start(**five_minutes.START)
     t = torch.linspace(0, 9, 600, dtype=torch.float64)
     models = [
         ("one layer", figures.GREY, linear.jacobian(task, w0, t)),
@@ -107,7 +106,9 @@ def flow() -> str:
         "shown) and the ring below the error (training time). "
         '<a href="03_swing_by.html">Swing-by</a> explains what you see.'
     )
-    return surface.element("drag_flow", *drag_flow.parts((2.0, 1.0), (0.05, 0.05)), caption)
+    task = five_minutes.CLEAR
+    parts = drag_flow.parts(task.mu, task.sigma, **five_minutes.START)
+    return surface.element("drag_flow", *parts, caption)
 
 
 def main() -> None:

@@ -51,17 +51,21 @@ def source(root: Path, rows: Sequence[dict]) -> str:
             parts.append("</details>")
     if changed := [row for row in rows if row["changed"]]:
         parts.append(
-            "## Rules that were replaced\n\nWhat a rule or an interval was, and why not now."
+            "## Rules that were replaced\n\nWhat a rule or an interval was, and why not now; and "
+            "whether that turned the verdict: the one before is what the ledger gave or, where "
+            "nothing was recorded yet, what the old rule says of what is recorded now."
         )
-        lines = [f"| {claims.linked(row['id'])} | {row['changed']} |" for row in changed]
-        parts.append("\n".join(["| row | before |", "|---|---|", *lines]))
+        lines = [
+            f"| {claims.linked(row['id'])} | {row['changed']} | {_turned(row)} |" for row in changed
+        ]
+        parts.append("\n".join(["| row | before | turned |", "|---|---|---|", *lines]))
     return "\n\n".join(parts)
 
 
 def as_csv(rows: Sequence[dict]) -> str:
     """The ledger as comma-separated values, a line a row."""
     names = ("id", "kind", "source", "recorder", "claim", "paper", "rule", *NUMBERS, "verdict")
-    names += ("of", "unit", "why", "changed")
+    names += ("of", "unit", "why", "changed", "turned")
     out = io.StringIO()
     writer = csv.DictWriter(out, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -180,6 +184,13 @@ def _chapters(root: Path) -> tuple[dict[str, str], dict[str, str]]:
         for name in _EXPERIMENT.findall(text):
             shown[f"experiments/{name}"] = path.stem
     return titles, shown
+
+
+def _turned(row: dict) -> str:
+    """What a change of its rule made of a row's verdict, in words."""
+    if row["turned"] in ledger.VERDICTS:
+        return f"from “{row['turned']}”"
+    return row["turned"]
 
 
 def _counts(rows: Sequence[dict]) -> str:

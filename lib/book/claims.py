@@ -269,12 +269,13 @@ def evaluated(row: Row, records: dict[str, dict]) -> dict[str, Any]:
     """A row with its value, interval and verdict, computed from the raw numbers in the records.
 
     Returns:
-        id, source, claim, paper, kind, of, unit, recorder, rule, changed: as the row says; value,
-        low, high, verdict; samples: how many units gave them, 0 where nothing was recorded;
+        id, source, claim, paper, kind, of, unit, recorder, rule, changed, turned: as the row says;
+        value, low, high, verdict; samples: how many units gave them, 0 where nothing was recorded;
         sampled: whether there is an interval; undecided: whether it does not hold only because its
         interval reaches over the bound; why: the reason for not being tested.
     """
-    names = ("id", "source", "claim", "paper", "kind", "of", "unit", "recorder", "changed")
+    names = ("id", "source", "claim", "paper", "kind", "of", "unit", "recorder")
+    names += ("changed", "turned")
     out = {name: getattr(row, name) for name in names}
     rule = row.rule.text if row.rule else ""
     rule += ", and what it needs holds" * bool(row.needs)

@@ -691,8 +691,8 @@ def results(folder: Path = KEPT) -> dict[str, dict]:
 def claims(kept: dict[str, dict]) -> dict[str, list[float]]:
     """What the ledger's rows are decided by, with averaged weights, a number a seed.
 
-    `concept.order`: 1 if at all weak signals (`WEAK`) size is the first that is learnt for good and
-    at all strong ones colour; `concept.learnt`: at which share of these both are. `concept.bend`:
+    `concept.order`: 1 if at all weak signals (`WEAK`) size is the first learned for good and at all
+    strong ones colour; `concept.learnt`: at which share of these both are. `concept.bend`:
     how much farther than independent exponentials, fitted to the training compositions, the path
     bends towards size at weak signals and towards colour at strong ones, whichever is less.
     `concept.swing`: share of signals at which the held-out error turns. `concept.interaction`: the

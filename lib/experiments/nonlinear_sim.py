@@ -54,7 +54,7 @@ class Study:
         published: whether to add the run of the official code's seed.
         theory: whether to predict the swing of each run by the two-layer flow from its own start
             (two tied linear layers only).
-        detail: what is kept: 0 numbers of the held-out loss; 1 when what was learnt, and from
+        detail: what is kept: 0 numbers of the held-out loss; 1 when what was learned, and from
             which initial map, too; 2 quantiles of the curves, too.
         draw: what a setting and a seed start from.
         corners: whether to keep how far the corners move while the held-out loss rises.
@@ -677,10 +677,10 @@ def claims(measured: dict[str, dict]) -> dict[str, np.ndarray]:
 
 
 def in_order(learnt: list, order: tuple[int, ...]) -> np.ndarray:
-    """Whether each run learnt things one after the other in this order: bool (K,).
+    """Whether each run learned things one after the other in this order: bool (K,).
 
     Args:
-        learnt: for each run the steps at which it learnt each thing, None if never.
+        learnt: for each run the steps at which it learned each thing, None if never.
         order: indices of the things.
     """
     steps = np.array(learnt, float)[:, order]  # None becomes NaN

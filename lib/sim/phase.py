@@ -20,7 +20,7 @@ def flows(omega, r, c, points: int = 400) -> torch.Tensor:
     """W(t) of the family, each flow up to its own end: (..., points, 2, 2).
 
     The times are evenly spaced, from 0 to [ln(1 / omega) + 6] / (2 a_2), when the second concept
-    has been learnt.
+    has been learned.
 
     Args:
         omega: initial scales in (0, 1); r: ratios a_2 / a_1 in (0, 1]; c: correlations in

@@ -253,7 +253,7 @@ def minor_peak(omega, r, c) -> torch.Tensor:
 
     c l^{(1+r)/2} (1-l)^{(1-r)/4} omega^{(1-r)/2}, with l = 2 (1+r) / (3+r) the `turning_level` of
     w_11, for w0 = omega [[1, c], [c, 1]] and a_2 = r a_1. The limit is at a fixed r < 1: it takes
-    the second concept to be small while the first is learnt, and is right to 2 % where
+    the second concept to be small while the first is learned, and is right to 2 % where
     omega^{(1-r)/2} is at most .06 and r at most .7. At r = 1 both grow together, and the law says
     nothing. Derived in the book.
 

@@ -15,6 +15,7 @@ from lib.book import intervals
 BOOK = "this book"
 KINDS = ("claim", "finding", "check")
 VERDICTS = ("holds", "holds at our scale", "does not hold", "inconclusive", "not tested")
+TURNED = ("no", "not known", *VERDICTS)
 FOLDER = Path(__file__).parent
 
 
@@ -80,6 +81,8 @@ class Row:
         gate: rows of the same recorder without which nothing can be said: this one is then
             inconclusive, never "does not hold".
         changed: what its rule or interval was before, and why it is another.
+        turned: of such a row whether the change turned its verdict: "no", "not known", or the
+            verdict by what was before, as it was given or, if nothing was recorded yet, would be.
     """
 
     id: str
@@ -95,6 +98,7 @@ class Row:
     needs: tuple[str, ...] = ()
     gate: tuple[str, ...] = ()
     changed: str = ""
+    turned: str = ""
 
     def __post_init__(self):
         """Holds that a row says what it must, in words that are known."""
@@ -108,6 +112,11 @@ class Row:
                 raise ValueError(
                     f"{self.id}: {name} is {value!r}; it must be one of {', '.join(known)}."
                 )
+        if self.turned not in (TURNED if self.changed else ("",)):
+            raise ValueError(
+                f"{self.id}: turned is {self.turned!r}; beside changed, and only there, it is one "
+                f"of {', '.join(TURNED)}."
+            )
         if (self.of == "exact") == bool(self.unit):
             raise ValueError(f"{self.id}: a row has a sampling unit, unless its number is exact.")
         if self.kind == "claim" and self.source == BOOK:
