@@ -51,6 +51,15 @@ def test_a_run_that_arrives_has_the_ink_of_one_that_does(monkeypatch):
     ]
 
 
+def test_where_a_run_rests_is_its_last_two_fifths():
+    steps, places = learning.way(MAIN[0])
+    count = len(steps) // 5
+    before, last = pictures.resting_places(MAIN[0])
+    assert np.allclose(last, places[-count:, 3].mean(0))
+    assert np.allclose(before, places[-2 * count : -count, 3].mean(0))
+    assert not np.allclose(before, last)
+
+
 def drawn_together(first, second):
     pairs = {"minimum-peak": first, "peak-minimum": second}
     return {"exchange": {name: [[c, 1.0] for c in pair] for name, pair in pairs.items()}}

@@ -81,6 +81,14 @@ def _draw_way(above: Axes, below: Axes, run_: dict) -> None:
             below.plot(root, places[:, -1, 0], color=ink, lw=1.1)
 
 
+def resting_places(run_: dict) -> np.ndarray:
+    """Mean places (2, 2) of the held-out composition: over the last fifth but one, and the last."""
+    steps, places = learning.way(run_)
+    last = learning.end_of(steps)
+    before = slice(2 * last.start, last.start)
+    return np.array([places[before, -1].mean(0), places[last, -1].mean(0)])
+
+
 def shares_of_change(run_: dict) -> np.ndarray | None:
     """Which part of the change of colour comes in with the denoisers exchanged at each level.
 
