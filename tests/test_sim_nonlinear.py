@@ -292,7 +292,7 @@ def test_a_product_is_shared_out_evenly(layers):
         for below, above in zip(run.weights, run.weights[1:], strict=False):
             assert (above.T @ above - below @ below.T).norm() < 1e-12  # balanced
         assert (run.points - deep.points).norm() == 0
-        mlp.collect(mlp.train([setting], [5], 50, draw=nonlinear_sim.balanced_draw(torch_layers)))
+        mlp.collect(mlp.train([setting], [5], 50, start=nonlinear_sim.balanced_draw(torch_layers)))
 
 
 def test_moves_are_those_of_the_largest_rise():
