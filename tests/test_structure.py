@@ -118,7 +118,10 @@ def test_a_chapter_is_built_like_the_others(path):
 
 
 def test_the_opening_table_names_what_chapters_say_is_needed():
-    """Each chapter that a chapter's "What you need" asks for is among its needs, or theirs."""
+    """Of the chapters listed: whom one's "What you need" asks for is among its needs, or theirs.
+
+    Whether a chapter is listed is free: see CONTRIBUTING.
+    """
     lines = re.findall(
         r"^\| (D|\d+) \| \[.*?\]\((.*?)\.ipynb\) \| .*? \| ?(.*?) ?\|$",
         (ROOT / "chapters/index.md").read_text(encoding="utf-8"),
@@ -126,7 +129,8 @@ def test_the_opening_table_names_what_chapters_say_is_needed():
     )
     numbers = {name: number for number, name, _ in lines}
     needs = {number: set(filter(None, said.split(", "))) for number, _, said in lines}
-    assert set(numbers) == {path.stem for path in published()}
+    assert set(numbers) <= {path.stem for path in published()}
+    assert len(numbers) >= 12, "the table is read"
 
     def reached(number):
         return {number}.union(*(reached(other) for other in needs[number]))
@@ -136,7 +140,8 @@ def test_the_opening_table_names_what_chapters_say_is_needed():
         said = re.search(r"\*\*What you need\.\*\*(.*)", text)[1]
         # What a page offers as "a chapter of its own" it does without.
         said = re.sub(r"\[a chapter of its own\]\(.*?\)", "", said)
-        asked = {numbers[other] for other in re.findall(r"\((\w+)\.ipynb", said)}
+        named = re.findall(r"\((\w+)\.ipynb", said)
+        asked = {numbers[other] for other in named if other in numbers}
         assert asked <= reached(number), name
 
 
