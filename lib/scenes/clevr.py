@@ -16,9 +16,12 @@ Needs Pillow, which Colab has.
 """
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +60,7 @@ WORST = 3.0  # pixels that a label may be off, rounding and depth included
 EYE_REACH = EYE_JITTER + 0.01  # of a camera from EYE, along each axis
 FOCAL = 35 / 32  # of the lens, in widths of the sensor
 PATIENCE = 1000  # scenes without a progress bar
+CHUNK = 500  # scenes whose cameras are recovered at a time
 LEFT_OF = 0.2  # farther along a direction than this is a relationship, world units
 DIRECTIONS = {
     "right": (*RIGHT, 0.0),
@@ -118,15 +122,33 @@ def load_scenes(
     for entry in entries:
         _check_scene(entry, file)
     files = [_picture_file(file, entry) for entry in entries]
-    # All pictures are looked for before the long work begins.
-    width, height = _opened(files[0]).size
-    for picture in files:
-        found = _opened(picture).size
-        if found != (width, height):
-            raise ValueError(f"{picture} is {found[0]}x{found[1]}, not {width}x{height}")
-    scenes = _scenes(entries, file, width, height)
-    bar = tqdm(files, "CLEVR", file=sys.stdout, mininterval=0.5, disable=len(files) < PATIENCE)
-    return Loaded(scenes, torch.stack([_picture(f, size, scenes.camera.square) for f in bar]))
+    quick = len(files) < PATIENCE
+    total = 3 * len(files)  # heads, cameras, pictures
+    with tqdm(total=total, desc="CLEVR", file=sys.stdout, mininterval=0.5, disable=quick) as bar:
+        # All pictures are looked for before the long work begins.
+        sizes = list(_of_each(_size, files, bar))
+        for picture, found in zip(files, sizes, strict=True):
+            if found != sizes[0]:
+                raise ValueError(
+                    f"{picture} is {found[0]}x{found[1]}, not {sizes[0][0]}x{sizes[0][1]}"
+                )
+        scenes = _scenes(entries, file, *sizes[0], bar)
+        pictures = torch.empty(len(files), 3, size, size)
+        read = partial(_picture, size=size, square=scenes.camera.square)
+        for place, picture in zip(pictures, _of_each(read, files, bar), strict=True):
+            place.copy_(picture)
+    return Loaded(scenes, pictures)
+
+
+def _of_each(function: Callable, files: Sequence[Path], bar: tqdm) -> Iterator:
+    """What a function says of each file, in order; several threads, for decoding takes most."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        for found in pool.map(function, files):
+            bar.update()
+            yield found
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def recover_camera(scene: dict[str, Any], width: int = 480, height: int = 320) -> Camera:
@@ -403,7 +425,7 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and -LARGEST < value < LARGEST
 
 
-def _scenes(entries: Sequence[dict], file: Path, width: int, height: int) -> Scenes:
+def _scenes(entries: Sequence[dict], file: Path, width: int, height: int, bar: tqdm) -> Scenes:
     """Checked entries as one batch."""
     batch, most = len(entries), max(len(entry["objects"]) for entry in entries)
     indices = {name: torch.zeros(batch, most, dtype=torch.int64) for name in NAMES}
@@ -423,14 +445,16 @@ def _scenes(entries: Sequence[dict], file: Path, width: int, height: int) -> Sce
             part[mask] = torch.tensor([item[name] for item in items], dtype=torch.float64)
         coords[mask] = exact[0][mask].float()
     eyes = torch.tensor(EYE, dtype=torch.float64).repeat(batch, 1)
-    some = mask.any(1)
-    if items:
-        eyes[some] = _eyes(*exact[:, some], mask[some], width, height)
-    for i in eyes.isnan().any(1).nonzero()[:, 0].tolist():  # with words for what is wrong
-        try:
-            eyes[i] = recover_camera(entries[i], width, height).eye
-        except ValueError as error:
-            raise ValueError(f"{file}: {error}") from error
+    for part in torch.arange(batch).split(CHUNK):
+        some = part[mask[part].any(1)]
+        if len(some):
+            eyes[some] = _eyes(*exact[:, some], mask[some], width, height)
+        for i in part[eyes[part].isnan().any(1)].tolist():  # with words for what is wrong
+            try:
+                eyes[i] = recover_camera(entries[i], width, height).eye
+            except ValueError as error:
+                raise ValueError(f"{file}: {error}") from error
+        bar.update(len(part))
     lamps = torch.tensor(LAMPS).repeat(batch, 1, 1)
     camera = _camera(eyes.float(), width, height)
     return Scenes(
@@ -447,15 +471,15 @@ def _picture_file(file: Path, entry: dict) -> Path:
     return file.parent / "images" / name
 
 
-def _opened(file: Path) -> Any:
-    """A picture of which the head has been read."""
+def _size(file: Path) -> tuple[int, int]:
+    """Width and height of a picture, by its head."""
     from PIL import Image
 
     if not file.is_file():
         raise FileNotFoundError(f"no picture at {file}")
     try:
         with Image.open(file) as picture:
-            return picture
+            return picture.size
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{file} is cut short or no picture: {error}") from error
 
@@ -471,6 +495,5 @@ def _picture(file: Path, size: int, square: tuple[float, float, float]) -> Tenso
             levels = np.array(cut)
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{file} is cut short or no picture: {error}") from error
-    square = torch.from_numpy(levels).permute(2, 0, 1)
-    square = square[None].float() / 127.5 - 1
-    return torch.nn.functional.interpolate(square, size=(size, size), mode="area")[0]
+    cut = torch.from_numpy(levels).permute(2, 0, 1)[None].float()
+    return torch.nn.functional.interpolate(cut, size=(size, size), mode="area")[0] / 127.5 - 1
