@@ -50,14 +50,14 @@ def test_the_head_tells_the_last_run_s_minutes_and_those_of_reading(monkeypatch,
     (tmp_path / "times.json").write_text(json.dumps(times))
     (tmp_path / "chapters").mkdir()
     cells = [
-        {"cell_type": "markdown", "source": ["word " * 300, "word " * 310]},
+        {"cell_type": "markdown", "source": ["word " * 20_000, "word " * 40_000]},
         {"cell_type": "code", "source": ["word " * 900]},
     ]
     (tmp_path / "chapters/one.ipynb").write_text(json.dumps({"cells": cells}))
     monkeypatch.setattr(chapter, "TIMES", tmp_path / "times.json")
     monkeypatch.setattr(chapter.storage, "ROOT", tmp_path)
     head = chapter._head(chapter.Chapter("one", runtime.BUDGETS["laptop"], torch.device("cpu")))
-    assert head.startswith("About 3 minutes to read. The last recorded run took 1.5 minutes (a")
+    assert head.startswith("About 300 minutes to read. The last recorded run took 1.5 minutes (a")
     assert "at most 0.8 minutes on 2 CPU cores" in head  # 45 seconds
     other = chapter._head(chapter.Chapter("two", runtime.BUDGETS["gpu"], torch.device("cpu")))
     assert other.startswith("No run is recorded yet, at the budget <strong>gpu</strong>")
