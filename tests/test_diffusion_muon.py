@@ -48,6 +48,18 @@ def test_muon_takes_the_weights_inside_and_adamw_the_rest():
     assert {"enter.weight", "leave.weight", "positions", "condition.table"} <= outside
 
 
+def test_all_else_moves_as_adamw_moves_it():
+    """Biases, and whatever is no matrix: decay of means .9 and .99."""
+    network = torch.nn.ModuleList([torch.nn.Linear(4, 3)])
+    bias = network[0].bias
+    reference = torch.nn.Parameter(bias.detach().clone())
+    ours, theirs = muon.Muon(network, 0.1), torch.optim.AdamW([reference], 0.1, (0.9, 0.99))
+    for slope in torch.randn(5, 3, generator=torch.Generator().manual_seed(2)):
+        bias.grad, reference.grad = slope.clone(), slope.clone()
+        ours.step(), theirs.step()
+    assert torch.linalg.norm(bias - reference) < 1e-5
+
+
 def test_a_parameter_without_gradient_stays():
     network = torch.nn.ModuleList([torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)])
     before = [p.clone() for p in network.parameters()]
