@@ -209,15 +209,11 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
         assert not same(name, other[name](noise, conditions))
 
 
-def test_a_glue_below_all_levels_is_one_step(monkeypatch):
-    seen = []
+def test_a_paste_is_not_glued_below_all_levels(windows, monkeypatch):
     monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
-    monkeypatch.setattr(length_asking.edm, "sample", lambda *a, **k: seen.append((a[1], k)) or a[1])
-    pictures, noise = torch.full((1, 3, 2, 2), 0.5), torch.full((1, 3, 2, 2), 0.25)
-    length_asking.glued(None, pictures, noise, 0.1, ())
-    ((start, levels),) = seen
-    assert levels == {"steps": 1, "sigma_min": 0.2, "sigma_max": 0.1}
-    assert torch.allclose(start, torch.tensor(0.5 / 0.1 + 0.25))
+    conditions, blank = labelling.request([(0.3, 0.6)], 1), torch.zeros(1, 3, 32, 32)
+    with pytest.raises(ValueError, match=r"need 0 < sigma_min < sigma_max, not 0\.2 and 0\.1"):
+        length_asking.glued(windows, blank, blank, 0.1, conditions)
 
 
 def test_what_is_asked_is_of_the_seed_and_looks_are_to_three_digits(windows, toy, monkeypatch):

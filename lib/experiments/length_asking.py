@@ -93,7 +93,7 @@ def glued(
     denoiser: edm.Denoiser, pictures: Tensor, noise: Tensor, level: float, conditions: tuple
 ) -> Tensor:
     """Pictures noised to a level and denoised from there (Meng et al. 2022, SDEdit)."""
-    steps = sum(sigma < level for sigma in edm.noise_levels(**SAMPLER)) or 1
+    steps = sum(sigma < level for sigma in edm.noise_levels(**SAMPLER))  # the last one is 0
     levels = SAMPLER | {"steps": steps, "sigma_max": level}
     return edm.sample(denoiser, pictures / level + noise, conditions, **levels).clamp(-1, 1)
 
