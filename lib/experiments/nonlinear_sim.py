@@ -26,7 +26,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy import stats
 
 from lib import storage
 from lib.book import runtime
@@ -527,11 +526,7 @@ def area(score, swung) -> float:
     Raises:
         ValueError: all swing, or none.
     """
-    score, swung = np.asarray(score, float), np.asarray(swung, bool)
-    if swung.all() or not swung.any():
-        raise ValueError("an area needs runs that swing and runs that do not")
-    ranks = stats.mannwhitneyu(score[swung], score[~swung])
-    return float(ranks.statistic / swung.sum() / (~swung).sum())
+    return float(_ahead(score, swung).mean())
 
 
 def area_interval(score, swung, draws: int = 1000) -> Estimate:
@@ -541,13 +536,23 @@ def area_interval(score, swung, draws: int = 1000) -> Estimate:
         score, swung: as for `area`.
         draws: of the bootstrap; one in which all runs swing, or none, is passed over.
     """
-    score, swung = np.asarray(score, float), np.asarray(swung, bool)
-    rng, found = np.random.default_rng(0), []
-    for picked in rng.integers(len(score), size=(draws, len(score))):
-        if 0 < swung[picked].sum() < len(score):
-            found.append(area(score[picked], swung[picked]))
+    ahead, swung = _ahead(score, swung), np.asarray(swung, bool)
+    n = len(swung)
+    times = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), draws)
+    ones, others = times[:, swung], times[:, ~swung]
+    pairs = ones.sum(1) * others.sum(1)
+    found = ((ones @ ahead) * others).sum(1)[pairs > 0] / pairs[pairs > 0]
     low, high = np.quantile(found, (0.025, 0.975)).tolist()
-    return Estimate(area(score, swung), low, high, len(score))
+    return Estimate(float(ahead.mean()), low, high, n)
+
+
+def _ahead(score, swung) -> np.ndarray:
+    """Whether each run that swings scores above each that does not, half for ties."""
+    score, swung = np.asarray(score, float), np.asarray(swung, bool)
+    if swung.all() or not swung.any():
+        raise ValueError("an area needs runs that swing and runs that do not")
+    one, other = score[swung][:, None], score[~swung]
+    return (one > other) + 0.5 * (one == other)
 
 
 def start_scores(row: dict) -> dict[str, np.ndarray]:
