@@ -1,6 +1,6 @@
 """Which requests compose: the measures, on painters and numbers whose answer is known."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -195,7 +195,8 @@ def test_what_is_drawn_is_counted_pair_by_pair_and_blind_by_the_next_pair(kind, 
     monkeypatch.setattr(features.Asked, "describe", lambda *_: ())
     monkeypatch.setattr(features, "is_shown", shows)
     monkeypatch.setattr(features, "draw", lambda ask, size, stream: torch.arange(size))
-    monkeypatch.setattr(features, "render", lambda scenes, size: torch.tensor([0, 2, 5]))
+    shown = replace(features.WORLD, render=lambda scenes, size: torch.tensor([0, 2, 5]))
+    monkeypatch.setattr(features, "WORLD", shown)
     found = features.count_shown(None, Judge(), kind, what, 2)
     expected = {"joint": [2] * 3, "pixels": [2] * 3, "middle": [2] * 3, "blind": [1] * 3}
     expected["real"] = [1] * 3
@@ -293,7 +294,7 @@ def test_shifts_are_looked_for_in_noisy_pictures_of_one_and_two_objects(monkeypa
     monkeypatch.setattr(features.inside, "activations", held)
     found = features.mean_shifts(None, [(Thing(colour=1),)] * 3, 2.0)
     assert all(shift.shape == (3, 3 * 16 * 16) for shift in found.values())
-    clean = render(features.large_scenes(8, 1, 2, train.stream(5000, 92)), 16)
+    clean = render(features.WORLD.sample(8, 1, 2, train.stream(5000, 92)), 16)
     noisy = clean + 2 * torch.randn(clean.shape, generator=train.stream(5000, 93))
     assert all(torch.equal(x, noisy) and asked == 8 for x, asked in seen)
 

@@ -72,11 +72,10 @@ def test_real_pictures_are_read_as_they_were():
     stored = length_colours.results()["colours"][length_colours.SEES_ALL][0]
     assert set(stored) == set(map(str, length_colours.Scale().counts))
     assert len(stored["3"]["real"]) == length_colours.Scale().samples
-    finder = detector.load()
     world = WORLDS["one_colour"]("", 32)
     scenes = world.sample(96, 3, 3, train.stream(0, 3), clear=True)
-    rule = length_colours.make_rule(finder, 32)
-    found = length_colours.agreement(finder, rule, world.render(scenes, 32))
+    rule = length_colours.make_rule(world.find, 32)
+    found = length_colours.agreement(world.find, rule, world.render(scenes, 32))
     same = np.array(found) == stored["3"]["real"]
     assert same.mean() > 0.99  # but for what is on the edge of a rule
 

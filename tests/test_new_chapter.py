@@ -55,9 +55,9 @@ def results(folder: Path = KEPT) -> dict:
     return storage.read_json(folder / "planted.json")
 
 
-def claims(results: dict) -> dict:
+def claims(measured: dict) -> dict:
     """The samples behind the row."""
-    return {"planted.fair": results["heads"]}
+    return {"planted.fair": measured["heads"]}
 '''
 ROWS = """["planted.fair"]
 claim = "A coin of this book falls on heads as often as not"

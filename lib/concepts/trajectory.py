@@ -7,7 +7,7 @@ A path is places (..., T, 2), colour and size, at steps (T,), from (0, 0), red a
 import numpy as np
 
 LEARNED = 0.75  # of a concept, when it counts as learned
-HEARD = 0.25  # least effect of a concept that is asked for, of the way between class means
+HEARD = 0.25  # effect of a concept asked for that must be exceeded, of the way between class means
 FITTED = 4  # speeds at least, from the maximum on, for two numbers of a decay
 STILL = 1e-4  # shortest way that counts as one: places are stored to as many digits
 
@@ -53,7 +53,7 @@ def step_learnt(path, steps, level: float = LEARNED) -> np.ndarray:
 def hears(places) -> np.ndarray:
     """Whether asking for one concept alone changes the answer: (..., T, 4, 2) -> (..., T).
 
-    Of both concepts, by at least `HEARD`. Before, the answers share one wandering place.
+    Of both concepts, by more than `HEARD`. Before, the answers share one wandering place.
 
     Args:
         places: Of the compositions (0, 0), (1, 0), (0, 1) and (1, 1) in this order.

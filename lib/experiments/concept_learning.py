@@ -499,7 +499,7 @@ def measure_run(run_: dict, weights: str = "averaged") -> dict:
     )
     found["competent"] = found["off"] < GATE and shown_at_end(run_, weights) > 0.5
     found["turns"] = turns(found["rise"], found["jitter"], float(np.max(found["others"])))
-    found["approaches"] = found["minimum"] < 1.5
+    found["approaches"] = found["minimum"] < 0.5
     there = (held_out[late].mean(0) > trajectory.LEARNED).all()
     back = bool(found["late"] < found["minimum"] and there)
     found["arrives"] = found["turns"] and found["approaches"] and back
