@@ -403,6 +403,42 @@ def test_lost_or_mis_addressed():
         assert np.allclose(stored[f"concept.{name}"]["samples"], samples, rtol=0, atol=1e-12), name
 
 
+def test_what_goes_on_to_the_end():
+    """Which runs arrive, and whether more than blue reaches it; a number a seed."""
+    stored = recorded("experiments/concept_arrival")
+    found = {name: [] for name in ("arrives", "arrives.competent", "reached.end", "reached.end.shown")}
+    for seed in (8, 9, 10):
+        arrives, competent, honest, best, shown = [], [], 0.0, 0.0, []
+        for signal in (0.3, 0.4, 0.5, 0.6, 0.7):
+            path = RESULTS / f"concept_arrival/signal{signal}.seed{seed}.json"
+            run = json.loads(path.read_text())
+            steps, places = listened(run)
+            turns, drawn = turned_and_gate(steps, places)
+            off = np.sum((places[:, 3] - 1) ** 2, axis=1)
+            top = max(range(len(off)), key=lambda k: off[k] - min(off[: k + 1]))
+            low = min(off[: top + 1])
+            last = places[-(len(steps) // 5) :, 3]
+            back = np.mean(off[-(len(steps) // 5) :]) < low and min(last.mean(0)) > 0.75
+            arrives.append(turns and low < off[0] / 2 and back)
+            readable = np.array(run["averaged"]["readable"])[-12:, :3]
+            competent.append(drawn and readable.mean(0).min() > 0.5)
+            assert run["steps"][-1] == steps[-1] == 20000
+            end = run["turned"]["20000"]
+            off = np.sum((np.array(end["places"], float) - 1) ** 2, axis=-1)  # (6, 5, 2 halves)
+            honest += np.nanmean(off[1, 3])
+            both = np.where(np.isfinite(off).all(-1, keepdims=True), off, np.inf)
+            chosen = [np.unravel_index(both[..., h].argmin(), (6, 5)) for h in (0, 1)]
+            best += (off[chosen[0]][1] + off[chosen[1]][0]) / 2
+            shares = np.array(end["readable"], float)
+            shown.append(np.mean([shares[c] for c in chosen]))
+        for name, value in zip(
+            found, (np.mean(arrives), np.mean(competent), best / honest, np.mean(shown)), strict=True
+        ):
+            found[name].append(value)
+    for name, samples in found.items():
+        assert np.allclose(stored[f"concept.{name}"]["samples"], samples, rtol=0, atol=1e-12), name
+
+
 def test_told_in_words():
     """Shares of three signals, a number a seed: whether the error turns, and the gate."""
     stored, turn, gate = recorded("experiments/concept_arrival"), [], []
