@@ -406,7 +406,9 @@ def test_lost_or_mis_addressed():
 def test_what_goes_on_to_the_end():
     """Which runs arrive, and whether more than blue reaches it; a number a seed."""
     stored = recorded("experiments/concept_arrival")
-    found = {name: [] for name in ("arrives", "arrives.competent", "reached.end", "reached.end.shown")}
+    found = {
+        name: [] for name in ("arrives", "arrives.competent", "reached.end", "reached.end.shown")
+    }
     for seed in (8, 9, 10):
         arrives, competent, honest, best, shown = [], [], 0.0, 0.0, []
         for signal in (0.3, 0.4, 0.5, 0.6, 0.7):
@@ -432,7 +434,9 @@ def test_what_goes_on_to_the_end():
             shares = np.array(end["readable"], float)
             shown.append(np.mean([shares[c] for c in chosen]))
         for name, value in zip(
-            found, (np.mean(arrives), np.mean(competent), best / honest, np.mean(shown)), strict=True
+            found,
+            (np.mean(arrives), np.mean(competent), best / honest, np.mean(shown)),
+            strict=True,
         ):
             found[name].append(value)
     for name, samples in found.items():

@@ -38,8 +38,8 @@ VERDICTS = {
     "the held-out error does turn": ("holds at our scale", "concept.swing"),
     "the path does not bend as it says": ("does not hold", "concept.bend"),
     "order and slowing are inconclusive here": ("inconclusive", "concept.order", "concept.speed"),
-    "arrival is not tested": ("not tested", "concept.arrives"),
-    "whether they arrive is not settled": ("not tested", "concept.arrives"),
+    "arrival is undecided": ("undecided", "concept.arrives"),
+    "whether they arrive is undecided": ("undecided", "concept.arrives"),
     "the equivalence holds where the background factorises": ("holds", "cpc.equivalence"),
     "keeps more at six than one told one place": ("holds at our scale", "length.contrast"),
     "reaches the 60% set for a success is undecided": (
