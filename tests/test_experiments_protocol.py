@@ -113,6 +113,13 @@ def trained(folder, look, until=None, scale=SCALE):
     return train_watched(folder / "run", Seed(3), scale, training, **seen, **judge, until=until)
 
 
+def test_a_training_of_many_steps_ends(tmp_path):
+    """Of so many that Python makes the number anew each time."""
+    whole = trained(tmp_path, lambda training: training.step, scale=replace(SCALE, steps=300))
+    assert whole["steps"] == 300
+    assert "seconds" in whole
+
+
 def test_a_training_is_watched_when_due_judged_as_stored_and_resumed(tmp_path, monkeypatch):
     monkeypatch.setattr(_training, "SAVE_EVERY", 2)
     whole = trained(tmp_path / "whole", lambda training: training.step)

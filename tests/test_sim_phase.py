@@ -117,6 +117,8 @@ def test_where_the_laws_hold():
     for law in (phase.swing_law, two_layer.minor_peak):
         with pytest.raises(ValueError, match="r must be below 1"):
             law(1e-4, [0.5, 1.0], 0.9)
+        with pytest.raises(ValueError, match=r"r must lie in \[0, 1\]"):
+            law(1e-4, [-0.5, 0.5], 0.9)
 
 
 def test_negative_correlation_does_not_swing():
