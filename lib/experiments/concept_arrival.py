@@ -69,8 +69,9 @@ The commands ::
     python -m lib.experiments concept_arrival record
 
 run what is missing of `QUEUE` in its order, wherever it was stopped, keep with the book what has
-come to a step of it, and record the ledger's rows from there. The rise is complete by 3,000 steps:
-what needs no end is read off there.
+come to a step of it, and record the ledger's rows from there. By 3,000 steps the rise is complete
+(but for one of the fifteen that go on, where a larger one follows): what needs no end is read off
+there.
 """
 
 from functools import partial

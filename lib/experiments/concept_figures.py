@@ -200,8 +200,8 @@ def requests(runs: Sequence[dict]) -> None:
         caption="Left, what colour comes out when small and more or less blue is asked for; "
         "dashed: what was asked. Right, how near (blue, small) each request comes: bright is "
         "near, grey shows no disc, the square is the honest request. Means over seeds, eight "
-        "pictures a request and seed; the best request is chosen from the same pictures, so its "
-        "error is too low by chance.",
+        "pictures a request and seed, of which few may show a disc; the best request is chosen "
+        "from the same ones, so its error is too low by chance.",
     )
 
 
