@@ -253,7 +253,8 @@ def _coloured(scenes: Scenes, colour: Tensor) -> Scenes:
     return replace(scenes, color=colour.clone())
 
 
-class Judge(NamedTuple):
+@dataclass(frozen=True)
+class Judge:
     """Finds objects, and reads their colours.
 
     Attributes:

@@ -20,7 +20,7 @@ held-out corner retreats while its training corners stand still?
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class Study:
     published: bool = False
     theory: bool = False
     detail: int = 1
-    draw: Callable[[mlp.Setting, int], mlp.Run] = mlp.draw
+    draw: Callable[[mlp.Setting, int], mlp.Run] = field(default_factory=lambda: mlp.draw)
     corners: bool = False
 
 
