@@ -35,7 +35,7 @@ def to_the_end(runs: Sequence[dict]) -> tuple[Figure, str]:
     """
     signals = sorted({signal_of(run_) for run_ in runs})
     fig, axes = plt.subplots(
-        2, len(signals), figsize=(9.4, 4.4), sharex=True, sharey="row", squeeze=False
+        2, len(signals), figsize=(9.4, 3.9), sharex=True, sharey="row", squeeze=False
     )
     said = []
     for (above, below), signal in zip(axes.T, signals, strict=True):
@@ -169,7 +169,7 @@ def requests(runs: Sequence[dict]) -> None:
     shown[~np.isfinite(errors)] = NOTHING
     image = map_ax.imshow(shown[0, 0].swapaxes(0, 1), origin="lower", aspect="auto")
     h, v = arrival.HONEST
-    map_ax.plot(h, v, "s", ms=22, mfc="none", mec=figures.GREEN, mew=2)
+    map_ax.plot(h, v, "s", ms=22, mfc="none", mec=figures.RED, mew=2)
     map_ax.set(
         xticks=range(len(colours)), xticklabels=[f"{c:g}" for c in colours],
         yticks=range(len(sizes)), yticklabels=[f"{s:g}" for s in sizes],
