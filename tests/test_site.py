@@ -400,7 +400,7 @@ def test_the_ledger_can_be_searched_and_leads_to_its_cells(browser, site):
         assert page.locator("output").inner_text() == f"{shown} of {every} rows"
         page.get_by_label(label).select_option("all")
     assert folded.get_attribute("open") is not None, "a filter looks into it too"
-    page.get_by_label("Kind").select_option("claim")
+    page.get_by_label("Kind").select_option("check")
     page.get_by_placeholder("words of a claim").fill("slowing terminal")
     assert page.locator("tr:has(.book-row):visible").count() == 1
     page.get_by_role("link", name="cell", exact=True).locator("visible=true").first.click()
