@@ -83,19 +83,25 @@ def test_the_ways_are_those_of_the_ledger(windows, vector):
     assert {id.removeprefix("length.asked.") for id in rows} <= WAYS
 
 
-def test_every_way_starts_from_the_same_noise(windows, toy, monkeypatch):
-    started = []
+@pytest.fixture
+def drawn_from(monkeypatch):
+    """In place of sampling: each call's noise and conditions are kept; the noise is the picture."""
+    calls = []
 
     def sampled(denoiser, noise, conditions):
-        started.append(noise)
+        calls.append((noise, conditions))
         return noise.clamp(-1, 1)
 
     monkeypatch.setattr(length_asking, "sampled", sampled)
+    return calls
+
+
+def test_every_way_starts_from_the_same_noise(windows, toy, drawn_from):
     names = sorted(WAYS - GLUED)  # which begin with the paste
     found = length_asking.measure_ways(windows, *toy, 3, names, 7)
     assert list(found) == ["real", *names]
     noise = torch.randn(2, 3, 32, 32, generator=train.stream(7, 3, 2))
-    for name, start in zip(names, started, strict=True):
+    for name, (start, _) in zip(names, drawn_from, strict=True):
         parts = start.view(-1, 2, 3, 32, 32)  # request by request
         assert len(parts) == (3 if name.startswith("paste") else 1)
         if name == "paste-apart":
@@ -216,22 +222,16 @@ def test_a_paste_is_not_glued_below_all_levels(windows, monkeypatch):
         length_asking.glued(windows, blank, blank, 0.1, conditions)
 
 
-def test_what_is_asked_is_of_the_seed_and_looks_are_to_three_digits(windows, toy, monkeypatch):
-    heard = []
-
-    def sampled(denoiser, noise, conditions):
-        heard.append(conditions)
-        return noise.clamp(-1, 1)
-
-    monkeypatch.setattr(length_asking, "sampled", sampled)
+def test_what_is_asked_is_of_the_seed_and_looks_are_to_three_digits(windows, toy, drawn_from):
     finder, judge = toy
     found = length_asking.measure_ways(windows, finder, judge, 3, ["all"], 7)
+    heard = drawn_from[0][1]
     asked, other = (labelling.request_scenes(2, 3, train.stream(7, 3, shard)) for shard in (0, 1))
-    assert torch.equal(heard[0][0], labelling.label_all(asked)[0])
+    assert torch.equal(heard[0], labelling.label_all(asked)[0])
     pictures = length_asking.render(other, 32)
     looks = coherence.logits(judge, pictures).tolist()
     assert found["real"]["looks"] == [round(v, 3) for v in looks]
-    owners = asking.enlarged(hearing.nearest(heard[0], 16), 32).argmax(1)
+    owners = asking.enlarged(hearing.nearest(heard, 16), 32).argmax(1)
     seams = coherence.seams(pictures, owners).tolist()
     assert found["real"]["seams"] == [round(v, 4) for v in seams]
 
