@@ -499,13 +499,13 @@ def claims(runs: dict[int, dict[str, dict]]) -> dict[str, list[float]]:
         return [runs[s.name] for s in settings if s.seed == seed]
 
     for seed in LONG_SEEDS:
-        if found := [learning.measure_run(run_) for run_ in of(LONG, seed, whole)]:
+        if every := of(LONG, seed, whole):
+            found = [learning.measure_run(run_) for run_ in every]
             add("arrives", np.mean([f["arrives"] for f in found]))
             add("arrives.competent", np.mean([f["competent"] for f in found]))
-            runs_ = of(LONG, seed, whole)
-            _, left = lost_or_reached(np.array([errors_at_turn(run_) for run_ in runs_]))
+            _, left = lost_or_reached(np.array([errors_at_turn(run_) for run_ in every]))
             add("reached.end", left)
-            add("reached.end.shown", np.mean([readable_at_turn(run_)[2, 1] for run_ in runs_]))
+            add("reached.end.shown", np.mean([readable_at_turn(run_)[2, 1] for run_ in every]))
     for seed in SEEDS:
         if (every := of(MAIN, seed)) and all(run_["turned"] for run_ in every):
             lost, left = lost_or_reached(np.array([errors_at_turn(run_) for run_ in every]))

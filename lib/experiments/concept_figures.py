@@ -40,14 +40,12 @@ def to_the_end(runs: Sequence[dict]) -> tuple[Figure, str]:
     said = []
     for (above, below), signal in zip(axes.T, signals, strict=True):
         own = [run_ for run_ in runs if signal_of(run_) == signal]
-        for run_ in own:
-            _draw_way(above, below, run_)
+        arrives = [_draw_way(above, below, run_) for run_ in own]
         below.axhline(trajectory.LEARNED, ls="--", color=figures.GREY, lw=0.8)
         below.set(xticks=np.sqrt(STEPS), xticklabels=STEPS, xlabel="step")
         below.tick_params("x", rotation=45, labelsize=8)
         above.set(title=f"signal {signal:g}", yscale="log", ylim=(1e-4, 3))
-        count = sum(learning.measure_run(run_)["arrives"] for run_ in own)
-        said.append(f"at signal {signal:g} {count} of {len(own)}")
+        said.append(f"at signal {signal:g} {sum(arrives)} of {len(own)}")
     axes[0, 0].set_ylabel("squared error")
     axes[1, 0].set_ylabel("colour")
     fig.legend(
@@ -60,9 +58,10 @@ def to_the_end(runs: Sequence[dict]) -> tuple[Figure, str]:
     )
 
 
-def _draw_way(above: Axes, below: Axes, run_: dict) -> None:
+def _draw_way(above: Axes, below: Axes, run_: dict) -> bool:
+    """Draws a run into both panels; says whether it arrives."""
     steps, places = learning.way(run_)
-    found = learning.measure_run(run_)
+    arrived = learning.measure_run(run_)["arrives"]
     corners = np.array(list(COMPOSITIONS.values()))
     error = ((places - corners) ** 2).sum(-1)
     drawn = (steps <= arrival.SHORT) | (np.arange(len(steps)) % 4 == 0)  # a page is to be light
@@ -74,13 +73,14 @@ def _draw_way(above: Axes, below: Axes, run_: dict) -> None:
     )  # fmt: skip
     kinds = ((True, figures.GREEN, "held out, arrives"), (False, figures.RED, "does not arrive"))
     for arrives, ink, label in kinds:
-        there = found["arrives"] == arrives
+        there = arrived == arrives
         above.plot(  # an empty line for the other kind, so that the legend names both
             root if there else [], error[drawn, -1] if there else [], color=ink, lw=1.1,
             label=label if first else None,
         )  # fmt: skip
         if there:
             below.plot(root, places[drawn, -1, 0], color=ink, lw=1.1)
+    return arrived
 
 
 def resting_places(run_: dict) -> np.ndarray:
