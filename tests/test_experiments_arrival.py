@@ -5,6 +5,7 @@ import pytest
 
 from lib.concepts import circles, classifier, trajectory
 from lib.concepts.circles import COMPOSITIONS
+from lib.diffusion import edm
 from lib.experiments import concept_arrival as experiment
 from lib.experiments import concept_learning as learning
 from lib.experiments.concept_learning import Scale, Setting
@@ -210,7 +211,12 @@ def test_a_run_keeps_what_its_exchange_needs_and_resumes(tmp_path, monkeypatch, 
     assert list(run_["scans"]) == [str(run_["steps"][experiment.SCAN_EVERY - 1])]
     assert run_["turned"].keys() >= {str(step) for step in experiment.turning(run_).values()}
     exchange = run_["exchange"]
-    assert len(exchange["levels"]) == len(exchange["minimum-peak"]) == 3
+    drawn_at = np.array(edm.noise_levels(**learning.SAMPLER)[:-1])
+    assert len(exchange["minimum-peak"]) == len(exchange["levels"]) == len(drawn_at) + 1
+    apart = np.array(exchange["levels"])
+    assert (apart[:-1] > drawn_at).all() and (drawn_at > apart[1:]).all()
+    assert [apart[0], apart[-1]] == pytest.approx([2 * drawn_at[0], drawn_at[-1] / 2], abs=1e-4)
+    assert apart[1:-1] ** 2 == pytest.approx(drawn_at[:-1] * drawn_at[1:], rel=1e-2)
     # One denoiser at all levels is that denoiser: what was read off at the peak.
     steps = experiment.turning(run_)
     at = run_["averaged"]["place"][run_["steps"].index(steps["peak"])][3]

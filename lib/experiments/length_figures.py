@@ -26,6 +26,7 @@ from lib.scenes.scene import Scenes
 GAP = 2  # pixels between the pictures of a strip
 LOOKS = {  # colour and line of a network
     "label_all.vector": (figures.GREEN, "-"),
+    "label_all.map": (figures.TEAL, "--"),
     "label_one.vector": (figures.RED, "-"),
     "label_one.map": (figures.TEAL, "-"),
     "label_one.full_all": (figures.ORANGE, "-"),

@@ -184,6 +184,7 @@ SETTINGS = {
     setting.name: setting
     for setting in (
         Setting("label_all"),
+        Setting("label_all", "map"),
         Setting("label_one"),
         Setting("label_one", "map"),
         *(

@@ -22,6 +22,7 @@ from lib.experiments.length_results import (
 
 LABELS = {  # of networks
     "label_all.vector": "all labelled",
+    "label_all.map": "all labelled, as a map",
     "label_one.vector": "one labelled",
     "label_one.map": "one labelled, as a map",
     "label_one.full_all": "sees all, hears all",
