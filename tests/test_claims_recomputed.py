@@ -753,7 +753,8 @@ def test_locality_and_retention():
     x, y = far.mean(1), np.array([kept(run) for run in runs])
     held = np.array([skill_of(run["counts"]["3"]) for run in runs])
     halves = [[kept(run, slice(k, None, 2)) for k in (0, 1)] for run in runs]
-    found = {"far": far, "kept": halves, "plain": np.stack([x, y], 1)}
+    found = {"far": far, "kept": halves, "plain": np.stack([x, y], 1), "level": y}
+    found["one"] = [skill_of(run["counts"]["1"]) for run in runs]
     for name, samples in found.items():
         assert np.allclose(stored[f"local.retention.{name}"], samples, rtol=0, atol=1e-12), name
     assert np.allclose(stored["local.retention"], np.stack([x, y, held], 1), rtol=0, atol=1e-12)

@@ -326,3 +326,26 @@ def test_answers_of_weights_that_were_trained_anew_are_not_taken_for_done(folder
     path.write_text(json.dumps(anew))
     with pytest.raises(ValueError, match="is of trained , not 2026-01-02"):
         length_asking.run(RUN, ways, folder)
+
+
+def test_places_that_hear_a_second_are_counted(monkeypatch):
+    """Counted by hand from the requests: two of three within two cells of each other, or none."""
+    asked = torch.tensor(
+        [[[0.1, 0.1], [0.2, 0.15], [0.8, 0.8]], [[0.1, 0.1], [0.5, 0.5], [0.9, 0.9]]]
+    )
+    drawn = []
+    monkeypatch.setattr(labelling, "request_scenes", lambda *a: drawn.append(a[:2]))
+    monkeypatch.setattr(labelling, "label_all", lambda _: (asked, torch.ones(2, 3) > 0))
+    assert length_asking.crowding(0, 3).tolist() == [2, 0]
+    assert length_asking.crowding(0, 3, k=1).tolist() == [0, 0]  # cells (1, 1) and (3, 2)
+    assert drawn == [(length_asking.SAMPLES, 3)] * 2
+
+
+def test_crowding_is_of_the_requests_that_a_run_was_asked(drawn_from, toy, windows):
+    finder, judge = toy
+    length_asking.measure_ways(windows, finder, judge, 3, ["all"], length_asking.FIRST + 5)
+    heard = drawn_from[0][1]
+    cell = (heard[0] * length_asking.GRID).long()
+    apart = (cell[:, :, None] - cell[:, None]).abs().amax(-1)
+    beside = ((apart <= 2).sum(-1) > 1).sum(-1)
+    assert length_asking.crowding(5, 3).tolist() == beside.tolist()

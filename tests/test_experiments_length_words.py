@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from lib.experiments import length_asking, length_results
 from lib.experiments import length_generalization as length
 from lib.experiments import length_words as words
 from lib.experiments.length_results import ASKED, NEAR, SEEN_BEFORE, SEES_NEAR, TOLD_ALL
@@ -68,7 +69,8 @@ def tampered(how):
     elif how in ("near", "far"):  # nothing changes far away, or much
         for counts in (part for seeds_ in near.values() for part in seeds_.values()):
             for part in counts.values():
-                part["moved"] = [float(how == "far") for _ in part["moved"]]
+                for what in ("moved", "pixel"):
+                    part[what] = [float(how == "far") for _ in part[what]]
         for run in results[NEAR]:
             for watched in run["training"].values():
                 watched["locality"]["pixel"] = [float(how == "far")] * 5
@@ -94,13 +96,15 @@ TAMPERED = {
     ("nearest", "all"): "one labelled: near fills most, scissors more",
     ("nearest", "glued"): "and where as full",
     ("paste", "glued"): "glue halves the seams",
-    ("pair-far", "added-far"): "one labelled: near as much as far",
     ("nearest-window", "paste"): "up to .09 fewer",
     ("nearest-window", "all"): "the nearest of a window fills .13 more",
     ("nearest", "paste"): "glued pastes fill more",
     ("nearest-above-3", "nearest-below-3"): "near above 3 or below 0.3 is not",
     ("nearest-above-1", "nearest-below-1"): "sees all, hears all: near above 1 is not",
     ("pair-near", "added-near"): "one labelled: answers added do not",
+    ("pair-far", "added-far"): "two at once keep half",
+    ("composed", "random"): "adding keeps three fifths",
+    ("glued-near", "random"): "glued near, .93",
 }
 
 
@@ -118,7 +122,8 @@ def test_every_sentence_can_fail_by_name():
 
 
 SAID = {"half": 0.5, "nine of ten": 0.9, "eight tenths": 0.8, "seven tenths": 0.7, "a fifth": 0.2,
-        "a quarter of": 0.25, "one picture in seven": 1 / 7, "a tenth": 0.1}  # fmt: skip
+        "three fifths": 0.6, "nine tenths": 0.9, "a quarter of": 0.25,
+        "one picture in seven": 1 / 7, "a tenth": 0.1}  # fmt: skip
 
 
 def test_the_bounds_of_a_sentence_are_about_the_number_in_its_words():
@@ -228,3 +233,24 @@ def test_what_is_downloaded_is_skill_and_coherence():
 @pytest.mark.parametrize("name", sorted(length.SETTINGS))
 def test_every_network_has_a_name(name):
     assert words.LABELS[name]
+
+
+def test_what_is_lost_where_places_are_crowded():
+    """The sentences hold, and each of them can fail."""
+    _, answers, _ = kept()
+    crowding = {seed: length_asking.crowding(seed).numpy() for seed in answers[SEEN_BEFORE]}
+    found = words.crowded_skill(answers, crowding)
+    said = words.of_crowds(found)
+    assert words.untrue(said) == []
+    assert len(rows(words.crowded_table(found))) == 1 + len(found)
+    other = {which: [0.2 * i, 0.5, 0.5, 1.0] for i, which in enumerate(reversed(found))}
+    assert len(words.untrue(words.of_crowds(other))) == len(said)
+
+
+def test_skill_is_of_the_pictures_that_are_chosen():
+    part = {"hits": [3, 1, 2], "blind": [0, 0, 1], "ceiling": [4, 4, 5]}
+    answers = {seed: {"6": {"all": part}} for seed in (0, 2)}
+    chosen = {0: np.array([True, False, False]), 1: None, 2: np.array([False, False, True])}
+    assert length_results.skill_where(answers, "all", chosen) == pytest.approx((3 + 1) / (4 + 4))
+    with pytest.raises(ValueError):  # noqa: PT011 - of no picture there is no skill
+        length_results.skill_where(answers, "all", {0: np.zeros(3, bool), 2: np.zeros(3, bool)})

@@ -42,10 +42,7 @@ VERDICTS = {
     "whether they arrive is undecided": ("undecided", "concept.arrives"),
     "the equivalence holds where the background factorises": ("holds", "cpc.equivalence"),
     "keeps more at six than one told one place": ("holds at our scale", "length.contrast"),
-    "reaches the 60% set for a success is undecided": (
-        "undecided",
-        "length.retention.label_all.vector",
-    ),
+    "it misses the 60% set for a success": ("holds at our scale", "local.retention.level"),
     "hears only of places near it": (
         "holds at our scale",
         "length.retention.label_one.full_local",

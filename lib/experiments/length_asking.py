@@ -34,7 +34,7 @@ from torch import Tensor
 
 from lib import storage
 from lib.book import runtime
-from lib.diffusion import asking, edm, hearing, patch, train
+from lib.diffusion import asking, edm, hearing, patch, pathways, train
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import GRID, RUNS, SAMPLER
 from lib.experiments.length_results import ASKED
@@ -42,6 +42,7 @@ from lib.scenes import coherence, detector, labelling, measure, render
 
 SAMPLES = 64
 LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, above or below which the asking is local
+FIRST = 2000  # of the seeds of requests and noise: a run's own is added
 SOFT = 0.1  # widths over which borders are soft
 GLUED, GLUED_NEAR = 0.3, 1.0  # levels of noise to which a paste is noised, to be denoised again
 Draw = Callable[[Tensor, tuple], Tensor]  # noise (B, 3, H, H), conditions -> pictures like it
@@ -173,6 +174,25 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
     return found
 
 
+def crowding(seed: int, count: int = 6, k: int = 2) -> Tensor:
+    """How many places of each request of a run hear a second place in their window.
+
+    Args:
+        seed: Of the run whose weights were asked.
+        count: Locations asked for.
+        k: Half the width of the window, in cells.
+
+    Returns:
+        (SAMPLES,), from 0 to `count`: 0 where no place stands in another's window.
+    """
+    own = FIRST + seed
+    request = labelling.label_all(
+        labelling.request_scenes(SAMPLES, count, train.stream(own, count))
+    )
+    heard = hearing.window(request, GRID, k).sum(1).flatten(1)
+    return (heard.gather(1, pathways.cells(request[0], GRID)) > 1).sum(1)
+
+
 def measure_ways(denoiser, finder, judge, count: int, names: list[str], seed: int) -> dict:
     """What each way of asking makes of the same requests and the same noise.
 
@@ -230,7 +250,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         done = stored["counts"].setdefault(str(count), {})
         missing = [way for way in scale.ways or known if "seams" not in done.get(way, {})]
         if missing:
-            done |= measure_ways(denoiser, finder, judge, count, missing, 2000 + seed)
+            done |= measure_ways(denoiser, finder, judge, count, missing, FIRST + seed)
             stored["provenance"] = storage.provenance()
             storage.write_json(path, stored)
     return stored

@@ -158,6 +158,26 @@ def pool(answers: dict[int, dict], way: str, count: int = 6) -> dict[str, np.nda
     return {kind: np.concatenate([part[kind] for part in parts]) for kind in kinds}
 
 
+def skill_where(
+    answers: dict[int, dict], way: str, chosen: dict[int, np.ndarray], count: int = 6
+) -> float:
+    """Skill of one way of asking on some of the pictures, those of all seeds together.
+
+    Args:
+        answers: As of `by_way`.
+        way: Of asking.
+        chosen: By seed, which pictures (n,), as booleans.
+        count: Locations asked for.
+
+    Raises:
+        ValueError: No picture is chosen, or real ones hit no more than blind ones there.
+    """
+    parts = {seed: answers[seed][str(count)][way] for seed in sorted(answers)}
+    names = ("hits", "blind", "ceiling")
+    some = {n: np.concatenate([np.array(p[n])[chosen[s]] for s, p in parts.items()]) for n in names}
+    return skill({name: values.tolist() for name, values in some.items()})
+
+
 def lead_at_equal_seams(
     these: dict[str, np.ndarray], others: dict[str, np.ndarray], bins: int = 6
 ) -> float:

@@ -59,12 +59,20 @@ PAIRS = {  # a second request, near or far
     "added-near": "and its second nearest, answers added",
     "added-far": "and the farthest, answers added",
 }
+CROWDED = {"none": (0, 0), "one or two": (1, 2), "three": (3, 3), "four and more": (4, 6)}
+LOSES = {  # network and way of asking
+    (SEEN_BEFORE, "nearest"): "one labelled, asked near",
+    (SEEN_BEFORE, "paste"): "its scissors",
+    (NEAR, "all"): "hears near in training",
+    (NEAR, "nearest-window"): "and of its window the nearest alone",
+}
 HEARS = {
     "local": "5 x 5 cells around",
     "all": "everything",
     "nearest": "its nearest request",
     "random": "one at random",
 }
+Bounds = tuple[float, float, float]  # a number, what it is above, what it is below
 PAPER = {"label_all.vector": "unknown", "label_one.vector": "2", "label_one.local_local": "9"}
 
 
@@ -228,6 +236,55 @@ def plain_answers(answers: dict[str, dict[int, dict]]) -> dict:
     }
 
 
+def crowded_skill(
+    answers: dict[str, dict[int, dict]], crowding: dict[int, np.ndarray]
+) -> dict[tuple[str, str], list[float]]:
+    """Skill at six of some networks and ways, by how many places hear a second in their window.
+
+    Args:
+        answers: Of `length_generalization.answers`.
+        crowding: By seed, of each request: `length_asking.crowding`.
+
+    Returns:
+        By network and way the skill in each of `CROWDED`, of all seeds together.
+    """
+    return {
+        (name, way): [
+            length_results.skill_where(
+                answers[name],
+                way,
+                {seed: (least <= n) & (n <= most) for seed, n in crowding.items()},
+            )
+            for least, most in CROWDED.values()
+        ]
+        for name, way in LOSES
+    }
+
+
+def crowded_table(found: dict[tuple[str, str], list[float]]) -> str:
+    """The table of `crowded_skill`."""
+    return markdown_table(
+        ["skill at six, by places that hear a second", *CROWDED],
+        [
+            [f"**{said}**", *(f"{value:.2f}" for value in found[which])]
+            for which, said in LOSES.items()
+        ],
+    )
+
+
+def of_crowds(found: dict[tuple[str, str], list[float]]) -> dict[str, Bounds]:
+    """The chapter's sentences about `crowded_skill`, see `statements`."""
+    near, paste, hears, alone = (np.array(found[which]) for which in LOSES)
+    return {
+        "asked near .82 alone": (near[0], 0.81, 0.825),
+        ".71 in a crowd": (near[-1], 0.705, 0.715),
+        "scissors as much everywhere": (np.ptp(paste), -inf, 0.02),
+        "hearing near, .75 alone": (hears[0], 0.745, 0.755),
+        ".47 in a crowd": (hears[-1], 0.465, 0.475),
+        "one of a window gives it back": (min(alone - hears[0]), -0.05, inf),
+    }
+
+
 def second_requests(rows: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
     """Skill of each of `PAIRS`, of `length_results.by_way`.
 
@@ -235,9 +292,6 @@ def second_requests(rows: dict[str, dict[str, list[float]]]) -> dict[str, list[f
     """
     alone = rows["nearest-heard" if "nearest-heard" in rows else "nearest"]
     return {way: (alone if way == "alone" else rows[way])["skill"] for way in PAIRS}
-
-
-Bounds = tuple[float, float, float]  # a number, what it is above, what it is below
 
 
 def untrue(found: dict[str, Bounds]) -> list[str]:
@@ -260,7 +314,7 @@ def statements(results, answers, near) -> dict[str, Bounds]:
         each = _of_one_label(length_results.by_way(answers[name]))
         each |= _of_far_shares(near[name], near[TOLD_ALL])
         found |= {f"{LABELS[name]}: {sentence}": bounds for sentence, bounds in each.items()}
-    return found | _of_windows(results, answers)
+    return found | _of_both(answers) | _of_pixels(near) | _of_windows(results, answers)
 
 
 def _of_labels(results) -> dict[str, Bounds]:
@@ -288,6 +342,7 @@ def _of_a_row(results, answers) -> dict[str, Bounds]:
     of_all = length_results.by_way(answers[TOLD_ALL])
     whole, pasted = np.mean(of_all["all"]["coherence"]), np.mean(of_all["paste"]["skill"])
     kept = {K: np.mean(length_results.kept_near(ones, again, K)) for K in ("6", "10")}
+    glued_near = length_results.by_way(again)["glued-near"]["skill"]
     ten = {w: np.array(r["coherence"]) for w, r in length_results.by_way(again, 10).items()}
     fail = max(skill[way] for way in ("random", "mean", "displaced"))
     high = max(first["nearest-above-3"], first["nearest-below-0.3"])
@@ -309,6 +364,11 @@ def _of_a_row(results, answers) -> dict[str, Bounds]:
         "and .80 of one told all labels": (whole, 0.795, 0.805),
         "it keeps .85 of its skill at six": (kept["6"], 0.844, 0.856),
         "and .76 at ten": (kept["10"], 0.754, 0.766),
+        "glued near, .93": (
+            np.mean([v / ones[k] for v, k in zip(glued_near, again, strict=True)]),
+            0.924,
+            0.936,
+        ),
         "at ten near passes more than glued": (min(ten["nearest"] - ten["glued"]), 0.2, inf),
         "by a quarter": (np.mean(ten["nearest"] - ten["glued"]), 0.22, 0.3),
         "at ten a quarter of pastes pass": (np.mean(ten["paste"]), 0.22, 0.3),
@@ -357,6 +417,42 @@ def _of_one_label(rows) -> dict[str, Bounds]:
         "near as much as far": (two["pair-near"] - two["pair-far"], -0.1, 0.1),
         "answers added do not": (min(two["added-near"], two["added-far"]), two["alone"] - 0.1, inf),
     }
+
+
+def _of_both(answers) -> dict[str, Bounds]:
+    """Of the network told one label as a row beside the one with windows; ten beside six."""
+    rows = {name: length_results.by_way(answers[name]) for name in ONE_LABEL}
+    pairs = {name: second_requests(each) for name, each in rows.items()}
+    two, one = ({n: np.mean(each[w]) for n, each in pairs.items()} for w in ("pair-far", "alone"))
+    looks = {name: length_results.average(each, "coherence") for name, each in rows.items()}
+    lead = {name: each["nearest"] - each["paste"] for name, each in looks.items()}
+    skill = length_results.average(rows[SEEN_BEFORE], "skill")
+    again = length_results.leave_out_first(answers[SEEN_BEFORE])
+    fresh = {K: length_results.by_way(again, K) for K in (6, 10)}
+    ten = length_results.average(fresh[10], "coherence")
+    closed, gap = ten["glued"] - ten["paste"], ten["nearest"] - ten["paste"]
+    far = [fresh[6][way]["skill"] for way in ("pair-far", "pair-near")]
+    return {
+        "two at once keep half": (_share(two[SEEN_BEFORE], one[SEEN_BEFORE]), 0.45, 0.6),
+        "with windows, a quarter of it": (_share(two[ASKED], one[ASKED]), 0.15, 0.3),
+        "adding keeps three fifths": (_share(skill["composed"], skill["nearest"]), 0.55, 0.65),
+        "with windows half the lead": (_share(lead[ASKED], lead[SEEN_BEFORE]), 0.4, 0.6),
+        "at ten glue closes three fifths": (_share(closed, gap), 0.55, 0.65),
+        "at ten nine tenths pass": (ten["nearest"], 0.85, 0.95),
+        "near or far, within .1": (length_results.equivalent(length_results.less(*far)), 0.5, 1.5),
+    }
+
+
+def _share(part: float, whole: float) -> float:
+    """Part over whole; of nothing no share is within any bounds."""
+    return part / whole if whole else np.nan
+
+
+def _of_pixels(near) -> dict[str, Bounds]:
+    """Of what a pixel of the answer depends on, in pictures of three."""
+    at = length_results.LEVELS.index(length_results.FAR)
+    three = [part["3"]["pixel"][: at + 1] for seeds in near.values() for part in seeds.values()]
+    return {"up to a noise of 3 pixels reach farther and farther": (np.diff(three).min(), 0, 1)}
 
 
 def _of_far_shares(near, told_all) -> dict[str, Bounds]:

@@ -143,6 +143,8 @@ def claims(measured: list[dict]) -> dict[str, list[list[float]]]:
         ],
         "local.retention.plain": plain,
         "local.retention": [[*pair, skill] for pair, skill in zip(plain, three, strict=True)],
+        "local.retention.one": length_results.skills(measured, 1),
+        "local.retention.level": [kept for _, kept in plain],
     }
 
 
