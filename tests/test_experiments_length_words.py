@@ -74,6 +74,9 @@ def tampered(how):
         for run in results[NEAR]:
             for watched in run["training"].values():
                 watched["locality"]["pixel"] = [float(how == "far")] * 5
+    elif how == "spot":  # what is not hit at one is not near either
+        for run in results[NEAR]:
+            run["counts"]["1"]["wide"]["hits"] = run["counts"]["1"]["hits"]
     elif how == "sees":  # who sees near draws nothing at six
         for run in results[SEES_NEAR]:
             run["counts"]["6"]["hits"] = run["counts"]["6"]["blind"]
@@ -93,6 +96,7 @@ TAMPERED = {
     "near": "one labelled: and six, more than there",
     "far": "sees all, hears all: one request moves nothing far away",
     "sees": "seeing near too, as much",
+    "spot": "at one, windows miss by little",
     ("nearest", "all"): "one labelled: near fills most, scissors more",
     ("nearest", "glued"): "and where as full",
     ("paste", "glued"): "glue halves the seams",

@@ -364,21 +364,28 @@ def skill_by_level(answers: Answers) -> tuple[Figure, str]:
     )
 
 
-def account_bars(account: dict[str, np.ndarray], names: dict[str, str]) -> tuple[Figure, str]:
+def account_bars(
+    account: dict[str, Sequence[float]],
+    names: dict[str, str],
+    kinds: tuple[str, ...] = failures.KINDS,
+) -> tuple[Figure, str]:
     """What pictures show of what was asked: objects drawn to the right, missing ones to the left.
 
     Args:
-        account: By way, the mean of `lib.scenes.failures.accounts`.
-        names: Of the ways, beside their bars.
+        account: By way or network, objects a picture of each kind, as the mean of
+            `lib.scenes.failures.accounts`.
+        names: Of the ways or networks, beside their bars.
+        kinds: Of what is counted, `missing` among them.
     """
-    colours = (figures.GREEN, figures.ORANGE, figures.GREY, figures.PURPLE, figures.TEAL)
-    missing = failures.KINDS.index("missing")
-    fig, ax = plt.subplots(figsize=(6.4, 2.6))
+    colours = [figures.GREEN, figures.ORANGE, figures.GREY, figures.PURPLE, figures.TEAL]
+    colours[len(kinds) - 1] = figures.TEAL
+    missing = kinds.index("missing")
+    fig, ax = plt.subplots(figsize=(6.4, 1.1 + 0.5 * len(account)))
     for y, values in enumerate(account.values()):
         label = "missing" if y == 0 else None
         ax.barh(y, -values[missing], color=colours[missing], label=label)
         start = 0.0
-        for k, kind in enumerate(failures.KINDS):
+        for k, kind in enumerate(kinds):
             if k != missing:
                 label = kind if y == 0 else None
                 ax.barh(y, values[k], left=start, color=colours[k], label=label)
@@ -388,8 +395,8 @@ def account_bars(account: dict[str, np.ndarray], names: dict[str, str]) -> tuple
     ax.set(xlabel="objects a picture, six asked for", xlim=(-6, 12))
     ax.legend(fontsize=7, loc="center right")
     told = (
-        f"{WAYS[way]}: "
-        + ", ".join(f"{v:.1f} {kind}" for v, kind in zip(values, failures.KINDS, strict=True))
+        f"{names[way]}: "
+        + ", ".join(f"{v:.1f} {kind}" for v, kind in zip(values, kinds, strict=True))
         for way, values in account.items()
     )
     return fig, "; ".join(told) + "."

@@ -75,6 +75,23 @@ def best_first(results: dict[str, list[dict]]) -> list[str]:
     return sorted(results, key=lambda name: -skills(results[name][:1], 6)[0])
 
 
+ERRORS = ("hit", "off the spot", "missing", "elsewhere")  # of `errors`
+
+
+def errors(results: Sequence[dict], count: int = 6) -> list[float]:
+    """What the pictures of one setting show of what was asked: objects a picture, by `ERRORS`.
+
+    `off the spot` stands within twice the radius of a hit; what is missing, not even there;
+    `elsewhere` is what else the picture shows.
+    """
+    parts = [result["counts"][str(count)] for result in results]
+    hits, near, found = (
+        float(np.mean([values for part in parts for values in pick(part)]))
+        for pick in (lambda p: p["hits"], lambda p: p["wide"]["hits"], lambda p: p["found"])
+    )
+    return [hits, near - hits, count - near, found - near]
+
+
 def k_max_of_means(results: Sequence[dict], level: float) -> int:
     """How many objects are composed by the seeds' mean skill, see `lib.scenes.measure.k_max`."""
     means = {K: float(np.mean(each)) for K, each in by_count(results).items()}

@@ -320,11 +320,19 @@ def statements(results, answers, near) -> dict[str, Bounds]:
 def _of_labels(results) -> dict[str, Bounds]:
     kept = {name: length_results.retention(seeds) for name, seeds in results.items()}
     three = np.mean(length_results.skills(results[TOLD_ALL], 3))
+    (off, gone), (off_near, gone_near), *failing = (
+        length_results.errors(results[name])[1:3] for name in (TOLD_ALL, NEAR, *ONE_LABEL)
+    )
+    off_one, gone_one = length_results.errors(results[NEAR], 1)[1:3]
     return {
         "told all labels, half is kept at six": (np.mean(kept[TOLD_ALL]), 0.45, 0.6),
         "at three, nine of ten": (three, 0.9, inf),
         "told one label, next to nothing": (np.mean(kept[SEEN_BEFORE]), -inf, 0.05),
         "told it as a map, eight tenths": (np.mean(kept["label_one.map"]), 0.75, 0.85),
+        "four in ten misses are off the spot": (_share(off, off + gone), 0.3, 0.5),
+        "hearing near, as many": (_share(off_near, off_near + gone_near), 0.3, 0.5),
+        "of those that fail one in eight": (max(_share(o, o + g) for o, g in failing), 0.05, 0.15),
+        "at one, windows miss by little": (_share(off_one, off_one + gone_one), 0.8, inf),
         "windows are about at the gate": (min(length_results.skills(results[ASKED], 1)), 0.75, inf),
         "and keep little": (max(kept[ASKED]), -inf, 0.15),
     }
