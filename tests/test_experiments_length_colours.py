@@ -29,10 +29,14 @@ def test_real_pictures_are_read_for_what_they_are(reader, data, low, high):
 def test_pairs_are_counted_once(reader, monkeypatch):
     seen = torch.tensor([[1, 1, 2, 1], [3, 3, 0, 0]])
     there = torch.tensor([[True, True, True, False], [True, False, False, False]])
-    monkeypatch.setattr(detector, "detect", lambda finder, x: (torch.zeros(2, 4, 2), there))
+    places = torch.tensor([[0.1, 0.2], [0.1, 0.5], [0.5, 0.5], [0, 0]]).expand(2, 4, 2)
+    monkeypatch.setattr(detector, "detect", lambda finder, x: (places, there))
     monkeypatch.setattr(length_colours.colours, "read", lambda rule, x: seen)
     pairs = length_colours.agreement(*reader, torch.zeros(2, 3, 8, 8))
     assert pairs == [[1, 3], [0, 0]]
+    apart = length_colours.distances(*reader, torch.zeros(2, 3, 8, 8))
+    assert apart["same"] == pytest.approx([0.3])
+    assert apart["other"] == pytest.approx([0.5, 0.4])
     assert length_colours.shares(pairs) == [1 / 3]
     with pytest.raises(ValueError, match="no pair to agree"):
         length_colours.shares(pairs[1:])
@@ -59,11 +63,13 @@ def test_pictures_are_drawn_in_parts_each_from_a_noise_of_its_own(monkeypatch, t
     monkeypatch.setattr(detector, "load", lambda: None)
     monkeypatch.setattr(length_colours, "make_rule", lambda finder, size: None)
     monkeypatch.setattr(length_colours, "agreement", lambda finder, rule, x: x[:, None].tolist())
+    monkeypatch.setattr(length_colours, "distances", lambda finder, rule, x: len(x))
     found = length_colours.run(setting, length_colours.Scale((3,), 70), tmp_path)
     parts = [(70, 0), (32, 0), (32, 32), (6, 64)]
     assert heard == [(n, train.stream(5, 3, part).initial_seed()) for n, part in parts]
     assert found["counts"] == {"3": {"drawn": [[k] for k in range(70)],
                                      "real": [[-k] for k in range(70)]}}  # fmt: skip
+    assert found["distances"] == {"3": 70}
     assert (tmp_path / "colours.net.seed5.json").exists()
 
 

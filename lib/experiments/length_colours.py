@@ -32,7 +32,7 @@ from lib.experiments._worlds import Find
 from lib.experiments.length_asking import Setting
 from lib.experiments.length_generalization import RUNS
 from lib.experiments.local_features import Judge, pixels_of_single
-from lib.scenes import colours, render, sample_scenes
+from lib.scenes import colours, measure, render, sample_scenes
 
 KEPT = storage.RESULTS / "length_colours"
 SEES_ALL, SEES_NEAR = (
@@ -64,11 +64,25 @@ def make_rule(find: Find, size: int, samples: int = 400) -> colours.Rule:
 
 def agreement(find: Find, rule: colours.Rule, pictures: Tensor) -> list[list[int]]:
     """Of each picture the pairs of its objects that share a colour, and all pairs."""
-    pairs = []
-    for _, seen in Judge(find, rule).seen(pictures):
-        same = (seen[:, None] == seen).triu(1).sum()
-        pairs.append([int(same), len(seen) * (len(seen) - 1) // 2])
-    return pairs
+    return [[int(same.sum()), len(same)] for _, same in _pairs(find, rule, pictures)]
+
+
+def distances(find: Find, rule: colours.Rule, pictures: Tensor) -> dict[str, list[float]]:
+    """How far apart the objects of a pair are, in widths: of the `same` colour, and of `other`.
+
+    Of all pictures together.
+    """
+    apart, same = (torch.cat(each) for each in zip(*_pairs(find, rule, pictures), strict=True))
+    return {"same": apart[same].tolist(), "other": apart[~same].tolist()}
+
+
+def _pairs(find: Find, rule: colours.Rule, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Of each picture and each pair of its objects: how far apart they are, and if they agree."""
+    found = []
+    for places, seen in Judge(find, rule).seen(pictures):
+        first, second = torch.triu_indices(len(seen), len(seen), 1)
+        found.append((measure.distance(places, places)[first, second], seen[first] == seen[second]))
+    return found
 
 
 def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
@@ -81,7 +95,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
 
     Returns:
         What is in that file: `counts`, by number of objects, of pictures `drawn` and `real` the
-        pairs that share a colour and all pairs, a picture each.
+        pairs that share a colour and all pairs, a picture each; `distances` of those drawn.
 
     Raises:
         FileNotFoundError: There is no such run.
@@ -91,7 +105,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     result, trained, denoiser, world = length.load_run(setting.name, folder, setting.seed)
     draw = length.painter(denoiser, trained, world)
     rule = make_rule(world.find, trained.size)
-    counts = {}
+    counts, apart = {}, {}
     for K in scale.counts:
         scenes = world.sample(scale.samples, K, K, train.stream(trained.seed, K), clear=True)
         drawn = torch.cat(
@@ -102,13 +116,15 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         )
         both = {"drawn": drawn, "real": world.render(scenes, trained.size)}
         counts[str(K)] = {kind: agreement(world.find, rule, x) for kind, x in both.items()}
+        apart[str(K)] = distances(world.find, rule, drawn)
     found = {
         "setting": result["setting"],
         "scale": result["scale"],
         "counts": counts,
+        "distances": apart,
         "provenance": storage.provenance(),
     }
-    storage.write_numbers(folder / f"colours.{stem}.json", found, {})
+    storage.write_numbers(folder / f"colours.{stem}.json", found, {"distances": 3})
     return found
 
 
