@@ -1,12 +1,14 @@
 """Whether objects of one picture share their colour: by real pictures of which it is known."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 
 from lib.book import ledger
 from lib.diffusion import train
-from lib.experiments import length_colours, length_generalization
+from lib.experiments import length_colours, length_generalization, length_words
 from lib.experiments._worlds import CLEVR, WORLDS
 from lib.scenes import detector
 
@@ -127,3 +129,49 @@ def test_what_the_rows_rest_on_is_paired_by_seed():
 
 def test_nothing_run_stands_behind_nothing(tmp_path):
     assert not any(length_colours.claims(length_colours.results(tmp_path)).values())
+
+
+def test_pairs_are_counted_by_how_far_apart_they_stand():
+    apart = {"same": [0.12, 0.3, 0.49], "other": [0.13, 0.14, 0.16, 0.05]}
+    share = length_colours.by_distance(apart, (0.1, 0.15, 0.2, 0.25, 0.5))
+    assert share[:2] == pytest.approx([1 / 3, 0])
+    assert np.isnan(share[2])
+    assert share[3] == 1
+
+
+def stored():
+    runs = length_generalization.finished_runs(length_generalization.KEPT)
+    return length_colours.results(), runs
+
+
+def spoiled(how):
+    """The book's measurements, changed so that some sentences are not true any more."""
+    measured, plain = map(copy.deepcopy, stored())
+    everyone = [s for seeds in measured["colours"].values() for s in seeds.values()]
+    if how in ("mixed", "shared"):
+        for counts in everyone:
+            for kinds in counts.values():
+                for pairs in kinds.values():
+                    pairs[:] = [[every if how == "shared" else 0, every] for _, every in pairs]
+    elif how in ("same", "other"):  # all pairs of one kind, at every distance
+        for seeds in measured["distances"].values():
+            for counts in seeds.values():
+                for apart in counts.values():
+                    apart[how] = apart["same"] + apart["other"]
+                    apart["other" if how == "same" else "same"] = []
+    elif how == "blind":  # who sees all hardly looks
+        for counts in measured["local"][length_colours.SEES_ALL].values():
+            counts["3"]["pixel"] = [0.1] * 5
+    else:  # who sees near draws nothing at six
+        for run in measured["runs"][length_colours.SEES_NEAR]:
+            run["counts"]["6"]["hits"] = run["counts"]["6"]["blind"]
+    return measured, plain
+
+
+def test_the_sentences_hold_and_each_can_fail():
+    assert length_words.untrue(length_colours.statements(*stored())) == []
+    broken = set()
+    for how in ("mixed", "shared", "same", "other", "blind", "empty"):
+        found = length_words.untrue(length_colours.statements(*spoiled(how)))
+        broken |= {line.split(": ")[0] for line in found}
+    assert broken == set(length_colours.statements(*stored()))

@@ -9,9 +9,9 @@ import torch
 
 from lib.book import figures, player
 from lib.experiments import coherence as painters
+from lib.experiments import length_colours, length_results, length_words
 from lib.experiments import length_figures as pictures
 from lib.experiments import length_generalization as length
-from lib.experiments import length_results, length_words
 from lib.experiments.length_results import ASKED, NEAR, ONE_LABEL, SEEN_BEFORE, TOLD_ALL
 from lib.scenes import coherence, detector, labelling, render
 
@@ -321,3 +321,30 @@ def test_painters_of_known_worth_paint_what_their_names_say():
     assert (found["perfect"] - render(scenes, 32)).norm() > 1  # other colours
     assert torch.equal(found["perfect"], render(replace(
         scenes, color=(scenes.color + 3) % 8, material=1 - scenes.material), 32))  # fmt: skip
+
+
+def test_shared_colours_are_a_dot_a_network_and_a_line_by_distance():
+    measured = length_colours.results()
+    fig, alt = pictures.shared_colours(measured)
+    left, right = fig.axes
+    agree = length_colours.agreements(measured, "3")
+    dots = [value for seeds in agree.values() for value in seeds.values()]
+    drawn = [y for line in left.lines for y in line.get_ydata() if line.get_marker() == "o"]
+    assert drawn == pytest.approx(dots)
+    lines = [line for line in right.lines if line.get_marker() == "o"]
+    assert len(lines) == sum(len(seeds) for seeds in measured["distances"].values())
+    apart = measured["distances"][length_colours.SEES_NEAR][0]["3"]
+    share = length_colours.by_distance(apart, length_colours.APART)
+    assert any(np.allclose(line.get_ydata(), share) for line in lines)
+    assert names(right) == list(pictures.SEEING)
+    assert f"sees near {agree[length_colours.SEES_NEAR][0]:.2f}" in alt
+
+
+def test_pictures_of_one_colour_stand_row_by_row_with_their_places():
+    drawn = {"real": torch.zeros(2, 3, 32, 32), "sees all": torch.ones(2, 3, 32, 32)}
+    places = torch.tensor([[[0.25, 0.5], [0.5, 0.5], [0.75, 0.5]]]).expand(2, 3, 2)
+    fig, alt = pictures.shared_pictures(drawn, places)
+    assert [ax.get_title(loc="left") for ax in fig.axes] == list(drawn)
+    assert [len(marks(ax)) for ax in fig.axes] == [6, 6]
+    assert [ax.images[0].get_array().mean() for ax in fig.axes] == pytest.approx([0.5, 1], abs=0.02)
+    assert "real; sees all" in alt

@@ -17,7 +17,9 @@ with `label_one.full_local.data-one_colour` for NAME; with `--pixels local`,
 `label_one.local_local.data-one_colour`. What they wrote is stored and recorded by `length_colours`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,7 @@ from lib.experiments import length_results
 from lib.experiments._worlds import Find
 from lib.experiments.length_asking import Setting
 from lib.experiments.length_generalization import RUNS
+from lib.experiments.length_words import Bounds
 from lib.experiments.local_features import Judge, pixels_of_single
 from lib.scenes import colours, measure, render, sample_scenes
 
@@ -39,6 +42,8 @@ SEES_ALL, SEES_NEAR = (
     f"{n}.data-one_colour" for n in (length_results.NEAR, length_results.SEES_NEAR)
 )
 KINDS = "colours", "local"  # of what is asked of finished weights
+APART = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.8)  # widths, between which pairs are counted
+REACH = 2.5 / length.GRID  # widths from the middle of a window of 5 cells to its edge
 SEED = 7_100  # of the objects that the rule is made of
 
 
@@ -147,10 +152,33 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
 
 
 def results(folder: Path = KEPT) -> dict[str, dict]:
-    """What is finished: the `runs` by setting, and by setting and seed what was asked of them."""
-    return {"runs": length.finished_runs(folder)} | {
-        kind: length.answers(folder, kind) for kind in KINDS
-    }
+    """What is finished: the `runs` by setting, and by setting and seed what was asked of them.
+
+    With `distances` of the seeds whose colours were read since these are kept.
+    """
+    apart: dict[str, dict[int, dict]] = {}
+    for path in sorted(folder.glob("colours.*.json")):
+        found = storage.read_json(path)
+        if "distances" in found:
+            setting = length.Setting(**found["setting"])
+            apart.setdefault(setting.name, {})[setting.seed] = found["distances"]
+    asked = {kind: length.answers(folder, kind) for kind in KINDS}
+    return {"runs": length.finished_runs(folder), "distances": apart} | asked
+
+
+def by_distance(distances: dict[str, list[float]], edges: Sequence[float]) -> np.ndarray:
+    """The share of pairs of one colour among those that stand so far apart.
+
+    Args:
+        distances: Of `distances`, one network and number of objects.
+        edges: (n + 1,), of the distances, in widths.
+
+    Returns:
+        (n,), nan where no pair stands so.
+    """
+    same, other = (np.histogram(distances[kind], edges)[0] for kind in ("same", "other"))
+    both = same + other
+    return np.divide(same, both, out=np.full(len(both), np.nan), where=both > 0)
 
 
 def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
@@ -186,36 +214,35 @@ def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
     return found
 
 
-def in_words(measured: dict[str, dict], plain: dict[str, list[dict]]) -> str:
-    """What is known so far, a sentence each.
+def statements(measured: dict[str, dict], plain: dict[str, list[dict]]) -> dict[str, Bounds]:
+    """The chapter's sentences that rest on these numbers, see `length_words.statements`.
 
     Args:
         measured: Of `results`.
         plain: Of `length_generalization.finished_runs`, trained on scenes of any colours.
     """
-    sight, at = measured["local"][SEES_ALL], length_results.LEVELS.index(length_results.FAR)
-    usual = {each["setting"]["seed"]: each for each in plain[length_results.NEAR]}
     found = claims(measured)
-    real = np.mean(found["length.far.agree.real"])
-    three, one = (agreements(measured, count)[SEES_ALL].values() for count in ("3", "1"))
-    there, here, three, one = (
-        ", ".join(f"{value:.2f}" for value in values)
-        for values in (
-            [sight[seed]["3"]["pixel"][at] for seed in sorted(sight)],
-            [length_results.seen_outside(usual[seed]) for seed in sorted(sight)],
-            three,
-            one,
-        )
-    )
-    far, near = len(sight), len(found["length.far.one.near"])
-    return (
-        f"Seeds so far of the network that sees everything: {far}; that sees near: {near}. "
-        f"At a noise level of 3, of what a pixel depends on, a share of {there} lies beyond "
-        f"$5\\times5$ cells (the same seeds on plain scenes: {here}). Of pairs of objects in its "
-        f"pictures {three} share a colour, asked for three places; {one}, asked for one; of real "
-        f"ones, read by the same rule, {real:.2f}; by chance it would be one in eight. What seeing "
-        "near costs waits for three seeds of each (rows `length.far.*`)."
-    )
+    usual = [length_results.seen_outside(run) for run in plain[length_results.NEAR]]
+    three = {name: list(seeds.values()) for name, seeds in agreements(measured, "3").items()}
+    all_, near = three[SEES_ALL], three[SEES_NEAR]
+    apart = {
+        name: np.array([by_distance(each["3"], APART) for each in seeds.values()])
+        for name, seeds in measured["distances"].items()
+    }
+    beyond = np.array(APART[:-1]) >= 0.2  # past the window's edge
+    return {
+        "far pixels count twice as much as on plain scenes": (
+            np.mean(found["length.far.one_colour"]) / np.mean(usual), 1.7, 2.4),
+        "seeing all, .51 of pairs at least": (min(all_), 0.505, 0.515),
+        "and .58 at most": (max(all_), 0.575, 0.585),
+        "seeing near, .17 at least": (min(near), 0.165, 0.175),
+        "and .18 at most": (max(near), 0.175, 0.185),
+        "real ones nearly all": (np.mean(found["length.far.agree.real"]), 0.95, inf),
+        "who sees near agrees next door": (min(apart[SEES_NEAR][:, 0]), 0.4, inf),
+        "and beyond the window by chance": (apart[SEES_NEAR][:, beyond].mean(), 0.1, 0.17),
+        "who sees all agrees there too": (apart[SEES_ALL][:, beyond].mean(), 0.4, inf),
+        "places are filled as well": (np.mean(found["length.far.kept"]), -0.1, 0.1),
+    }  # fmt: skip
 
 
 def agreements(measured: dict[str, dict], count: str) -> dict[str, dict[int, float]]:

@@ -5,6 +5,7 @@ it is given: a network or a way that was not measured is left out.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lib.book import figures, player
-from lib.experiments import length_results
+from lib.experiments import length_colours, length_results
 from lib.experiments.length_asking import LEVELS
 from lib.experiments.length_generalization import SETTINGS
 from lib.experiments.length_results import ONE_LABEL, SEEN_BEFORE, SIGMA
@@ -23,6 +24,7 @@ from lib.experiments.length_words import LABELS, PAIRS, WAYS, second_requests
 from lib.scenes import coherence, detector, failures, labelling, measure, render
 from lib.scenes.scene import Scenes
 
+SEEING = ("sees all", "sees near")
 GAP = 2  # pixels between the pictures of a strip
 LOOKS = {  # colour and line of a network
     "label_all.vector": (figures.GREEN, "-"),
@@ -292,6 +294,56 @@ def second_request_bars(answers: Answers) -> tuple[Figure, str]:
     _name_bars(next(iter(panels.values())), list(PAIRS.values()))
     said = "Skill at six where each cell hears its nearest request and one other."
     return fig, f"{said} {'; '.join(told)}."
+
+
+def shared_pictures(drawn: dict[str, Tensor], places: Tensor) -> tuple[Figure, str]:
+    """Requests of three in scenes of one colour, and what was drawn of them, a row each.
+
+    Args:
+        drawn: By what stands beside the row, pictures (n, 3, 32, 32).
+        places: Asked for, (n, 3, 2).
+    """
+    fig, axes = plt.subplots(len(drawn), 1, figsize=(8.4, 1.35 * len(drawn)))
+    for ax, (said, pictures) in zip(axes, drawn.items(), strict=True):
+        ax.imshow(strip(pictures))
+        ax.plot(*spots(places).T, "o", ms=8, mfc="none", mec="white", mew=0.7)
+        ax.set_title(said, fontsize=9, loc="left")
+        ax.axis("off")
+    return fig, (
+        f"Rows of pictures: {'; '.join(drawn)}. In real scenes all objects share a colour; the "
+        "network that sees all mostly keeps to that, the one that sees near gives each its own."
+    )
+
+
+def shared_colours(measured: dict[str, dict]) -> tuple[Figure, str]:
+    """Pairs of one colour in pictures of three, of networks that see all and that see near.
+
+    Args:
+        measured: Of `length_colours.results`.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 2.9), sharey=True, width_ratios=(1, 1.8))
+    agree, told = length_colours.agreements(measured, "3"), []
+    looks = (LOOKS[length_results.NEAR], LOOKS[length_results.SEES_NEAR])
+    middles = np.mean(list(pairwise(length_colours.APART)), axis=1)
+    for x, ((name, seeds), (ink, line)) in enumerate(zip(agree.items(), looks, strict=True)):
+        left.plot([x] * len(seeds), list(seeds.values()), "o", color=ink, ms=5)
+        for k, apart in enumerate(measured["distances"].get(name, {}).values()):
+            share = length_colours.by_distance(apart["3"], length_colours.APART)
+            label = None if k else SEEING[x]
+            right.plot(middles, share, color=ink, ls=line, marker="o", ms=3, lw=1, label=label)
+        told.append(f"{SEEING[x]} {', '.join(f'{v:.2f}' for v in seeds.values())}")
+    for ax in (left, right):
+        ax.axhline(1 / 8, color=figures.GREY, ls="--", lw=0.8)
+    right.axvline(length_colours.REACH, color=figures.GREY, ls=":", lw=0.8)
+    left.set(ylabel="pairs of one colour", ylim=(0, 1), xlim=(-0.6, 1.6))
+    left.set_xticks(range(2), SEEING)
+    right.set(xlabel="how far apart they stand, in widths of the picture")
+    right.legend(fontsize=8)
+    return fig, (
+        "The share of pairs of objects of one colour in pictures of three, a dot a network: "
+        f"{'; '.join(told)}; by chance one in eight. Beside it the same by how far apart the "
+        "objects of a pair stand: where the network sees near, it falls to chance within a window."
+    )
 
 
 def far_share_lines(near: Answers, counts: Sequence[int]) -> tuple[Figure, str]:
