@@ -501,6 +501,8 @@ def test_the_first_state_shows_clusters_as_wide_as_they_are():
         centre = np.eye(2)[p] * mu[p]
         ring = (points(plane, f"cluster{p + 1}") - centre) / sigma
         assert np.allclose(np.linalg.norm(ring, axis=1), 1)  # a standard deviation each way
+        assert np.allclose(ring[0], ring[-1])  # all the way round
+        assert (np.linalg.norm(np.diff(ring, axis=0), axis=1) < 0.2).all()
         width = points(plane, f"width{p + 1}")
         assert np.allclose(width[:, p], [mu[p], mu[p] + sigma[p]])
         assert np.allclose(width[:, 1 - p], drag_flow.DOWN)
