@@ -439,3 +439,12 @@ def test_stiff_flows_among_others_keep_their_places_and_empty_directions_stay_em
 def test_what_is_too_stiff_is_refused_by_its_max_a_t():
     with pytest.raises(ValueError, match=r"max\(a\) t is 2e\+08: beyond 1e\+06 .* not 289"):
         two_layer.flow(torch.eye(17) * 1e-3, torch.linspace(1, 2, 17), [0.0, 1e8])
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_symmetry_is_asked_for_relative_to_the_size_of_w(size):
+    off = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    w, a = size * torch.eye(2).double(), torch.ones(2)
+    two_layer.field(w + 1e-10 * size * off, a)
+    with pytest.raises(ValueError, match="symmetric"):
+        two_layer.field(w + 1e-8 * size * off, a)
