@@ -763,3 +763,42 @@ def test_locality_and_retention():
     rows = {row["id"]: row for row in claims.committed_rows("experiments/local_retention")}
     assert rows["local.retention"]["value"] == pytest.approx(partial)
     assert rows["local.retention.plain"]["value"] == pytest.approx(a)
+
+
+def test_far_sight():
+    """Data of one colour a picture: pairs of networks of one seed, from hits and pairs."""
+    kinds = {"all": "full_local", "near": "local_local"}
+
+    def stored(prefix, kind):
+        name = f"{prefix}label_one.{kinds[kind]}.data-one_colour.seed*.json"
+        paths = sorted((RESULTS / "length_colours").glob(name))
+        return {int(p.stem[-1]): json.loads(p.read_text())["counts"] for p in paths}
+
+    def paired(of):
+        return [of["near"][s] - of["all"][s] for s in sorted(set(of["near"]) & set(of["all"]))]
+
+    def share(pairs):
+        same, every = np.array(pairs).T
+        return np.mean(same[every > 0] / every[every > 0])
+
+    runs, read = ({k: stored(prefix, k) for k in kinds} for prefix in ("", "colours."))
+    kept = {k: {s: skill(c["6"]) / skill(c["1"]) for s, c in runs[k].items()} for k in kinds}
+    agree = {
+        K: {k: {s: share(c[K]["drawn"]) for s, c in read[k].items()} for k in kinds} for K in "13"
+    }
+    real = [pair for c in read["all"].values() for pair in c["3"]["real"]]
+    found = {
+        "one_colour": [c["3"]["pixel"][3] for c in stored("local.", "all").values()],
+        "agree.real": [same / every for same, every in real if every],
+        "agree.all": list(agree["3"]["all"].values()),
+        "agree": paired(agree["3"]),
+        "agree.one": paired(agree["1"]),
+        "one.all": [skill(c["1"]) for c in runs["all"].values()],
+        "one.near": [skill(c["1"]) for c in runs["near"].values()],
+        "six": [skill(c["6"]) for c in runs["all"].values()],
+        "kept": paired(kept),
+    }
+    rows = recorded("experiments/length_colours")
+    assert {f"length.far.{name}" for name in found} == set(rows)
+    for name, samples in found.items():
+        assert np.allclose(rows[f"length.far.{name}"]["samples"], samples, rtol=0, atol=1e-12), name

@@ -166,9 +166,10 @@ def test_a_second_request_is_a_bar_a_way_red_where_two_are_told_in_one_call():
 def test_far_shares_are_squared_and_a_line_a_network():
     fig, alt = pictures.far_share_lines(NEAR_BY, (1, 2, 3, 6))
     left, right = fig.axes
-    assert names(left) == ["one labelled", "sees all, hears all", "all labelled"]
+    kinds = ["one labelled", "sees all, hears all", "all labelled", "all labelled, as a map"]
+    assert names(left) == kinds
     assert len(marks(left, ".")) == 4 * sum(len(seeds) for seeds in NEAR_BY.values())
-    assert len(right.lines) == 2 * 3
+    assert len(right.lines) == 2 * 4
     for line, at, count in (
         (left.lines[0], 0, "1"),
         (right.lines[0], 2, "1"),
@@ -220,7 +221,8 @@ def test_training_is_a_line_a_run_named_once():
     assert names(fig.axes[2]) == [length_words.LABELS[n] for n in RUNS]
     last = RUNS[TOLD_ALL][0]["training"]
     last = last[max(last, key=int)]
-    drawn = [ax.lines[list(RUNS).index(TOLD_ALL)].get_ydata()[-1] for ax in fig.axes]
+    before = sum(len(RUNS[name]) for name in list(RUNS)[: list(RUNS).index(TOLD_ALL)])
+    drawn = [ax.lines[before].get_ydata()[-1] for ax in fig.axes]
     assert np.allclose(drawn[:2], [length_results.skill(last["counts"][K]) for K in ("1", "6")])
     assert drawn[2] == last["locality"]["moved"][2]
     assert len(pictures.along_training({NEAR: RUNS[NEAR][:1]}).axes[0].lines) == 1
@@ -253,7 +255,7 @@ def test_the_opening_rings_every_place_under_what_was_drawn():
     drawn = {way: render(SCENES[6], 32) for way in ways}
     fig, alt = pictures.opening(drawn, PLACES[6], dict.fromkeys(ways, 0.25))
     assert [len(marks(ax)) for ax in fig.axes] == [12] * 5
-    assert fig.axes[1].get_title(loc="left") == "told all labels:\nskill 0.25"
+    assert fig.axes[1].get_title(loc="left") == "told all labels,\nas a map: 0.25"
     assert alt.count("0.25") == 3
     second = fig.axes[0].images[0].get_array()[32 + pictures.GAP :]  # below the first
     assert np.allclose(second, (drawn["real"][1].permute(1, 2, 0) + 1) / 2)

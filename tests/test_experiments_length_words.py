@@ -54,7 +54,9 @@ def tampered(how):
         ways for counts in answers.values() for seed in counts.values() for ways in seed.values()
     ]
     drawn = [part for ways in asked for way, part in ways.items() if way != "real"]
-    at_six = [run["counts"][K] for runs in results.values() for run in runs for K in ("3", "6")]
+    at_six = [
+        run["counts"][K] for runs in results.values() for run in runs for K in ("3", "6", "10")
+    ]
     if how in ("blind", "ceiling"):  # nothing is drawn where it is asked, or all
         for part in drawn + at_six:
             part["hits"] = [0.999 * v if how == "ceiling" else v for v in part[how]]
@@ -178,7 +180,7 @@ def test_the_table_of_ways_leaves_open_what_was_not_asked():
     assert by_name["its nearest request"] == ["0.70 (0.60 to 0.80)", "50% (50 to 50)", "20"]
     assert by_name["all requests, as trained"][0] == "0.10"
     assert by_name["one at random"] == [""] * 3
-    assert by_name["another network, told all labels, asked for all"][0] == "0.50"
+    assert by_name["another, told all labels, asked for all"][0] == "0.50"
     assert by_name["real pictures"] == ["1", "100% (100 to 100)", "1"]
     both = rows(words.ways_table(answers | {ASKED: seeds({"nearest": scores(3)})}))
     assert both[0][1::3] == ["one labelled: skill at 6", "sees all, hears all: skill at 6"]

@@ -27,6 +27,8 @@ SAID = {  # norm of the answer to the pictures, of a denoiser at noise 1 and so 
     "concept_learning/signal0.7": 33.70837,
     "detector": 377.8824,
     "length_colours/label_one.full_local.data-one_colour.seed0": 16.90657,
+    "length_colours/label_one.local_local.data-one_colour.seed0": 18.44583,
+    "length_generalization/label_all.map.seed0": 21.098,
     "length_generalization/label_all.vector.seed0": 22.02611,
     "length_generalization/label_one.full_all.seed0": 18.40477,
     "length_generalization/label_one.full_local.seed0": 17.32045,

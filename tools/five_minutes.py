@@ -179,8 +179,9 @@ def networks() -> tuple[Figure, str]:
     fig, ax = plt.subplots(figsize=(6, 3))
     told = []
     for name, text, colour in (
-        ("label_all.vector", "told all places", figures.GREEN),
-        ("label_one.vector", "told one place", figures.RED),
+        ("label_all.map", "told all places, as a map", figures.TEAL),
+        ("label_all.vector", "told all places, as rows", figures.GREEN),
+        ("label_one.vector", "told one place, as a row", figures.RED),
     ):
         curve = [np.mean(length_results.skills(results[name], k)) for k in counts]
         ax.plot(counts, curve, "o-", ms=4, color=colour, label=text)

@@ -87,7 +87,7 @@ def opening(
     """
     columns = {
         "real": "real pictures\nof the requests",
-        "told all": f"told all labels:\nskill {skill['told all']:.2f}",
+        "told all": f"told all labels,\nas a map: {skill['told all']:.2f}",
         "all": f"told one, asked\nfor all six: {skill['all']:.2f}",
         "nearest": f"same weights, each\nits nearest: {skill['nearest']:.2f}",
         "paste": f"same weights,\nscissors: {skill['paste']:.2f}",
@@ -100,8 +100,8 @@ def opening(
         ax.axis("off")
     shown = [f"{skill[way]:.2f}" for way in ("all", "nearest", "paste")]
     return fig, (
-        "Columns of pictures with six asked places ringed: real scenes; a network told all labels; "
-        "one told a single label, asked for all six, which fills few places (skill "
+        "Columns of pictures with six asked places ringed: real scenes; a network told all labels "
+        "as a map; one told a single label, asked for all six, which fills few places (skill "
         f"{shown[0]}); the same weights asked at each cell for its nearest request ({shown[1]}); "
         f"and pasted from pictures drawn separately ({shown[2]})."
     )
@@ -356,7 +356,7 @@ def far_share_lines(near: Answers, counts: Sequence[int]) -> tuple[Figure, str]:
     at = length_results.LEVELS.index(SIGMA)
     fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3), sharey=True)
     told = []
-    for name in (*ONE_LABEL, length_results.TOLD_ALL):
+    for name in (*ONE_LABEL, length_results.TOLD_ALL, length_results.AS_MAP):
         if name not in near:
             continue
         colour, style = LOOKS[name]
@@ -499,7 +499,7 @@ def asked_otherwise(
     Returns:
         The arguments but for the caption.
     """
-    others = {"told all": "another network, told all labels", "real": "real pictures"}
+    others = {"told all": "another network, told all as a map", "real": "real pictures"}
     counts, ways = list(drawn), list(drawn[6])
     grid, n = (len(ways), len(counts)), len(places[6])
     tiles = np.stack([np.stack([strip(drawn[K][way]) for K in counts]) for way in ways])

@@ -9,7 +9,7 @@ from scipy import stats
 from lib.scenes import measure
 from lib.scenes.coherence import coherence
 
-TOLD_ALL = "label_all.vector"
+TOLD_ALL, AS_MAP = "label_all.vector", "label_all.map"
 ASKED = "label_one.full_all"  # whose weights the rows `length.asked.*` are about
 SIX, TEN = "6", "10"
 SEEN_BEFORE = "label_one.vector"  # seed 0 was looked at before its rules; the others confirm it

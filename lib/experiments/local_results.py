@@ -8,7 +8,7 @@ from operator import getitem
 import numpy as np
 
 from lib.experiments import length_results
-from lib.experiments.length_results import ASKED, NEAR, SEEN_BEFORE, SIGMA, TOLD_ALL
+from lib.experiments.length_results import AS_MAP, ASKED, NEAR, SEEN_BEFORE, SIGMA, TOLD_ALL
 from lib.experiments.length_words import Bounds
 from lib.experiments.local_scores import EXCHANGES, LEVELS, skill
 
@@ -97,6 +97,21 @@ def less_local(results: dict[str, list[dict]]) -> dict[int, float]:
     return {seed: one[seed] - all_[seed] for seed in sorted(set(one) & set(all_) - {0})}
 
 
+def less_of_six(near: dict[str, dict[int, dict]]) -> dict[int, float]:
+    """Outside share when one of six requests goes: told one label as a row less told all as a map.
+
+    By seed, without seed 0, which was seen before the rule.
+
+    Args:
+        near: Of `length_generalization.answers`, kind `local`.
+    """
+    one, map_ = (
+        {seed: counts["6"]["removed"][AT] for seed, counts in near.get(name, {}).items()}
+        for name in (SEEN_BEFORE, AS_MAP)
+    )
+    return {seed: one[seed] - map_[seed] for seed in sorted(set(one) & set(map_) - {0})}
+
+
 def removed_of_six(near: dict[int, dict]) -> float:
     """Outside share when one of six requests goes, a mean of seeds; see `length_locality`."""
     return float(np.mean([counts["6"]["removed"][AT] for counts in near.values()]))
@@ -130,6 +145,11 @@ def statements(looked: dict[str, list[dict]], near: dict[str, dict]) -> dict[str
         "half-way at .5": (crossing(looked[NEAR]), 0.5, 0.55),
         "told one, the new one is decided a little earlier": (level_one, level, 1.5 * level),
         "of six, told one reacts more far away": (six_one, six + 0.3, inf),
+        "told all as a map, less than told rows": (
+            removed_of_six(near[AS_MAP]),
+            -inf,
+            0.6 * six,
+        ),
     }
     for label, seeds in (("told all", all_), ("told one", one)):
         sizes = half_kept(seeds, "large") / half_kept(seeds, "small")
