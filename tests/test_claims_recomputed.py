@@ -536,6 +536,15 @@ def test_length_generalisation():
         for w in ("nearest", "paste", "real")
     }
 
+    six_removed = [
+        {
+            r["setting"]["seed"]: r["counts"]["6"]["removed"][2]
+            for r in length_runs(f"local.label_{name}")
+            if r["setting"]["seed"]
+        }
+        for name in ("one.vector", "all.map")
+    ]
+
     def less(runs, way, other):
         return [skill(r[way]) - skill(r[other]) for r in runs if {way, other} <= set(r)]
 
@@ -596,6 +605,9 @@ def test_length_generalisation():
         "length.pixels.far": pixels["far"],
         "length.pixels.kept": near_less_all(pixels["keeps"]),
         "length.pixels.coherence": near_less_all(pixels["passes"]),
+        "local.generalise": [
+            one_ - six_removed[1][s] for s, one_ in six_removed[0].items() if s in six_removed[1]
+        ],
         "length.contrast": [keep["all"][seed] - keep["one"][seed] for seed in both],
         "length.local.one": [a for a, _ in local["label_one.vector"].values()],
         "length.local.one.all": [a for a, _ in local["label_one.full_all"].values()],

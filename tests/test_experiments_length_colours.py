@@ -36,7 +36,7 @@ def test_pairs_are_counted_once(reader, monkeypatch):
     monkeypatch.setattr(length_colours.colours, "read", lambda rule, x: seen)
     pairs = length_colours.agreement(*reader, torch.zeros(2, 3, 8, 8))
     assert pairs == [[1, 3], [0, 0]]
-    apart = length_colours.distances(*reader, torch.zeros(2, 3, 8, 8))
+    apart = length_colours.measure_distances(*reader, torch.zeros(2, 3, 8, 8))
     assert apart["same"] == pytest.approx([0.3])
     assert apart["other"] == pytest.approx([0.5, 0.4])
     assert length_colours.shares(pairs) == [1 / 3]
@@ -65,7 +65,7 @@ def test_pictures_are_drawn_in_parts_each_from_a_noise_of_its_own(monkeypatch, t
     monkeypatch.setattr(detector, "load", lambda: None)
     monkeypatch.setattr(length_colours, "make_rule", lambda finder, size: None)
     monkeypatch.setattr(length_colours, "agreement", lambda finder, rule, x: x[:, None].tolist())
-    monkeypatch.setattr(length_colours, "distances", lambda finder, rule, x: len(x))
+    monkeypatch.setattr(length_colours, "measure_distances", lambda finder, rule, x: len(x))
     found = length_colours.run(setting, length_colours.Scale((3,), 70), tmp_path)
     parts = [(70, 0), (32, 0), (32, 32), (6, 64)]
     assert heard == [(n, train.stream(5, 3, part).initial_seed()) for n, part in parts]

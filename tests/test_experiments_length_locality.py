@@ -52,6 +52,12 @@ def test_rows_are_of_fresh_runs_alone():
     assert np.allclose(found["length.local.grows"], [0.2 - 0.05])  # of the seeds that both have
     assert np.allclose(found["length.local.grows.all"], [0.4 - 0.05])
     assert length_results.local({"label_one.vector": {0: counts(0.1, 0.2)}}) == {}
+    six = {"label_one.vector": {0: 0.8, 1: 0.9, 2: 0.75}, "label_all.map": {0: 0.1, 2: 0.5, 3: 1}}
+    six = {
+        name: {s: {"6": {"removed": [9, 9, v, 9, 9]}} for s, v in seeds.items()}
+        for name, seeds in six.items()
+    }
+    assert length_results.less_of_six(six) == pytest.approx([0.7, 0.25])
     deaf = {"label_one.vector": {1: counts(0, 0)}}
     assert length_results.local(deaf) == {"length.local.one": [0]}  # which competence must gate
 

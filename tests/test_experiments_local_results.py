@@ -9,7 +9,7 @@ import pytest
 from lib.experiments import length_generalization as length
 from lib.experiments import length_results, length_words, local_scores
 from lib.experiments import local_results as local
-from lib.experiments.length_results import AS_MAP, ASKED, NEAR, SEEN_BEFORE, TOLD_ALL
+from lib.experiments.length_results import ASKED, NEAR, SEEN_BEFORE, TOLD_ALL
 
 LEVELS = local_scores.LEVELS
 
@@ -82,13 +82,6 @@ def test_networks_are_compared_by_seeds_that_both_have_but_the_first():
     assert local.less_local(results) == {1: 0.5, 2: 0.25}
     near = {s: {"6": {"removed": [0, 0, 0.5 * s, 0, 0]}} for s in (0, 1)}
     assert local.removed_of_six(near) == 0.25
-    at_six = {SEEN_BEFORE: (0.8, 0.9, 0.75), AS_MAP: (0.1, 0.2, 0.5)}
-    near = {
-        name: {s: {"6": {"removed": [0, 0, v, 0, 0]}} for s, v in enumerate(values)}
-        for name, values in at_six.items()
-    }
-    del near[SEEN_BEFORE][2]
-    assert local.less_of_six(near) == pytest.approx({1: 0.7})
 
 
 @functools.cache

@@ -72,7 +72,7 @@ def agreement(find: Find, rule: colours.Rule, pictures: Tensor) -> list[list[int
     return [[int(same.sum()), len(same)] for _, same in _pairs(find, rule, pictures)]
 
 
-def distances(find: Find, rule: colours.Rule, pictures: Tensor) -> dict[str, list[float]]:
+def measure_distances(find: Find, rule: colours.Rule, pictures: Tensor) -> dict[str, list[float]]:
     """How far apart the objects of a pair are, in widths: of the `same` colour, and of `other`.
 
     Of all pictures together.
@@ -121,7 +121,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         )
         both = {"drawn": drawn, "real": world.render(scenes, trained.size)}
         counts[str(K)] = {kind: agreement(world.find, rule, x) for kind, x in both.items()}
-        apart[str(K)] = distances(world.find, rule, drawn)
+        apart[str(K)] = measure_distances(world.find, rule, drawn)
     found = {
         "setting": result["setting"],
         "scale": result["scale"],
@@ -170,7 +170,7 @@ def by_distance(distances: dict[str, list[float]], edges: Sequence[float]) -> np
     """The share of pairs of one colour among those that stand so far apart.
 
     Args:
-        distances: Of `distances`, one network and number of objects.
+        distances: Of `measure_distances`, one network and number of objects.
         edges: (n + 1,), of the distances, in widths.
 
     Returns:

@@ -282,7 +282,21 @@ def local(near: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
         found[f"length.local.grows{end}"] = [
             growth(counts) - growth(told_all[seed]) for seed, counts in seeds if seed in told_all
         ]
+    found["local.generalise"] = less_of_six(fresh)
     return {id: values for id, values in found.items() if values}
+
+
+def less_of_six(near: dict[str, dict[int, dict]]) -> list[float]:
+    """Outside share when one of six requests goes: told one label as a row less told all as a map.
+
+    Of the seeds that both networks have.
+    """
+    at = LEVELS.index(SIGMA)
+    one, map_ = (
+        {seed: counts[SIX]["removed"][at] for seed, counts in near.get(name, {}).items()}
+        for name in (SEEN_BEFORE, AS_MAP)
+    )
+    return less(*([each[s] for s in sorted(set(one) & set(map_))] for each in (one, map_)))
 
 
 def growth(counts: dict) -> float:

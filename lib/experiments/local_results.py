@@ -97,21 +97,6 @@ def less_local(results: dict[str, list[dict]]) -> dict[int, float]:
     return {seed: one[seed] - all_[seed] for seed in sorted(set(one) & set(all_) - {0})}
 
 
-def less_of_six(near: dict[str, dict[int, dict]]) -> dict[int, float]:
-    """Outside share when one of six requests goes: told one label as a row less told all as a map.
-
-    By seed, without seed 0, which was seen before the rule.
-
-    Args:
-        near: Of `length_generalization.answers`, kind `local`.
-    """
-    one, map_ = (
-        {seed: counts["6"]["removed"][AT] for seed, counts in near.get(name, {}).items()}
-        for name in (SEEN_BEFORE, AS_MAP)
-    )
-    return {seed: one[seed] - map_[seed] for seed in sorted(set(one) & set(map_) - {0})}
-
-
 def removed_of_six(near: dict[int, dict]) -> float:
     """Outside share when one of six requests goes, a mean of seeds; see `length_locality`."""
     return float(np.mean([counts["6"]["removed"][AT] for counts in near.values()]))
