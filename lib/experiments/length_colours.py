@@ -222,7 +222,7 @@ def statements(measured: dict[str, dict], plain: dict[str, list[dict]]) -> dict[
         plain: Of `length_generalization.finished_runs`, trained on scenes of any colours.
     """
     found = claims(measured)
-    usual = [length_results.seen_outside(run) for run in plain[length_results.NEAR]]
+    usual = [length_results.seen_outside(each) for each in plain[length_results.NEAR]]
     three = {name: list(seeds.values()) for name, seeds in agreements(measured, "3").items()}
     all_, near = three[SEES_ALL], three[SEES_NEAR]
     apart = {

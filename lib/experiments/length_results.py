@@ -289,11 +289,11 @@ def local(near: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
 def less_of_six(near: dict[str, dict[int, dict]]) -> list[float]:
     """Outside share when one of six requests goes: told one label as a row less told all as a map.
 
-    Of the seeds that both networks have.
+    Of the seeds in which both networks were asked for six.
     """
     at = LEVELS.index(SIGMA)
     one, map_ = (
-        {seed: counts[SIX]["removed"][at] for seed, counts in near.get(name, {}).items()}
+        {s: part[SIX]["removed"][at] for s, part in near.get(name, {}).items() if SIX in part}
         for name in (SEEN_BEFORE, AS_MAP)
     )
     return less(*([each[s] for s in sorted(set(one) & set(map_))] for each in (one, map_)))
