@@ -329,7 +329,8 @@ def test_shared_colours_are_a_dot_a_network_and_a_line_by_distance():
     measured = length_colours.results()
     fig, alt = pictures.shared_colours(measured)
     left, right = fig.axes
-    agree = length_colours.agreements(measured, "3")
+    kinds = [name for pair in length_colours.PLAIN.items() for name in pair]
+    agree = {name: length_colours.agreement_of(measured, name, "3") for name in kinds}
     dots = [value for seeds in agree.values() for value in seeds.values()]
     drawn = [y for line in left.lines for y in line.get_ydata() if line.get_marker() == "o"]
     assert drawn == pytest.approx(dots)
@@ -338,8 +339,9 @@ def test_shared_colours_are_a_dot_a_network_and_a_line_by_distance():
     apart = measured["distances"][length_colours.SEES_NEAR][0]["3"]
     share = length_colours.by_distance(apart, length_colours.APART)
     assert any(np.allclose(line.get_ydata(), share) for line in lines)
-    assert names(right) == list(pictures.SEEING)
-    assert f"sees near {agree[length_colours.SEES_NEAR][0]:.2f}" in alt
+    said = [f"{who}{data}" for who in pictures.SEEING for data in ("", ", plain scenes")]
+    assert names(right) == said
+    assert f"sees near, plain scenes {agree[length_results.SEES_NEAR][0]:.2f}" in alt
 
 
 def test_pictures_of_one_colour_stand_row_by_row_with_their_places():

@@ -41,6 +41,10 @@ KEPT = storage.RESULTS / "length_colours"
 SEES_ALL, SEES_NEAR = (
     f"{n}.data-one_colour" for n in (length_results.NEAR, length_results.SEES_NEAR)
 )
+PLAIN = {
+    SEES_ALL: length_results.NEAR,
+    SEES_NEAR: length_results.SEES_NEAR,
+}  # trained on plain data
 KINDS = "colours", "local"  # of what is asked of finished weights
 APART = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.8)  # widths, between which pairs are counted
 REACH = 2.5 / length.GRID  # widths from the middle of a window of 5 cells to its edge
@@ -146,9 +150,15 @@ def shares(pairs: list[list[int]]) -> list[float]:
 
 
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
-    """Takes over what was run on data of one colour; see `length_generalization.store`."""
+    """Takes over what was run on data of one colour; see `length_generalization.store`.
+
+    And how the colours were read of the same networks trained on plain data, seed 0.
+    """
     both = {SEES_ALL, SEES_NEAR}
-    return length.store_runs(folder, kept, KINDS, both, lambda setting: setting.name in both)
+    names = [f"colours.{name}.seed0.json" for name in PLAIN.values()]
+    plain = storage.copy_files(folder, kept, *(n for n in names if (folder / n).exists()))
+    stored = length.store_runs(folder, kept, KINDS, both, lambda setting: setting.name in both)
+    return stored + plain
 
 
 def results(folder: Path = KEPT) -> dict[str, dict]:
@@ -230,6 +240,7 @@ def statements(measured: dict[str, dict], plain: dict[str, list[dict]]) -> dict[
         for name, seeds in measured["distances"].items()
     }
     beyond = np.array(APART[:-1]) >= 0.2  # past the window's edge
+    plain_all, plain_near = (agreement_of(measured, PLAIN[n], "3")[0] for n in three)
     return {
         "far pixels count twice as much as on plain scenes": (
             np.mean(found["length.far.one_colour"]) / np.mean(usual), 1.7, 2.4),
@@ -237,22 +248,28 @@ def statements(measured: dict[str, dict], plain: dict[str, list[dict]]) -> dict[
         "and .58 at most": (max(all_), 0.575, 0.585),
         "seeing near, .17 at least": (min(near), 0.165, 0.175),
         "and .18 at most": (max(near), 0.175, 0.185),
+        "as many as after plain scenes": (np.mean(near) - plain_near, -0.05, 0.05),
+        "seeing all, many more": (np.mean(all_) - plain_all, 0.3, 1),
         "real ones nearly all": (np.mean(found["length.far.agree.real"]), 0.95, inf),
-        "who sees near agrees next door": (min(apart[SEES_NEAR][:, 0]), 0.4, inf),
-        "and beyond the window by chance": (apart[SEES_NEAR][:, beyond].mean(), 0.1, 0.17),
+        "close pairs agree after plain scenes too": (
+            min(apart[name][0, 0] for name in PLAIN.values()), 0.35, inf),
+        "who sees near agrees beyond the window by chance": (
+            apart[SEES_NEAR][:, beyond].mean(), 0.1, 0.17),
         "who sees all agrees there too": (apart[SEES_ALL][:, beyond].mean(), 0.4, inf),
         "places are filled as well": (np.mean(found["length.far.kept"]), -0.1, 0.1),
     }  # fmt: skip
 
 
 def agreements(measured: dict[str, dict], count: str) -> dict[str, dict[int, float]]:
+    """`agreement_of` both networks."""
+    return {name: agreement_of(measured, name, count) for name in (SEES_ALL, SEES_NEAR)}
+
+
+def agreement_of(measured: dict[str, dict], name: str, count: str) -> dict[int, float]:
     """Of drawn pictures the share of pairs that share a colour, the mean over pictures, by seed."""
     return {
-        name: {
-            seed: float(np.mean(shares(counts[count]["drawn"])))
-            for seed, counts in sorted(measured["colours"].get(name, {}).items())
-        }
-        for name in (SEES_ALL, SEES_NEAR)
+        seed: float(np.mean(shares(counts[count]["drawn"])))
+        for seed, counts in sorted(measured["colours"].get(name, {}).items())
     }
 
 

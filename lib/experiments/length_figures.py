@@ -322,16 +322,22 @@ def shared_colours(measured: dict[str, dict]) -> tuple[Figure, str]:
         measured: Of `length_colours.results`.
     """
     fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 2.9), sharey=True, width_ratios=(1, 1.8))
-    agree, told = length_colours.agreements(measured, "3"), []
-    looks = (LOOKS[length_results.NEAR], LOOKS[length_results.SEES_NEAR])
     middles = np.mean(list(pairwise(length_colours.APART)), axis=1)
-    for x, ((name, seeds), (ink, line)) in enumerate(zip(agree.items(), looks, strict=True)):
-        left.plot([x] * len(seeds), list(seeds.values()), "o", color=ink, ms=5)
-        for k, apart in enumerate(measured["distances"].get(name, {}).values()):
-            share = length_colours.by_distance(apart["3"], length_colours.APART)
-            label = None if k else SEEING[x]
-            right.plot(middles, share, color=ink, ls=line, marker="o", ms=3, lw=1, label=label)
-        told.append(f"{SEEING[x]} {', '.join(f'{v:.2f}' for v in seeds.values())}")
+    told = []
+    for x, (name, plain) in enumerate(length_colours.PLAIN.items()):
+        ink, line = LOOKS[plain]
+        for data, face, paler in ((name, ink, 1.0), (plain, "none", 0.45)):
+            seeds = length_colours.agreement_of(measured, data, "3")
+            left.plot([x] * len(seeds), list(seeds.values()), "o", color=ink, mfc=face, ms=6)
+            label = SEEING[x] if data == name else f"{SEEING[x]}, plain scenes"
+            told.append(f"{label} {', '.join(f'{v:.2f}' for v in seeds.values())}")
+            for apart in measured["distances"].get(data, {}).values():
+                share = length_colours.by_distance(apart["3"], length_colours.APART)
+                right.plot(
+                    middles, share, color=ink, ls=line, marker="o", mfc=face, ms=3, lw=1,
+                    alpha=paler, label=label,
+                )  # fmt: skip
+                label = None
     for ax in (left, right):
         ax.axhline(1 / 8, color=figures.GREY, ls="--", lw=0.8)
     right.axvline(length_colours.REACH, color=figures.GREY, ls=":", lw=0.8)
@@ -340,9 +346,10 @@ def shared_colours(measured: dict[str, dict]) -> tuple[Figure, str]:
     right.set(xlabel="how far apart they stand, in widths of the picture")
     right.legend(fontsize=8)
     return fig, (
-        "The share of pairs of objects of one colour in pictures of three, a dot a network: "
-        f"{'; '.join(told)}; by chance one in eight. Beside it the same by how far apart the "
-        "objects of a pair stand: where the network sees near, it falls to chance within a window."
+        "The share of pairs of objects of one colour in pictures of three, a dot a network, hollow "
+        f"after training on plain scenes: {'; '.join(told)}; by chance one in eight. Beside it the "
+        "same by how far apart the objects of a pair stand: close pairs agree in all, far ones "
+        "where all is seen."
     )
 
 
