@@ -22,7 +22,9 @@ def reader():
 def test_real_pictures_are_read_for_what_they_are(reader, data, low, high):
     world = length_generalization.world_of(length_generalization.Setting(data=data))
     scenes = world.sample(48, 3, 3, train.stream(1, 3), clear=True)
-    pairs = length_colours.agreement(*reader, world.render(scenes, detector.SIZE))
+    pairs = length_colours.agreement(
+        length_colours.find_pairs(*reader, world.render(scenes, detector.SIZE))
+    )
     assert sum(every for _, every in pairs) > 80
     assert low <= np.mean(length_colours.shares(pairs)) <= high
     assert data in WORLDS
@@ -34,9 +36,10 @@ def test_pairs_are_counted_once(reader, monkeypatch):
     places = torch.tensor([[0.1, 0.2], [0.1, 0.5], [0.5, 0.5], [0, 0]]).expand(2, 4, 2)
     monkeypatch.setattr(detector, "detect", lambda finder, x: (places, there))
     monkeypatch.setattr(length_colours.colours, "read", lambda rule, x: seen)
-    pairs = length_colours.agreement(*reader, torch.zeros(2, 3, 8, 8))
+    found = length_colours.find_pairs(*reader, torch.zeros(2, 3, 8, 8))
+    pairs = length_colours.agreement(found)
     assert pairs == [[1, 3], [0, 0]]
-    apart = length_colours.measure_distances(*reader, torch.zeros(2, 3, 8, 8))
+    apart = length_colours.measure_distances(found)
     assert apart["same"] == pytest.approx([0.3])
     assert apart["other"] == pytest.approx([0.5, 0.4])
     assert length_colours.shares(pairs) == [1 / 3]
@@ -64,8 +67,9 @@ def test_pictures_are_drawn_in_parts_each_from_a_noise_of_its_own(monkeypatch, t
     monkeypatch.setattr(length_generalization, "painter", lambda *_: draw)
     monkeypatch.setattr(detector, "load", lambda: None)
     monkeypatch.setattr(length_colours, "make_rule", lambda finder, size: None)
-    monkeypatch.setattr(length_colours, "agreement", lambda finder, rule, x: x[:, None].tolist())
-    monkeypatch.setattr(length_colours, "measure_distances", lambda finder, rule, x: len(x))
+    monkeypatch.setattr(length_colours, "find_pairs", lambda finder, rule, x: x)
+    monkeypatch.setattr(length_colours, "agreement", lambda pairs: pairs[:, None].tolist())
+    monkeypatch.setattr(length_colours, "measure_distances", len)
     found = length_colours.run(setting, length_colours.Scale((3,), 70), tmp_path)
     parts = [(70, 0), (32, 0), (32, 32), (6, 64)]
     assert heard == [(n, train.stream(5, 3, part).initial_seed()) for n, part in parts]
@@ -83,7 +87,9 @@ def test_real_pictures_are_read_as_they_were():
     world = WORLDS["one_colour"]("", 32)
     scenes = world.sample(96, 3, 3, train.stream(0, 3), clear=True)
     rule = length_colours.make_rule(world.find, 32)
-    found = length_colours.agreement(world.find, rule, world.render(scenes, 32))
+    found = length_colours.agreement(
+        length_colours.find_pairs(world.find, rule, world.render(scenes, 32))
+    )
     same = np.array(found) == stored["3"]["real"]
     assert same.mean() > 0.99  # but for what is on the edge of a rule
 

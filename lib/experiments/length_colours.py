@@ -71,27 +71,30 @@ def make_rule(find: Find, size: int, samples: int = 400) -> colours.Rule:
     return colours.fitted(pixels, scenes.color[:, 0])
 
 
-def agreement(find: Find, rule: colours.Rule, pictures: Tensor) -> list[list[int]]:
-    """Of each picture the pairs of its objects that share a colour, and all pairs."""
-    return [[int(same.sum()), len(same)] for _, same in _pairs(find, rule, pictures)]
+Pairs = list[tuple[Tensor, Tensor]]  # of each picture, of each pair: distance, and if they agree
 
 
-def measure_distances(find: Find, rule: colours.Rule, pictures: Tensor) -> dict[str, list[float]]:
-    """How far apart the objects of a pair are, in widths: of the `same` colour, and of `other`.
-
-    Of all pictures together.
-    """
-    apart, same = (torch.cat(each) for each in zip(*_pairs(find, rule, pictures), strict=True))
-    return {"same": apart[same].tolist(), "other": apart[~same].tolist()}
-
-
-def _pairs(find: Find, rule: colours.Rule, pictures: Tensor) -> list[tuple[Tensor, Tensor]]:
+def find_pairs(find: Find, rule: colours.Rule, pictures: Tensor) -> Pairs:
     """Of each picture and each pair of its objects: how far apart they are, and if they agree."""
     found = []
     for places, seen in Judge(find, rule).seen(pictures):
         first, second = torch.triu_indices(len(seen), len(seen), 1)
         found.append((measure.distance(places, places)[first, second], seen[first] == seen[second]))
     return found
+
+
+def agreement(pairs: Pairs) -> list[list[int]]:
+    """Of each picture the pairs of its objects that share a colour, and all pairs."""
+    return [[int(same.sum()), len(same)] for _, same in pairs]
+
+
+def measure_distances(pairs: Pairs) -> dict[str, list[float]]:
+    """How far apart the objects of a pair are, in widths: of the `same` colour, and of `other`.
+
+    Of all pictures together.
+    """
+    apart, same = (torch.cat(each) for each in zip(*pairs, strict=True))
+    return {"same": apart[same].tolist(), "other": apart[~same].tolist()}
 
 
 def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
@@ -124,8 +127,9 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
             ]
         )
         both = {"drawn": drawn, "real": world.render(scenes, trained.size)}
-        counts[str(K)] = {kind: agreement(world.find, rule, x) for kind, x in both.items()}
-        apart[str(K)] = measure_distances(world.find, rule, drawn)
+        pairs = {kind: find_pairs(world.find, rule, x) for kind, x in both.items()}
+        counts[str(K)] = {kind: agreement(each) for kind, each in pairs.items()}
+        apart[str(K)] = measure_distances(pairs["drawn"])
     found = {
         "setting": result["setting"],
         "scale": result["scale"],
@@ -275,5 +279,4 @@ def agreement_of(measured: dict[str, dict], name: str, count: str) -> dict[int, 
 
 def _near_less_all(values: dict[str, dict[int, float]]) -> list[float]:
     """Paired differences, of the seeds that both networks have."""
-    both = sorted(set(values[SEES_ALL]) & set(values[SEES_NEAR]))
-    return length_results.less(*([values[n][s] for s in both] for n in (SEES_NEAR, SEES_ALL)))
+    return length_results.less_by_seed(values[SEES_NEAR], values[SEES_ALL])

@@ -24,7 +24,16 @@ from lib.experiments.length_words import LABELS, PAIRS, WAYS, second_requests
 from lib.scenes import coherence, detector, failures, labelling, measure, render
 from lib.scenes.scene import Scenes
 
-SEEING = ("sees all", "sees near")
+KINDS = {  # of what a picture shows of a request
+    "hit": figures.GREEN,
+    "misplaced": figures.ORANGE,
+    "off the spot": figures.ORANGE,
+    "missing": figures.GREY,
+    "blended": figures.PURPLE,
+    "extra": figures.TEAL,
+    "elsewhere": figures.TEAL,
+}
+SEEING = ("sees all", "sees near")  # in the order of `length_colours.PLAIN`
 GAP = 2  # pixels between the pictures of a strip
 LOOKS = {  # colour and line of a network
     "label_all.vector": (figures.GREEN, "-"),
@@ -311,7 +320,7 @@ def shared_pictures(drawn: dict[str, Tensor], places: Tensor) -> tuple[Figure, s
         ax.axis("off")
     return fig, (
         f"Rows of pictures: {'; '.join(drawn)}. In real scenes all objects share a colour; the "
-        "network that sees all mostly keeps to that, the one that sees near gives each its own."
+        "network that sees all often keeps to that, the one that sees near draws unrelated ones."
     )
 
 
@@ -436,18 +445,16 @@ def account_bars(
         names: Of the ways or networks, beside their bars.
         kinds: Of what is counted, `missing` among them.
     """
-    colours = [figures.GREEN, figures.ORANGE, figures.GREY, figures.PURPLE, figures.TEAL]
-    colours[len(kinds) - 1] = figures.TEAL
     missing = kinds.index("missing")
     fig, ax = plt.subplots(figsize=(6.4, 1.1 + 0.5 * len(account)))
     for y, values in enumerate(account.values()):
         label = "missing" if y == 0 else None
-        ax.barh(y, -values[missing], color=colours[missing], label=label)
+        ax.barh(y, -values[missing], color=KINDS["missing"], label=label)
         start = 0.0
         for k, kind in enumerate(kinds):
             if k != missing:
                 label = kind if y == 0 else None
-                ax.barh(y, values[k], left=start, color=colours[k], label=label)
+                ax.barh(y, values[k], left=start, color=KINDS[kind], label=label)
                 start += values[k]
     ax.axvline(0, color=figures.INK, lw=0.8)
     _name_bars(ax, [names[way] for way in account])

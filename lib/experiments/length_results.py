@@ -42,6 +42,7 @@ LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
 LESS_TEN = {"length.near.coherence": (COHERENCE, "nearest", "paste")}  # as `LESS_FRESH`, at ten
 KEPT_NEAR = {"length.near.six": SIX, "length.near.ten": TEN}  # of `SEEN_BEFORE`, without seed 0
 FAR = 3.0  # noise level of the row `length.pixels.far`
+ERRORS = ("hit", "off the spot", "missing", "elsewhere")  # of `errors`
 SIGMA = 1.0  # that the rows `length.local.*` are about
 
 
@@ -73,9 +74,6 @@ def by_count(results: Sequence[dict]) -> dict[int, list[float]]:
 def best_first(results: dict[str, list[dict]]) -> list[str]:
     """Networks by the skill at six of their first seed."""
     return sorted(results, key=lambda name: -skills(results[name][:1], 6)[0])
-
-
-ERRORS = ("hit", "off the spot", "missing", "elsewhere")  # of `errors`
 
 
 def errors(results: Sequence[dict], count: int = 6) -> list[float]:
@@ -296,7 +294,7 @@ def less_of_six(near: dict[str, dict[int, dict]]) -> list[float]:
         {s: part[SIX]["removed"][at] for s, part in near.get(name, {}).items() if SIX in part}
         for name in (SEEN_BEFORE, AS_MAP)
     )
-    return less(*([each[s] for s in sorted(set(one) & set(map_))] for each in (one, map_)))
+    return less_by_seed(one, map_)
 
 
 def growth(counts: dict) -> float:
@@ -383,19 +381,22 @@ def seeing(
     return {row: values for row, values in found.items() if values}
 
 
-def kept_near(ones: dict[int, float], answers: dict[int, dict], count: str) -> list[float]:
-    """Skill asked for the nearest over skill at one object as trained, seed by seed.
+def kept_near(
+    ones: dict[int, float], answers: dict[int, dict], count: str, way: str = "nearest"
+) -> list[float]:
+    """Skill asked for the nearest, or otherwise, over skill at one as trained, seed by seed.
 
     Args:
         ones: Skill at one object, by seed; a seed that is not here is left out.
         answers: By seed and number of locations, as for `by_way`.
         count: Locations asked for.
+        way: Of asking.
 
     Raises:
         ValueError: A seed that was asked has no skill at one.
     """
     asked = {seed: counts.get(count, {}) for seed, counts in answers.items()}
-    near = {seed: asked[seed]["nearest"] for seed in asked if "nearest" in asked[seed]}
+    near = {seed: asked[seed][way] for seed in asked if way in asked[seed]}
     both = sorted(set(near) & set(ones))
     return _over_one([skill(near[seed]) for seed in both], [ones[seed] for seed in both])
 
@@ -427,3 +428,8 @@ def _paired(rows: dict[str, tuple[int, str, str]], *kinds: dict[str, list[float]
 def less(values: Sequence[float], others: Sequence[float]) -> list[float]:
     """Paired differences."""
     return [a - b for a, b in zip(values, others, strict=True)]
+
+
+def less_by_seed(values: dict[int, float], others: dict[int, float]) -> list[float]:
+    """Paired differences, of the seeds that both have."""
+    return [values[seed] - others[seed] for seed in sorted(set(values) & set(others))]
