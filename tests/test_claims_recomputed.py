@@ -587,6 +587,18 @@ def test_length_generalisation():
         for labels in ("all", "one")
     }
     both = set(keep["all"]) & set(keep["one"])
+    trained = [
+        {r["setting"]["seed"]: skill(r["counts"]["6"]) / skill(r["counts"]["1"]) for r in runs}
+        for runs in (length_runs(f"label_all.full_{hears}") for hears in ("nearest", "random"))
+    ]
+    shown = [
+        {r["setting"]["seed"]: skill(r["counts"]["6"]) for r in runs}
+        for runs in (length_runs(f"label_one.local_local.objects-{most}") for most in (5, 1))
+    ]
+    doses = [
+        {r["setting"]["seed"]: skill(r["counts"]["6"]) / skill(r["counts"]["1"]) for r in runs}
+        for runs in (length_runs(f"label_one.full_local{k}") for k in (".k-8", ""))
+    ]
     pixels = {"keeps": {}, "passes": {}, "far": []}
     for network in ("full_local", "local_local"):
         for r in length_runs(f"label_one.{network}"):
@@ -609,6 +621,9 @@ def test_length_generalisation():
             one_ - six_removed[1][s] for s, one_ in six_removed[0].items() if s in six_removed[1]
         ],
         "length.contrast": [keep["all"][seed] - keep["one"][seed] for seed in both],
+        "length.trained.near": [near - trained[1][seed] for seed, near in trained[0].items()],
+        "length.dose.wide": [wide - doses[1][seed] for seed, wide in doses[0].items()],
+        "length.objects.local": [five - shown[1][seed] for seed, five in shown[0].items()],
         "length.local.one": [a for a, _ in local["label_one.vector"].values()],
         "length.local.one.all": [a for a, _ in local["label_one.full_all"].values()],
         "length.local.grows": beyond("label_one.vector"),

@@ -16,7 +16,7 @@ from lib.experiments import _training
 from lib.experiments import length_generalization as length
 from lib.experiments._worlds import CLEVR
 from lib.experiments.length_generalization import Scale, Setting
-from lib.scenes import detector, measure
+from lib.scenes import detector, labelling, measure, sample_scenes
 from lib.storage import checkpoint
 from tests.conftest import ROOT
 
@@ -564,6 +564,7 @@ def test_what_is_missing_is_run_seed_by_seed_and_nothing_else(tmp_path, monkeypa
         (place / f"{setting.name}.seed{setting.seed}.json").write_text(text)
 
     every = [(name, seed) for seed in range(length.SEEDS) for name in length.SETTINGS]
+    every += [(name, seed) for seed in range(length.SEEDS_BESIDE) for name in length.BESIDE]
 
     def missing():
         return [(s.name, s.seed) for s, more in length.missing(folder, kept) if not more]
@@ -585,8 +586,27 @@ def test_what_is_missing_is_run_seed_by_seed_and_nothing_else(tmp_path, monkeypa
 def test_a_family_of_networks_is_reported_at_one_scale():
     scales = {s.pathway == "window": length.reported(s) for s in length.SETTINGS.values()}
     assert scales == {False: Scale(), True: replace(Scale(), steps=3000)}
-    for setting in length.SETTINGS.values():
+    for name, setting in (length.SETTINGS | length.BESIDE).items():
+        assert name == setting.name
         assert length.reported(setting) == scales[setting.pathway == "window"]
+
+
+def test_a_window_that_reaches_across_the_grid_hears_everything():
+    """So the largest window of the dose is the network that hears everything, which is run."""
+    scenes = sample_scenes(4, 1, 3, torch.Generator().manual_seed(0))
+    asked = labelling.label_all(scenes)
+    widest = replace(Setting("label_one", "window", "full", "local"), k=length.GRID - 1)
+    everything = replace(widest, conditions="all", k=2)
+    noise = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    answers = []
+    for setting in (widest, everything, replace(widest, k=8)):
+        made = length.network(setting, Scale())
+        generator = torch.Generator().manual_seed(2)
+        for weights in made.parameters():  # the last ones are 0 at first
+            torch.nn.init.normal_(weights, 0, 0.1, generator)
+        answers.append(made(noise, torch.zeros(4), asked))
+    assert torch.equal(*answers[:2])
+    assert not torch.equal(*answers[1:])
 
 
 def test_all_that_the_book_runs_can_be_set():

@@ -69,6 +69,7 @@ SAMPLER = {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
 TRACED = (1, 3, 6)  # numbers of objects asked for while it trains
 KINDS = "asked", "local"  # of what is asked of finished weights
 SEEDS = 3  # of each setting that is reported
+SEEDS_BESIDE = 2  # of each in `BESIDE`
 DIGITS = {"error": 4, "losses": 4, "locality": 5}  # that are kept
 
 
@@ -196,6 +197,17 @@ SETTINGS = {
         Setting("label_all", "window", "full", "random"),
     )
 }  # that are reported, by name, in the order of the tables
+BESIDE = {
+    setting.name: setting
+    for setting in (
+        *(
+            Setting("label_one", *network, objects=most)
+            for network in (("vector",), ("window", "local", "local"))
+            for most in (1, 5)
+        ),
+        *(Setting("label_one", "window", "full", "local", k) for k in (0, 1, 4, 8)),
+    )
+}  # what is varied: most objects in a picture, and the window (of 15 cells it is `full_all`)
 
 
 def reported(setting: Setting) -> Scale:
@@ -503,10 +515,13 @@ def missing(folder: Path = RUNS, kept: Path = KEPT) -> list[tuple[Setting, dict]
         for result in runs
         if result["scale"] == asdict(reported(Setting(**result["setting"])))
     }
-    plan = [(name, seed) for seed in range(SEEDS) for name in SETTINGS]
-    return [
-        (replace(SETTINGS[name], seed=seed), {}) for name, seed in plan if (name, seed) not in done
+    plan = [
+        replace(setting, seed=seed)
+        for settings, seeds in ((SETTINGS, SEEDS), (BESIDE, SEEDS_BESIDE))
+        for seed in range(seeds)
+        for setting in settings.values()
     ]
+    return [(setting, {}) for setting in plan if (setting.name, setting.seed) not in done]
 
 
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:

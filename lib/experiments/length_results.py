@@ -66,6 +66,11 @@ def skills(results: Sequence[dict], count: int, wide: bool = False) -> list[floa
     return [skill(result["counts"][str(count)], wide) for result in results]
 
 
+def at_six(results: Sequence[dict]) -> list[float]:
+    """Skill at six, seed by seed."""
+    return skills(results, 6)
+
+
 def by_count(results: Sequence[dict]) -> dict[int, list[float]]:
     """Skill of each seed, by the number of objects asked for, which is 1 or more."""
     return {K: skills(results, K) for K in sorted(map(int, results[0]["counts"])) if K}
@@ -302,6 +307,15 @@ def growth(counts: dict) -> float:
     return outside(counts, 3) - outside(counts, 1)
 
 
+LESS_RUNS = {  # rows that are one setting less another: of what, and which
+    "length.contrast": (retention, TOLD_ALL, SEEN_BEFORE),
+    "length.pixels.kept": (retention, SEES_NEAR, NEAR),
+    "length.trained.near": (retention, "label_all.full_nearest", "label_all.full_random"),
+    "length.dose.wide": (retention, f"{NEAR}.k-8", NEAR),
+    "length.objects.local": (at_six, f"{SEES_NEAR}.objects-5", f"{SEES_NEAR}.objects-1"),
+}
+
+
 def samples(
     results: dict[str, list[dict]],
     answers: dict[str, dict[int, dict]],
@@ -322,10 +336,7 @@ def samples(
         found[f"length.one.{name}"] = skills(seeds, 1)
         found[f"length.retention.{name}"] = retention(seeds)
     kept = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
-    all_, one = (kept.get(f"label_{told}.vector", {}) for told in ("all", "one"))
-    if both := sorted(set(all_) & set(one)):
-        each = (retention([runs[seed] for seed in both]) for runs in (all_, one))
-        found["length.contrast"] = less(*each)
+    found |= less_of_runs(kept)
     skilled, looks, cuts = _in_all(answers.get(ASKED, {}))
     found |= {f"length.asked.{way}": values for way, values in skilled.items()}
     found |= {f"length.coherence.{way}": looks[way] for way in looks if way != "real"}
@@ -358,16 +369,14 @@ def seen_outside(run: dict, sigma: float = FAR) -> float:
 def seeing(
     runs: dict[str, dict[int, dict]], answers: dict[str, dict[int, dict]]
 ) -> dict[str, list[float]]:
-    """What stands behind the rows `length.pixels.*`: a number a run, or a pair of runs of one seed.
+    """What stands behind the rows `length.pixels.far` and `.coherence`: a number a run, or a pair.
 
     Args:
         runs: Results, by setting and seed.
         answers: As for `samples`.
     """
-    all_, near = runs.get(NEAR, {}), runs.get(SEES_NEAR, {})
+    all_ = runs.get(NEAR, {})
     found = {"length.pixels.far": [seen_outside(all_[seed]) for seed in sorted(all_)]}
-    both = sorted(set(all_) & set(near))
-    found["length.pixels.kept"] = less(*(retention([r[s] for s in both]) for r in (near, all_)))
     looks = [
         {
             seed: coherent(counts[SIX], "all")
@@ -376,8 +385,22 @@ def seeing(
         }
         for name in (SEES_NEAR, NEAR)
     ]
-    both = sorted(set(looks[0]) & set(looks[1]))
-    found["length.pixels.coherence"] = less(*([look[seed] for seed in both] for look in looks))
+    found["length.pixels.coherence"] = less_by_seed(*looks)
+    return {row: values for row, values in found.items() if values}
+
+
+def less_of_runs(runs: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
+    """What stands behind the rows that are one setting less another, seed by seed: `LESS_RUNS`.
+
+    Args:
+        runs: Results, by setting and seed.
+    """
+    found = {
+        row: less_by_seed(
+            *({s: of([run])[0] for s, run in runs.get(name, {}).items()} for name in (one, other))
+        )
+        for row, (of, one, other) in LESS_RUNS.items()
+    }
     return {row: values for row, values in found.items() if values}
 
 

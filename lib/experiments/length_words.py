@@ -509,7 +509,11 @@ def _of_windows(results, answers) -> dict[str, Bounds]:
         "and .75": (own, 0.745, 0.76),
         "about half comes back": (np.mean(gain / (ones - skill["all"])), 0.4, 0.65),
         "hearing near, seven tenths are kept": (np.mean(kept), 0.65, 0.75),
-        "seeing near too, as much": (np.mean(seeing["length.pixels.kept"]), -0.1, 0.1),
+        "seeing near too, as much": (
+            np.mean(length_results.less_of_runs(runs)["length.pixels.kept"]),
+            -0.1,
+            0.1,
+        ),
         "it keeps .69": (min(kept), 0.685, 0.695),
         "to .75": (max(kept), 0.745, 0.755),
         "a fifth is seen beyond": (np.mean(seeing["length.pixels.far"]), 0.17, 0.23),
