@@ -120,11 +120,12 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def networks_table(results: dict[str, list[dict]]) -> str:
-    """The table of the networks, and what each keeps.
+def networks_table(results: dict[str, list[dict]], answers: dict[str, dict[int, dict]]) -> str:
+    """The table of the networks, what each keeps, and how often its six pass for one scene.
 
     Args:
         results: Of `length_generalization.finished_runs`.
+        answers: Of `length_generalization.answers`; of who is not in it coherence is left open.
     """
     rows = []
     for name, seeds in results.items():
@@ -132,6 +133,7 @@ def networks_table(results: dict[str, list[dict]]) -> str:
         window = setting.pathway == "window"
         sees = HEARS[setting.pixels] if window and setting.pixels == "local" else "everything"
         one, six = (f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 6))
+        looks = length_results.by_way(answers[name])["all"]["coherence"] if name in answers else []
         rows.append(
             [
                 f"**{LABELS[name]}**",
@@ -140,9 +142,10 @@ def networks_table(results: dict[str, list[dict]]) -> str:
                 HEARS[setting.conditions] if window else "everything",
                 "after the last layer that mixes places" if window else "before the first",
                 *(len(seeds), one, six, f"{np.mean(length_results.retention(seeds)):.0%}"),
+                f"{np.mean(looks):.0%}" if looks else "",
             ]
         )
-    head = "labelled in training|sees|hears|requests enter|seeds|skill at 1|at 6|kept"
+    head = "labelled in training|sees|hears|requests enter|seeds|skill at 1|at 6|kept|one scene"
     return markdown_table(["", *head.split("|")], rows)
 
 
