@@ -11,7 +11,7 @@ from lib import storage
 from lib.concepts import classifier
 from lib.experiments import concept_arrival, concept_learning
 from lib.experiments import length_generalization as length
-from lib.scenes import coherence, detector
+from lib.scenes import coherence, detector, lamps
 
 PICTURES = torch.linspace(-30, 30, 2 * 3 * 32 * 32).sin().view(2, 3, 32, 32)
 PLACES = (
@@ -26,6 +26,7 @@ SAID = {  # norm of the answer to the pictures, of a denoiser at noise 1 and so 
     "concept_learning/signal0.4": 33.28845,
     "concept_learning/signal0.7": 33.70837,
     "detector": 377.8824,
+    "lamps": 3.659614,
     "length_colours/label_one.full_local.data-one_colour.seed0": 16.90657,
     "length_colours/label_one.local_local.data-one_colour.seed0": 18.44583,
     "length_generalization/label_all.map.seed0": 21.098,
@@ -47,6 +48,8 @@ LOOKING = {
 def answer(name: str) -> torch.Tensor:
     """What a stored network says."""
     path = storage.RESULTS / f"{name}.safetensors"
+    if name == "lamps":
+        return lamps.readings(lamps.load(path), PICTURES, PLACES[0])
     if name in LOOKING:
         return LOOKING[name].load(path)(PICTURES)
     folder, stem = name.split("/")

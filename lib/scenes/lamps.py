@@ -117,17 +117,15 @@ def shared(read: Tensor, pairs: Tensor) -> Tensor:
 
     Returns:
         (B, 2): sums over the pairs of the product of both readings, and of half the sum of their
-        squares, each less the mean of all that are in pairs.
+        squares, each less the mean of all that are in pairs; 0 where there is none.
 
     Raises:
-        ValueError: No picture has a pair, or a reading is not finite.
+        ValueError: A reading is not finite.
     """
     check_finite(read, "readings")
     b, first, second = pairs.nonzero(as_tuple=True)
-    if not len(b):
-        raise ValueError("no two crops of a picture are disjoint: nothing can agree")
     one, other = read[b, first].double(), read[b, second].double()
-    middle = torch.cat([one, other]).mean(0)
+    middle = torch.cat([one, other]).mean(0)  # of no pair not a number, which no sum takes in
     one, other = one - middle, other - middle
     both = torch.stack([(one * other).sum(1), (one.square() + other.square()).sum(1) / 2], 1)
     return both.new_zeros(len(read), 2).index_add(0, b, both)
@@ -140,11 +138,11 @@ def agreement(sums: Tensor) -> float:
     pictures are lit piece by piece; 1 is out of reach, for one crop says little of the lamps.
 
     Raises:
-        ValueError: The readings do not vary.
+        ValueError: There is no pair, or all readings are the same.
     """
     common, total = sums.sum(0).tolist()
     if not total > 0:
-        raise ValueError("all readings are the same: there is nothing to agree on")
+        raise ValueError("no two crops are disjoint, or all are read alike: nothing can agree")
     return common / total
 
 

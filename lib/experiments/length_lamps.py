@@ -1,0 +1,174 @@
+"""Are the places of a drawn picture lit by the same lamps, and does one picture do better there
+than scissors?
+
+    python -m lib.experiments length_lamps run --name label_one.vector --seed 4
+
+draws what a finished run of `length_generalization` is asked for, in some of the ways of
+`length_asking`, and reads the lamps off the places asked for (`lib.scenes.lamps`): no border is
+looked at, so glue and blur can't help and cuts can't harm. Agreement is 0 where every place has a
+light of its own; of real pictures it is .46 at three places and .31 at six, for a crop says little.
+
+Accounts, written down when the ways of one seed of `label_one.vector` and of `label_all.map` were
+known (at six, told one label as a row: asked near .11, scissors of one noise .18, of other noises
+.00; told all as a map: .19, its scissors .21 and .00), and before any other seed was read:
+
+- *One picture has one light*: what is drawn in one go is lit alike, and pieces drawn separately are
+  not: more than scissors, of whatever noise.
+- *The noise decides the light*: pieces drawn separately of **one** noise are lit as much alike as
+  one picture, and those of other noises not at all. Then what is drawn in one go buys no light.
+- *Neither*: networks do not draw one light; all agreements are those of scissors of other noises.
+
+The networks: `label_all.vector` asked for three, which it was trained on, of the twelve runs of
+`local_retention` (their places are filled, so that what is read is not ground); and
+`label_one.vector` asked near for six, of runs that were trained for this (seeds 4 to 6).
+
+A network that sees near, through windows, sees its own part of the noise alone. If the noise
+decides the light, its places are lit each by its own, though its windows cost it no places.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lib import storage
+from lib.book import runtime
+from lib.diffusion import train
+from lib.experiments import length_asking, length_results
+from lib.experiments import length_generalization as length
+from lib.experiments.length_asking import SAMPLES, Setting
+from lib.experiments.length_generalization import RUNS
+from lib.scenes import detector, labelling, lamps, measure, render
+
+KEPT = storage.RESULTS / "length_lamps"
+KIND = "lamps"  # of what is asked of finished weights
+THREE, SIX = "3", "6"
+IN_ONE = {  # a row's network, number of places, and its way of drawing one picture
+    "three": (length_results.TOLD_ALL, THREE, "all"),
+    "near": (length_results.SEEN_BEFORE, SIX, "nearest"),
+}
+SEEING = length_results.SEES_NEAR, length_results.NEAR
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is drawn.
+
+    Attributes:
+        counts: Numbers of locations.
+        ways: Of `length_asking.ways`.
+    """
+
+    counts: tuple[int, ...] = (3, 6)
+    ways: tuple[str, ...] = ("all", "nearest", "paste", "paste-apart")
+
+
+def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
+    """Draws by one finished run's weights, or what is missing of it, and reads the lamps.
+
+    Args:
+        setting: Whose weights.
+        scale: How much.
+        folder: Where the run is; `lamps.NAME.seedS.json` is written beside it.
+
+    Returns:
+        What is in that file: `counts`, by number of locations and way what
+        `lib.scenes.measure.raw_scores` gives, and `lamps`, what `lib.scenes.lamps.shared` gives of
+        each picture; of `real` pictures of the same scenes the latter alone.
+
+    Raises:
+        FileNotFoundError: There is no such run, or no reader or detector.
+        ValueError: A file is damaged or of another network, or of other data than is asked about.
+    """
+    stem = f"{setting.name}.seed{setting.seed}"
+    result = storage.read_json(folder / f"{stem}.json")
+    length.check_plain(result)
+    denoiser = length.load_denoiser(setting.name, folder, setting.seed)
+    path = folder / f"{KIND}.{stem}.json"
+    own = length.identity(result) | {"samples": SAMPLES}
+    stored = storage.begin(path, own, counts={})
+    for count in runtime.progress(scale.counts, f"reading lamps of {stem}"):
+        done = stored["counts"].setdefault(str(count), {})
+        missing = [way for way in scale.ways if way not in done]
+        if missing:
+            done |= read_ways(denoiser, count, missing, length_asking.FIRST + setting.seed)
+            stored["provenance"] = storage.provenance()
+            storage.write_json(path, stored)
+    return stored
+
+
+def read_ways(denoiser, count: int, names: Sequence[str], seed: int) -> dict[str, dict]:
+    """What `run` keeps of some ways at one number of locations: requests and noise of `asking`."""
+    scenes = labelling.request_scenes(SAMPLES, count, train.stream(seed, count))
+    noise = torch.randn(SAMPLES, 3, 32, 32, generator=train.stream(seed, count, 2))
+    conditions, real = labelling.label_all(scenes), render(scenes, 32)
+    finder, reader = detector.load(), lamps.load()
+    pairs = lamps.disjoint(conditions[0])
+
+    def read(pictures: torch.Tensor) -> dict[str, list]:
+        sums = lamps.shared(lamps.readings(reader, pictures, conditions[0]), pairs)
+        return {"lamps": [[round(v, 4) for v in both] for both in sums.tolist()]}
+
+    draws = length_asking.ways(denoiser, seed, count)
+    found, standing = {"real": read(real)}, detector.detect(finder, real)
+    for name in names:
+        pictures = draws[name](noise, conditions)
+        scores = measure.raw_scores(detector.detect(finder, pictures), conditions, standing)
+        found[name] = scores | read(pictures)
+    return found
+
+
+def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
+    """Takes over what was read, from a folder of runs."""
+    return storage.copy_files(
+        folder, kept, *(p.name for p in sorted(folder.glob(f"{KIND}.*.json")))
+    )
+
+
+def results(folder: Path = KEPT) -> dict[str, dict]:
+    """What was read, by setting, seed and number of places; and the trial of the reader."""
+    return {
+        "read": length.answers(folder, KIND),
+        "painters": storage.read_json(storage.RESULTS / "lamps.json")["painters"],
+    }
+
+
+def agreements(read: dict[int, dict], count: str, way: str) -> dict[int, float]:
+    """Agreement of one way of drawing, by seed: of those that drew so."""
+    return {
+        seed: lamps.agreement(torch.tensor(counts[count][way]["lamps"], dtype=torch.float64))
+        for seed, counts in sorted(read.items())
+        if way in counts.get(count, {})
+    }
+
+
+def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
+    """What stands behind the rows `length.lamps.*`: a number a run, or one of the trial.
+
+    Args:
+        measured: Of `results`.
+    """
+    trial, read = measured["painters"][SIX], measured["read"]
+    found = {f"length.lamps.{name}": [trial[name]] for name in ("real", "scissors")}
+    found["length.lamps.borders"] = [trial["scissors_one_light"] - trial["real"]]
+    for row, (name, count, way) in IN_ONE.items():
+        fresh = length_results.leave_out_first(read.get(name, {}))
+        one, same, other = (agreements(fresh, count, w) for w in (way, "paste", "paste-apart"))
+        drawn = [seeds[count][way] for seeds in fresh.values() if way in seeds.get(count, {})]
+        found[f"length.lamps.{row}.filled"] = [length_results.skill(part) for part in drawn]
+        found[f"length.lamps.{row}.noise"] = length_results.less_by_seed(same, other)
+        found[f"length.lamps.{row}.beyond"] = length_results.less_by_seed(one, other)
+        found[f"length.lamps.{row}.one"] = length_results.less_by_seed(one, same)
+    near, all_ = (
+        agreements(length_results.leave_out_first(read.get(name, {})), SIX, "all")
+        for name in SEEING
+    )
+    found["length.lamps.window"] = length_results.less_by_seed(near, all_)
+    return {row: values for row, values in found.items() if values}
+
+
+def mean_agreement(measured: dict[str, dict], name: str, count: str, way: str) -> float:
+    """The mean over the seeds of one setting of `agreements`."""
+    return float(np.mean(list(agreements(measured["read"][name], count, way).values())))
