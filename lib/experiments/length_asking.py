@@ -24,7 +24,7 @@ the nearest alone (`nearest-window`; cells in no window hear nothing, as in trai
 places because they are crowded or hidden, or because it draws badly, nothing changes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -174,6 +174,12 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
     return found
 
 
+def check_known(names: Collection[str], known: Collection[str]) -> None:
+    """Raises ValueError unless all names are of ways that there are."""
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"there is no way {unknown[0]!r}: choose among {list(known)}")
+
+
 def crowding(seed: int, count: int = 6, k: int = 2) -> Tensor:
     """How many places of each request of a run hear a second place in their window.
 
@@ -240,8 +246,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     length.check_plain(result)
     denoiser = length.load_denoiser(setting.name, folder, seed)
     known = list(ways(denoiser, seed))
-    if unknown := sorted(set(scale.ways) - set(known)):
-        raise ValueError(f"there is no way {unknown[0]!r}: choose among {known}")
+    check_known(scale.ways, known)
     path = folder / f"asked.{stem}.json"
     own = length.identity(result) | {"samples": SAMPLES}
     stored = storage.begin(path, own, counts={})

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lib.book import figures, player
-from lib.experiments import length_colours, length_results
+from lib.experiments import length_colours, length_lamps, length_results
 from lib.experiments.length_asking import LEVELS
 from lib.experiments.length_generalization import SETTINGS
 from lib.experiments.length_results import ONE_LABEL, SEEN_BEFORE, SIGMA
@@ -53,6 +53,12 @@ GLUE = {
     "nearest": figures.BLUE,
     "glued-near": figures.PURPLE,
 }
+LIT = {  # how pictures come about; the first in the way of a row of `length_lamps.IN_ONE`
+    "one picture": ("", figures.BLUE),
+    "scissors, one noise": ("paste", figures.RED),
+    "scissors, other noises": ("paste-apart", figures.ORANGE),
+}
+LIT_TITLES = {"three": "asked for three", "near": "asked near, for six"}
 PAINTERS = {  # that the judge of coherence was tried on
     "real": ("real scenes", figures.GREEN),
     "recoloured": ("other colours", figures.TEAL),
@@ -287,6 +293,35 @@ def glue_bars(answers: dict[int, dict]) -> tuple[Figure, str]:
         "Skill at six, share of pictures that pass for one scene, and seams, of the network told "
         f"one label as a row. {told}. Real pictures: {looks['real']}."
     )
+
+
+def light_bars(measured: dict[str, dict]) -> tuple[Figure, str]:
+    """How far places of a picture agree on its lamps: drawn in one, cut and pasted, and real.
+
+    Args:
+        measured: Of `length_lamps.results`.
+    """
+    shown = [row for row, (name, *_) in length_lamps.IN_ONE.items() if name in measured["read"]]
+    fig, axes = plt.subplots(
+        1, len(shown), figsize=(4.3 * len(shown), 2.1), sharey=True, sharex=True, squeeze=False
+    )
+    told = []
+    for ax, row in zip(axes[0], shown, strict=True):
+        name, count, way = length_lamps.IN_ONE[row]
+        seeds, read = measured["read"][name], {}
+        for said, (of, ink) in LIT.items():
+            values = length_lamps.agreements(seeds, count, of or way)
+            read[said] = [list(values.values()), ink]
+        real = np.mean(list(length_lamps.agreements(seeds, count, "real").values()))
+        _bars(ax, read)
+        ax.axvline(real, color=figures.GREEN, lw=1.2)
+        title = f"{LABELS[name]}, {LIT_TITLES[row]}"
+        ax.set_title(title, fontsize=9)
+        ax.set_xlabel("agreement on the lamps")
+        means = ", ".join(f"{said} {np.mean(values):.2f}" for said, (values, _) in read.items())
+        told.append(f"{title}: {means}, real pictures {real:.2f}")
+    _name_bars(axes[0, 0], list(LIT))
+    return fig, f"How far places of one picture agree on its lamps. {'; '.join(told)}."
 
 
 def second_request_bars(answers: Answers) -> tuple[Figure, str]:

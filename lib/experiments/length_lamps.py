@@ -112,6 +112,7 @@ def read_ways(denoiser, count: int, names: Sequence[str], seed: int) -> dict[str
         return {"lamps": [[round(v, 4) for v in both] for both in sums.tolist()]}
 
     draws = length_asking.ways(denoiser, seed, count)
+    length_asking.check_known(names, draws)
     found, standing = {"real": read(real)}, detector.detect(finder, real)
     for name in names:
         pictures = draws[name](noise, conditions)
