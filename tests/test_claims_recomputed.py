@@ -829,3 +829,43 @@ def test_far_sight():
     assert {f"length.far.{name}" for name in found} == set(rows)
     for name, samples in found.items():
         assert np.allclose(rows[f"length.far.{name}"]["samples"], samples, rtol=0, atol=1e-12), name
+
+
+def test_light():
+    """Agreement on the lamps: of each run what its readings share over what they vary by."""
+    parts = {
+        "three": ("label_all.vector", "3", "all"),
+        "near": ("label_one.vector", "6", "nearest"),
+    }
+    trial = json.loads((RESULTS / "lamps.json").read_text())["painters"]["6"]
+
+    def read(name, count, way, of):
+        paths = (RESULTS / "length_lamps").glob(f"lamps.{name}.seed*.json")
+        runs = [json.loads(path.read_text()) for path in paths]
+        runs = {r["setting"]["seed"]: r["counts"].get(count, {}) for r in runs}
+        return {s: of(ways[way]) for s, ways in runs.items() if s and way in ways}
+
+    def agreement(part):
+        common, total = np.sum(part["lamps"], 0)
+        return common / total
+
+    def less(one, other):
+        return [one[s] - other[s] for s in sorted(set(one) & set(other))]
+
+    found = {"real": [trial["real"]], "scissors": [trial["scissors"]]}
+    found["borders"] = [trial["scissors_one_light"] - trial["real"]]
+    for row, (name, count, way) in parts.items():
+        one, same, other = (read(name, count, w, agreement) for w in (way, "paste", "paste-apart"))
+        filled = read(name, count, way, skill)
+        found[f"{row}.filled"] = [filled[seed] for seed in sorted(filled)]
+        found[f"{row}.noise"], found[f"{row}.beyond"] = less(same, other), less(one, other)
+        found[f"{row}.one"] = less(one, same)
+    near, all_ = (
+        read(f"label_one.{sees}_local", "6", "all", agreement) for sees in ("local", "full")
+    )
+    found["window"] = less(near, all_)
+    rows = recorded("experiments/length_lamps")
+    assert rows
+    for id, row in rows.items():
+        samples = found[id.removeprefix("length.lamps.")]
+        assert np.allclose(row["samples"], samples, rtol=0, atol=1e-12), id

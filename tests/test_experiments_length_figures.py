@@ -146,6 +146,27 @@ def test_glue_is_a_bar_a_way_and_a_point_a_seed():
     assert "glue" not in alt
 
 
+def lit(*values):
+    """Agreement of some ways at three and six places: one picture, two pastes, real ones."""
+    ways = ("all", "nearest", "paste", "paste-apart", "real")
+    one = {way: {"lamps": [[value, 1.0]]} for way, value in zip(ways, values, strict=True)}
+    return {"3": one, "6": one}
+
+
+def test_light_is_a_bar_a_way_and_a_point_a_seed_but_the_first():
+    seeds = {0: lit(*[0.9] * 5), 4: lit(0.2, 0.1, 0.3, 0.0, 0.5), 5: lit(0.4, 0.3, 0.1, -0.1, 0.3)}
+    fig, alt = pictures.light_bars({"read": {TOLD_ALL: seeds, SEEN_BEFORE: seeds}})
+    expected = ([0.3, 0.2, -0.05], [0.2, 0.2, -0.05])
+    for ax, means in zip(fig.axes, expected, strict=True):
+        assert np.allclose([bar.get_width() for bar in ax.patches], means)
+        assert len(marks(ax)) == 6
+        (real,) = (line for line in ax.lines if line.get_color() == figures.GREEN)
+        assert np.allclose(real.get_xdata(), 0.4)
+    assert "all labelled, asked for three: one picture 0.30, scissors, one noise 0.20" in alt
+    assert "one labelled, asked near, for six: one picture 0.20" in alt
+    assert len(pictures.light_bars({"read": {TOLD_ALL: seeds}})[0].axes) == 1
+
+
 def test_a_second_request_is_a_bar_a_way_red_where_two_are_told_in_one_call():
     fig, alt = pictures.second_request_bars(ANSWERS)
     for ax, name in zip(fig.axes, ONE_LABEL, strict=True):

@@ -1,5 +1,6 @@
 """What is read of the lamps in drawn pictures, and what the rows rest on."""
 
+import copy
 import json
 from dataclasses import asdict
 
@@ -9,7 +10,7 @@ import torch
 
 from lib.book import ledger
 from lib.diffusion import edm, networks, train
-from lib.experiments import length_asking, length_generalization, length_lamps
+from lib.experiments import length_asking, length_generalization, length_lamps, length_words
 from lib.experiments.length_generalization import Scale, Setting
 from lib.scenes import detector, labelling, lamps, measure, render
 
@@ -119,5 +120,34 @@ def test_what_the_rows_rest_on_is_of_fresh_seeds_and_paired():
     }
     rows = {row.id for row in ledger.ROWS if row.recorder == "experiments/length_lamps"}
     assert set(found) <= rows
-    both = length_lamps.mean_agreement(measured, "label_all.vector", "3", "paste")
-    assert both == pytest.approx((0.9 + 0.3 + 0.1) / 3)
+    name = "label_all.vector"
+    assert length_lamps.mean_agreement(measured, name, "3", "paste") == pytest.approx(0.2)
+    every = length_lamps.mean_agreement(measured, name, "3", "paste", fresh=False)
+    assert every == pytest.approx((0.9 + 0.3 + 0.1) / 3)
+
+
+def stored(change=lambda ways: None):
+    """What the book keeps, each seed's ways at one number of places changed."""
+    measured = copy.deepcopy(length_lamps.results())
+    for seeds in measured["read"].values():
+        for counts in seeds.values():
+            for ways in counts.values():
+                change(ways)
+    return measured
+
+
+def shared_by(way, value):
+    def change(ways):
+        if way in ways:
+            ways[way]["lamps"] = [[value, 1.0]]
+
+    return change
+
+
+def test_the_sentences_hold_and_each_can_fail():
+    assert length_words.untrue(length_lamps.statements(stored())) == []
+    broken = set()
+    for way, value in (("all", 0.9), ("paste", 0.0), ("paste-apart", 0.5), ("real", 0.9)):
+        found = length_words.untrue(length_lamps.statements(stored(shared_by(way, value))))
+        broken |= {line.split(": ")[0] for line in found}
+    assert broken == set(length_lamps.statements(stored()))

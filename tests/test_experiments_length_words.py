@@ -172,6 +172,37 @@ def test_the_table_of_networks_says_who_sees_and_hears_what():
     )
 
 
+def test_the_table_of_learning_says_when_a_goal_was_first_seen():
+    def looked(at):
+        """Skill by step, at one and at six; a minute of one core is 100 steps."""
+        training = {
+            str(step): {"counts": {"1": scores(one), "6": scores(six)}}
+            for step, (one, six) in at.items()
+        }
+        return {"scale": {"batch": 32}, "steps": 1000, "cpu_seconds": 600, "training": training}
+
+    fast = looked({100: (7, 0), 1000: (9, 7), 500: (9, 6)})  # the order of a file is none
+    slow = looked({100: (8, 0), 500: (9, 5), 1000: (9, 7)}) | {"seconds": 1e9}  # beside others
+    table = words.learning_table({TOLD_ALL: [fast, slow], ASKED: [slow]})
+    head, first, second = rows(table)
+    assert head == ["first seen at", "skill 0.8 at 1", "skill 0.6 at 6", "skill 0.8 at 6"]
+    assert first == ["**all labelled**", "16,000 pictures, 5 min", "32,000 pictures, 10 min", ""]
+    assert second[1] == "3,200 pictures, 1 min"
+    never = looked({100: (0, 0), 1000: (2, 2)})
+    assert rows(words.learning_table({ASKED: [never]}))[1][1:] == [""] * 3
+    wall = {k: v for k, v in fast.items() if k != "cpu_seconds"} | {"seconds": 1200}
+    assert rows(words.learning_table({ASKED: [wall]}))[1][1] == "16,000 pictures, 10 min"
+
+
+def test_the_table_of_the_reader_of_lamps_is_by_number_of_objects():
+    row = {"real": 0.3, "smeared": 0.29, "scissors": 0.02, "scissors_one_light": 0.333}
+    found = rows(words.painters_of_light({"10": row, "6": row | {"real": 0.4}}))
+    assert found[0][1:] == ["real scenes", "smeared", "scissors under one light",
+                            "scissors, each piece its own"]  # fmt: skip
+    assert found[1:] == [["6 objects", "0.40", "0.29", "0.33", "0.02"],
+                         ["10 objects", "0.30", "0.29", "0.33", "0.02"]]  # fmt: skip
+
+
 def test_the_table_of_ways_leaves_open_what_was_not_asked():
     near = seeds({"all": scores(1), "nearest": scores(6)}, {"nearest": scores(8)})
     answers = {SEEN_BEFORE: near, TOLD_ALL: seeds({"all": scores(5)})}

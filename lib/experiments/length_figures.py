@@ -53,12 +53,12 @@ GLUE = {
     "nearest": figures.BLUE,
     "glued-near": figures.PURPLE,
 }
-LIT = {  # how pictures come about; the first in the way of a row of `length_lamps.IN_ONE`
+DRAWN = {  # how pictures come about; the first in the way of a row of `length_lamps.IN_ONE`
     "one picture": ("", figures.BLUE),
     "scissors, one noise": ("paste", figures.RED),
     "scissors, other noises": ("paste-apart", figures.ORANGE),
 }
-LIT_TITLES = {"three": "asked for three", "near": "asked near, for six"}
+DRAWN_TITLES = {"three": "asked for three", "near": "asked near, for six"}
 PAINTERS = {  # that the judge of coherence was tried on
     "real": ("real scenes", figures.GREEN),
     "recoloured": ("other colours", figures.TEAL),
@@ -308,19 +308,19 @@ def light_bars(measured: dict[str, dict]) -> tuple[Figure, str]:
     told = []
     for ax, row in zip(axes[0], shown, strict=True):
         name, count, way = length_lamps.IN_ONE[row]
-        seeds, read = measured["read"][name], {}
-        for said, (of, ink) in LIT.items():
+        seeds, read = length_results.leave_out_first(measured["read"][name]), {}
+        for said, (of, ink) in DRAWN.items():
             values = length_lamps.agreements(seeds, count, of or way)
             read[said] = [list(values.values()), ink]
         real = np.mean(list(length_lamps.agreements(seeds, count, "real").values()))
         _bars(ax, read)
         ax.axvline(real, color=figures.GREEN, lw=1.2)
-        title = f"{LABELS[name]}, {LIT_TITLES[row]}"
+        title = f"{LABELS[name]}, {DRAWN_TITLES[row]}"
         ax.set_title(title, fontsize=9)
         ax.set_xlabel("agreement on the lamps")
         means = ", ".join(f"{said} {np.mean(values):.2f}" for said, (values, _) in read.items())
         told.append(f"{title}: {means}, real pictures {real:.2f}")
-    _name_bars(axes[0, 0], list(LIT))
+    _name_bars(axes[0, 0], list(DRAWN))
     return fig, f"How far places of one picture agree on its lamps. {'; '.join(told)}."
 
 

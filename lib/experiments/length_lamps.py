@@ -28,6 +28,7 @@ decides the light, its places are lit each by its own, though its windows cost i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ from lib.experiments import length_asking, length_results
 from lib.experiments import length_generalization as length
 from lib.experiments.length_asking import SAMPLES, Setting
 from lib.experiments.length_generalization import RUNS
+from lib.experiments.length_words import Bounds
 from lib.scenes import detector, labelling, lamps, measure, render
 
 KEPT = storage.RESULTS / "length_lamps"
@@ -170,6 +172,36 @@ def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
     return {row: values for row, values in found.items() if values}
 
 
-def mean_agreement(measured: dict[str, dict], name: str, count: str, way: str) -> float:
-    """The mean over the seeds of one setting of `agreements`."""
-    return float(np.mean(list(agreements(measured["read"][name], count, way).values())))
+def statements(measured: dict[str, dict]) -> dict[str, Bounds]:
+    """The chapter's sentences that rest on these numbers, see `length_words.statements`.
+
+    Args:
+        measured: Of `results`.
+    """
+    found = {row: np.mean(values) for row, values in claims(measured).items()}
+    mean = partial(mean_agreement, measured)
+    name, three, way = IN_ONE["three"]
+    one, same, other, real = (mean(name, three, w) for w in (way, "paste", "paste-apart", "real"))
+    near, all_ = (mean(sees, SIX, "all", fresh=False) for sees in SEEING)
+    mapped, cut = (mean(length_results.AS_MAP, SIX, w, fresh=False) for w in ("all", "paste"))
+    return {
+        "asked for three, one picture .23": (one, 0.225, 0.235),
+        "scissors of one noise .24": (same, 0.235, 0.245),
+        "of other noises next to nothing": (other, -0.05, 0.05),
+        "real ones .42": (real, 0.415, 0.425),
+        "one picture is lit no more alike": (found["length.lamps.three.one"], -0.05, 0.05),
+        "half of what lamps share is lost": (one / real, 0.4, 0.6),
+        "told all as a map, asked for six, .17": (mapped, 0.165, 0.175),
+        "its scissors .22": (cut, 0.215, 0.225),
+        "who sees all, .18": (all_, 0.175, 0.185),
+        "who sees near, .07": (near, 0.065, 0.075),
+    }
+
+
+def mean_agreement(
+    measured: dict[str, dict], name: str, count: str, way: str, fresh: bool = True
+) -> float:
+    """The mean over the seeds of one setting of `agreements`, the first left out where `fresh`."""
+    read = measured["read"][name]
+    read = length_results.leave_out_first(read) if fresh else read
+    return float(np.mean(list(agreements(read, count, way).values())))

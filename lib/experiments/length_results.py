@@ -76,6 +76,17 @@ def by_count(results: Sequence[dict]) -> dict[int, list[float]]:
     return {K: skills(results, K) for K in sorted(map(int, results[0]["counts"])) if K}
 
 
+def looks(results: Sequence[dict], count: int) -> dict[int, float]:
+    """Skill along training by step, the mean over seeds, at a number of objects looked at there."""
+    steps = sorted(map(int, results[0]["training"]))
+    return {
+        step: float(
+            np.mean([skill(run["training"][str(step)]["counts"][str(count)]) for run in results])
+        )
+        for step in steps
+    }
+
+
 def best_first(results: dict[str, list[dict]]) -> list[str]:
     """Networks by the skill at six of their first seed."""
     return sorted(results, key=lambda name: -skills(results[name][:1], 6)[0])

@@ -60,6 +60,12 @@ PAIRS = {  # a second request, near or far
     "added-near": "and its second nearest, answers added",
     "added-far": "and the farthest, answers added",
 }
+LIT = {  # painters that the reader of lamps was tried on
+    "real": "real scenes",
+    "smeared": "smeared",
+    "scissors_one_light": "scissors under one light",
+    "scissors": "scissors, each piece its own",
+}
 CROWDED = {"none": (0, 0), "one or two": (1, 2), "three": (3, 3), "four and more": (4, 6)}
 LOSES = {  # network and way of asking
     (SEEN_BEFORE, "nearest"): "one labelled, asked near",
@@ -74,6 +80,7 @@ HEARS = {
     "random": "one at random",
 }
 Bounds = tuple[float, float, float]  # a number, what it is above, what it is below
+GOALS = ((1, 0.8), (6, 0.6), (6, 0.8))  # objects, skill
 PAPER = {"label_all.vector": "unknown", "label_one.vector": "2", "label_one.local_local": "9"}
 
 
@@ -205,6 +212,45 @@ def ten_table(answers: dict[int, dict]) -> str:
             [f"**{WAYS[way]}**"]
             + [f"{np.mean(row[way][kind]):{form}}" for kind, form in kinds for row in rows]
             for way in ("all", "composed", "nearest", "glued", "paste")
+        ],
+    )
+
+
+def learning_table(results: dict[str, list[dict]]) -> str:
+    """The table of how fast networks learn: pictures and minutes to the first look at each goal.
+
+    Args:
+        results: As of `networks_table`. The looks are those at five steps of a training, 32
+            pictures each; skill is the mean over seeds; minutes are of one processor core, looking
+            included.
+    """
+    rows = []
+    for name, seeds in results.items():
+        size, steps = seeds[0]["scale"]["batch"], seeds[0]["steps"]
+        clock = "cpu_seconds" if all("cpu_seconds" in run for run in seeds) else "seconds"
+        minutes = np.mean([run[clock] for run in seeds]) / steps / 60
+        reached = []
+        for count, level in GOALS:
+            looks = length_results.looks(seeds, count)
+            first = next((step for step, skill in looks.items() if skill >= level), None)
+            said = f"{first * size:,} pictures, {first * minutes:.0f} min" if first else ""
+            reached.append(said)
+        rows.append([f"**{LABELS[name]}**", *reached])
+    goals = (f"skill {level} at {count}" for count, level in GOALS)
+    return markdown_table(["first seen at", *goals], rows)
+
+
+def painters_of_light(painters: dict[str, dict[str, float]]) -> str:
+    """The table of agreement on the lamps of painters of known worth, by number of objects.
+
+    Args:
+        painters: `lib/results/lamps.json`, what the reader made of them.
+    """
+    return markdown_table(
+        ["agreement on the lamps", *LIT.values()],
+        [
+            [f"{count} objects", *(f"{painters[count][name]:.2f}" for name in LIT)]
+            for count in sorted(painters, key=int)
         ],
     )
 
