@@ -96,8 +96,8 @@ def part(common, hits=5):
 def test_what_the_rows_rest_on_is_of_fresh_seeds_and_paired():
     told_all = {
         0: {"3": {way: part(0.9) for way in ("all", "paste", "paste-apart")}},
-        3: {"3": {"all": part(0.5, 9), "paste": part(0.1)}},
         4: {"3": {"all": part(0.2, 8), "paste": part(0.3), "paste-apart": part(0.0)}},
+        3: {"3": {"all": part(0.5, 9), "paste": part(0.1)}},
     }
     sees = {s: {"6": {"all": part(v)}} for s, v in ((0, 0.5), (1, 0.4), (2, 0.3))}
     near = {s: {"6": {"all": part(v)}} for s, v in ((2, 0.1), (1, 0.05), (3, 0.0))}

@@ -159,7 +159,8 @@ def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
     for row, (name, count, way) in IN_ONE.items():
         fresh = length_results.leave_out_first(read.get(name, {}))
         one, same, other = (agreements(fresh, count, w) for w in (way, "paste", "paste-apart"))
-        drawn = [seeds[count][way] for seeds in fresh.values() if way in seeds.get(count, {})]
+        each = (counts.get(count, {}) for _, counts in sorted(fresh.items()))
+        drawn = [ways[way] for ways in each if way in ways]
         found[f"length.lamps.{row}.filled"] = [length_results.skill(part) for part in drawn]
         found[f"length.lamps.{row}.noise"] = length_results.less_by_seed(same, other)
         found[f"length.lamps.{row}.beyond"] = length_results.less_by_seed(one, other)
