@@ -164,7 +164,8 @@ def test_light_is_a_bar_a_way_and_a_point_a_seed_but_the_first():
         assert np.allclose(real.get_xdata(), 0.4)
     assert "all labelled, asked for three: one picture 0.30, scissors, one noise 0.20" in alt
     assert "one labelled, asked near, for six: one picture 0.20" in alt
-    assert len(pictures.light_bars({"read": {TOLD_ALL: seeds}})[0].axes) == 1
+    first_alone = {"read": {TOLD_ALL: seeds, SEEN_BEFORE: {0: seeds[0]}}}
+    assert len(pictures.light_bars(first_alone)[0].axes) == 1
 
 
 def test_a_second_request_is_a_bar_a_way_red_where_two_are_told_in_one_call():

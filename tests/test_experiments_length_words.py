@@ -159,14 +159,19 @@ def run(setting, one, six):
 def test_the_table_of_networks_says_who_sees_and_hears_what():
     made = {name: [run(name, 8, 6), run(name, 8, 2)] for name in (TOLD_ALL, "label_one.local_all")}
     made["label_one.local_local"] = [run("", 5, 4)]
+    made["label_all.full_nearest"] = [run("", 5, 5)]
     passing = seeds({"all": scores(5, (1.0, 1.0))}, {"all": scores(4)})  # one of four does not
-    _, first, second, third = rows(words.networks_table(made, {TOLD_ALL: passing}))
+    own = seeds({"all": scores(5), "nearest": scores(5, (-1.0, -1.0))})  # as it was trained
+    asked = {TOLD_ALL: passing, "label_all.full_nearest": own}
+    _, first, second, third, fourth = rows(words.networks_table(made, asked))
     assert first[1:] == ["all", "everything", "everything", "before the first", "2", "0.80", "0.40",
                          "50%", "75%"]  # fmt: skip
     late = "after the last layer that mixes places"
     assert second[1:5] == ["one", "5 x 5 cells around", "everything", late]
     assert third[1:] == ["one", *["5 x 5 cells around"] * 2, late, "1", "0.50", "0.40", "80%", ""]
-    assert words.competence(made, list(made)[1:]) == (
+    assert fourth[3:5] == ["its nearest request", late]
+    assert fourth[-2:] == ["100%", "0%"]
+    assert words.competence(made, list(made)[1:3]) == (
         "sees near, hears all: 2 runs, skill at one object 0.80 (0.80 to 0.80); "
         "sees near, hears near: 1 run, skill at one object 0.50"
     )

@@ -591,7 +591,7 @@ def test_the_book_s_weights_are_bfloat16_small_and_say_where_they_come_from():
 
 def test_all_of_the_book_s_weights_together_are_small():
     sizes = [path.stat().st_size for path in storage.RESULTS.rglob("*.safetensors")]
-    assert sum(sizes) <= 16e6
+    assert sum(sizes) <= 17e6
 
 
 def test_seeing_near_is_compared_seed_by_seed():

@@ -301,14 +301,15 @@ def light_bars(measured: dict[str, dict]) -> tuple[Figure, str]:
     Args:
         measured: Of `length_lamps.results`.
     """
-    shown = [row for row, (name, *_) in length_lamps.IN_ONE.items() if name in measured["read"]]
+    fresh = {name: length_results.leave_out_first(read) for name, read in measured["read"].items()}
+    shown = [row for row, (name, *_) in length_lamps.IN_ONE.items() if fresh.get(name)]
     fig, axes = plt.subplots(
         1, len(shown), figsize=(4.3 * len(shown), 2.1), sharey=True, sharex=True, squeeze=False
     )
     told = []
     for ax, row in zip(axes[0], shown, strict=True):
         name, count, way = length_lamps.IN_ONE[row]
-        seeds, read = length_results.leave_out_first(measured["read"][name]), {}
+        seeds, read = fresh[name], {}
         for said, (of, ink) in DRAWN.items():
             values = length_lamps.agreements(seeds, count, of or way)
             read[said] = [list(values.values()), ink]

@@ -140,7 +140,9 @@ def networks_table(results: dict[str, list[dict]], answers: dict[str, dict[int, 
         window = setting.pathway == "window"
         sees = HEARS[setting.pixels] if window and setting.pixels == "local" else "everything"
         one, six = (f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 6))
-        looks = length_results.by_way(answers[name])["all"]["coherence"] if name in answers else []
+        own = setting.conditions if setting.conditions in ("nearest", "random") else "all"
+        asked = length_results.by_way(answers[name]) if name in answers else {}
+        looks = asked[own]["coherence"] if own in asked else []
         rows.append(
             [
                 f"**{LABELS[name]}**",
