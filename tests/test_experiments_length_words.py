@@ -164,12 +164,10 @@ def test_the_table_of_networks_says_who_sees_and_hears_what():
     own = seeds({"all": scores(5), "nearest": scores(5, (-1.0, -1.0))})  # as it was trained
     asked = {TOLD_ALL: passing, "label_all.full_nearest": own}
     _, first, second, third, fourth = rows(words.networks_table(made, asked))
-    assert first[1:] == ["all", "everything", "everything", "before the first", "2", "0.80", "0.40",
-                         "50%", "75%"]  # fmt: skip
-    late = "after the last layer that mixes places"
-    assert second[1:5] == ["one", "5 x 5 cells around", "everything", late]
-    assert third[1:] == ["one", *["5 x 5 cells around"] * 2, late, "1", "0.50", "0.40", "80%", ""]
-    assert fourth[3:5] == ["its nearest request", late]
+    assert first[1:] == ["all", *["everything"] * 2, "2", "0.80", "0.40", "50%", "75%"]
+    assert second[1:4] == ["one", "5 × 5 cells", "everything"]
+    assert third[1:] == ["one", *["5 × 5 cells"] * 2, "1", "0.50", "0.40", "80%", ""]
+    assert fourth[3] == "its nearest"
     assert fourth[-2:] == ["100%", "0%"]
     assert words.competence(made, list(made)[1:3]) == (
         "sees near, hears all: 2 runs, skill at one object 0.80 (0.80 to 0.80); "

@@ -74,9 +74,9 @@ LOSES = {  # network and way of asking
     (NEAR, "nearest-window"): "and of its window the nearest alone",
 }
 HEARS = {
-    "local": "5 x 5 cells around",
+    "local": "5 × 5 cells",
     "all": "everything",
-    "nearest": "its nearest request",
+    "nearest": "its nearest",
     "random": "one at random",
 }
 Bounds = tuple[float, float, float]  # a number, what it is above, what it is below
@@ -149,12 +149,11 @@ def networks_table(results: dict[str, list[dict]], answers: dict[str, dict[int, 
                 "all" if setting.labels == "label_all" else "one",
                 sees,
                 HEARS[setting.conditions] if window else "everything",
-                "after the last layer that mixes places" if window else "before the first",
                 *(len(seeds), one, six, f"{np.mean(length_results.retention(seeds)):.0%}"),
                 f"{np.mean(looks):.0%}" if looks else "",
             ]
         )
-    head = "labelled in training|sees|hears|requests enter|seeds|skill at 1|at 6|kept|one scene"
+    head = "labelled|sees|hears|seeds|skill at 1|at 6|kept|one scene"
     return markdown_table(["", *head.split("|")], rows)
 
 
