@@ -670,6 +670,8 @@ def test_length_generalisation():
             expected = np.mean([c for r in by_seed for c in r["counts"]["8"]["ceiling"]]) / 8
         elif kind == "one":
             expected = np.mean([skill(r["counts"]["1"]) for r in length_runs(name)])
+        elif kind == "three":
+            expected = np.mean([skill(r["counts"]["3"]) for r in length_runs(name)])
         elif kind == "retention":
             counts = [r["counts"] for r in length_runs(name)]
             expected = np.mean([skill(c["6"]) / skill(c["1"]) for c in counts])

@@ -185,6 +185,18 @@ def test_the_stored_reader_knows_one_light_and_takes_no_notice_of_borders():
     assert abs(found["scissors_one_light"] - found["real"]) < 0.1
 
 
+def test_one_brightness_is_read_as_one_light():
+    """What the reader cannot tell: a shade that a whole picture has."""
+    reader = lamps.load()
+    found = []
+    for spread in (0.0, 0.1):
+        pictures, places = experiment.one_shade(160, generator(78), spread=spread)
+        read = lamps.readings(reader, pictures, places)
+        found.append(lamps.agreement(lamps.shared(read, lamps.disjoint(places))))
+    assert abs(found[0]) < 0.1
+    assert found[1] > 0.25
+
+
 def test_the_stored_trial_is_that_of_the_stored_weights():
     trial = json.loads(lamps.WEIGHTS.with_suffix(".json").read_text())
     header = checkpoint.load(lamps.WEIGHTS)[1]

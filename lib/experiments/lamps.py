@@ -75,6 +75,25 @@ def painters(count: int, samples: int, stream: torch.Generator) -> tuple[dict[st
     return painted, locations(scenes)
 
 
+def one_shade(
+    samples: int, stream: torch.Generator, count: int = 6, spread: float = 0.1
+) -> tuple[Tensor, Tensor]:
+    """Scissors whose pieces share no lamps but one brightness: a rival of one light.
+
+    Args:
+        samples: Pictures.
+        stream: Draws scenes and brightness.
+        count: Objects in a picture.
+        spread: Standard deviation of the brightness that is added to a whole picture.
+
+    Returns:
+        Pictures (samples, 3, 32, 32), and the places of their objects (samples, count, 2).
+    """
+    scenes = request_scenes(samples, count, stream)
+    shade = spread * torch.randn(samples, 1, 1, 1, generator=stream, device=stream.device)
+    return (scissors(scenes, lamps.SIZE, stream) + shade).clamp(-1, 1), locations(scenes)
+
+
 def agreement_of_painters(
     reader: lamps.Reader, samples: int, seed: int
 ) -> dict[str, dict[str, float]]:

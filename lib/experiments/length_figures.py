@@ -186,7 +186,8 @@ def skill_by_count(results: Results) -> tuple[Figure, str]:
             ax.plot(list(each), values, ".", ms=5, color=colour)
         ax.set(xlabel="objects asked for, K", ylim=(-0.12, 1.05), xlim=(0.6, 10.4))
         if ax.lines[1:]:
-            ax.legend(fontsize=8, loc="best")
+            below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 2}
+            ax.legend(fontsize=8, frameon=False, **below)  # curves fill the panel
         ax.set_title(title)
     told = []
     for name, seeds in results.items():

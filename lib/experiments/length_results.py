@@ -37,6 +37,7 @@ LESS_FRESH = {  # of `SEEN_BEFORE`, without seed 0
     "length.sum.added": (SKILL, "added-far", "pair-far"),
 }
 NEAR = "label_one.full_local"  # hears near; whose weights the next row is about
+NEAREST, AT_RANDOM = (f"label_all.full_{who}" for who in ("nearest", "random"))  # hear one a cell
 SEES_NEAR = "label_one.local_local"  # and sees near too
 LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
 LESS_TEN = {"length.near.coherence": (COHERENCE, "nearest", "paste")}  # as `LESS_FRESH`, at ten
@@ -321,7 +322,7 @@ def growth(counts: dict) -> float:
 LESS_RUNS = {  # rows that are one setting less another: of what, and which
     "length.contrast": (retention, TOLD_ALL, SEEN_BEFORE),
     "length.pixels.kept": (retention, SEES_NEAR, NEAR),
-    "length.trained.near": (retention, "label_all.full_nearest", "label_all.full_random"),
+    "length.trained.near": (retention, NEAREST, AT_RANDOM),
     "length.dose.wide": (retention, f"{NEAR}.k-8", NEAR),
     "length.objects.local": (at_six, f"{SEES_NEAR}.objects-5", f"{SEES_NEAR}.objects-1"),
 }
@@ -347,6 +348,7 @@ def samples(
         found[f"length.one.{name}"] = skills(seeds, 1)
         found[f"length.retention.{name}"] = retention(seeds)
     kept = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
+    found[f"length.three.{AT_RANDOM}"] = skills(results.get(AT_RANDOM, []), 3)
     found |= less_of_runs(kept)
     skilled, looks, cuts = _in_all(answers.get(ASKED, {}))
     found |= {f"length.asked.{way}": values for way, values in skilled.items()}

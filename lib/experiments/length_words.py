@@ -14,7 +14,9 @@ from lib.experiments.length_generalization import SETTINGS
 from lib.experiments.length_results import (
     AS_MAP,
     ASKED,
+    AT_RANDOM,
     NEAR,
+    NEAREST,
     ONE_LABEL,
     SEEN_BEFORE,
     SEES_NEAR,
@@ -79,6 +81,7 @@ HEARS = {
     "nearest": "its nearest",
     "random": "one at random",
 }
+LOCAL_ALL = "label_one.local_all"  # sees near, hears all
 Bounds = tuple[float, float, float]  # a number, what it is above, what it is below
 GOALS = ((1, 0.8), (6, 0.6), (6, 0.8))  # objects, skill
 PAPER = {"label_all.vector": "unknown", "label_one.vector": "2", "label_one.local_local": "9"}
@@ -367,7 +370,27 @@ def statements(results, answers, near) -> dict[str, Bounds]:
         each = _of_one_label(length_results.by_way(answers[name]))
         each |= _of_far_shares(near[name], near[TOLD_ALL])
         found |= {f"{LABELS[name]}: {sentence}": bounds for sentence, bounds in each.items()}
-    return found | _of_both(answers) | _of_pixels(near) | _of_windows(results, answers)
+    found |= _of_both(answers) | _of_pixels(near) | _of_windows(results, answers)
+    return found | _of_one_a_cell(results, answers)
+
+
+def _of_one_a_cell(results, answers) -> dict[str, Bounds]:
+    """Of networks that hear one request a cell in training too, as trained and asked crosswise."""
+    kept = {name: np.mean(length_results.retention(results[name])) for name in (NEAREST, AT_RANDOM)}
+    three, ten = (
+        np.mean(length_results.skills(results[n], K)) for n, K in ((AT_RANDOM, 3), (NEAREST, 10))
+    )
+    asked = {n: length_results.average(length_results.by_way(answers[n]), "skill") for n in kept}
+    alone = length_results.skills(results[LOCAL_ALL], 6)
+    return {
+        "hearing its nearest it keeps .95": (kept[NEAREST], 0.945, 0.955),
+        "and draws ten at .87": (ten, 0.865, 0.875),
+        "hearing one at random, .16": (kept[AT_RANDOM], 0.155, 0.165),
+        "a third of three": (three, 0.3, 0.37),
+        "trained at random and asked near, .68": (asked[AT_RANDOM]["nearest"], 0.675, 0.685),
+        "trained near and asked at random, .18": (asked[NEAREST]["random"], 0.175, 0.185),
+        "seeing near alone, none of six": (max(alone), -inf, 0.05),
+    }
 
 
 def _of_labels(results) -> dict[str, Bounds]:
