@@ -126,6 +126,12 @@ def test_what_the_rows_rest_on_is_of_fresh_seeds_and_paired():
     assert every == pytest.approx((0.9 + 0.3 + 0.1) / 3)
 
 
+def test_what_is_downloaded_is_the_agreement_of_each_way():
+    read = {"net": {3: {"6": {"all": part(0.2), "real": part(0.4)}, "3": {"all": part(0.1)}}}}
+    found = length_lamps.plain_agreements({"read": read})
+    assert found == {"net": {3: {"6": {"all": 0.2, "real": 0.4}, "3": {"all": 0.1}}}}
+
+
 def stored(change=lambda ways: None):
     """What the book keeps, each seed's ways at one number of places changed."""
     measured = copy.deepcopy(length_lamps.results())

@@ -213,6 +213,20 @@ def statements(measured: dict[str, dict]) -> dict[str, Bounds]:
     }
 
 
+def plain_agreements(measured: dict[str, dict]) -> dict:
+    """Agreement of all that was read, by setting, seed, number of places and way."""
+    return {
+        name: {
+            seed: {
+                count: {way: agreements({seed: counts}, count, way)[seed] for way in ways}
+                for count, ways in counts.items()
+            }
+            for seed, counts in seeds.items()
+        }
+        for name, seeds in measured["read"].items()
+    }
+
+
 def of_full_pictures(part: dict, hits: int = 4) -> float:
     """Agreement in pictures in which so many places are filled, of one way of one seed."""
     full = np.array(part["hits"]) >= hits
