@@ -170,7 +170,7 @@ def judge_on_painters(rows: dict[str, dict[str, float]]) -> Figure:
 
 def skill_by_count(results: Results) -> tuple[Figure, str]:
     """Skill against the number of objects: networks without windows, and with."""
-    fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.7), sharey=True)
+    fig, axes = plt.subplots(1, 2, figsize=(8.6, 4.1), sharey=True)
     for ax, windows, title in zip(
         axes, (False, True), ("skill: labels and pathways", "skill: windows"), strict=True
     ):
@@ -184,10 +184,10 @@ def skill_by_count(results: Results) -> tuple[Figure, str]:
             values = np.array(list(each.values()))
             ax.plot(list(each), values.mean(1), style, color=colour, label=LABELS[name])
             ax.plot(list(each), values, ".", ms=5, color=colour)
-        ax.set(xlabel="objects asked for, K", ylim=(-0.12, 1.05), xlim=(0.6, 10.4))
+        ax.set(xlabel="objects asked for, K", ylim=(-0.12, 1.75), xlim=(0.6, 10.4))
+        ax.set_yticks(np.linspace(0, 1, 6))  # above are the names, for curves fill the rest
         if ax.lines[1:]:
-            below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 2}
-            ax.legend(fontsize=8, frameon=False, **below)  # curves fill the panel
+            ax.legend(fontsize=8, loc="upper right")
         ax.set_title(title)
     told = []
     for name, seeds in results.items():
