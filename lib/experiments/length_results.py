@@ -77,7 +77,7 @@ def by_count(results: Sequence[dict]) -> dict[int, list[float]]:
     return {K: skills(results, K) for K in sorted(map(int, results[0]["counts"])) if K}
 
 
-def looks(results: Sequence[dict], count: int) -> dict[int, float]:
+def skill_along(results: Sequence[dict], count: int) -> dict[int, float]:
     """Skill along training by step, the mean over seeds, at a number of objects looked at there."""
     steps = sorted(map(int, results[0]["training"]))
     return {

@@ -235,7 +235,7 @@ def learning_table(results: dict[str, list[dict]]) -> str:
         minutes = np.mean([run[clock] for run in seeds]) / steps / 60
         reached = []
         for count, level in GOALS:
-            looks = length_results.looks(seeds, count)
+            looks = length_results.skill_along(seeds, count)
             first = next((step for step, skill in looks.items() if skill >= level), None)
             said = f"{first * size:,} pictures, {first * minutes:.0f} min" if first else ""
             reached.append(said)

@@ -41,9 +41,9 @@ class Reader(nn.Module):
             nn.Linear(96, 9),
         )
 
-    def forward(self, crops: Tensor) -> Tensor:
+    def forward(self, seen: Tensor) -> Tensor:
         """The readings."""
-        return self.layers(crops)
+        return self.layers(seen)
 
 
 def _layer(channels: int, width: int, stride: int = 1) -> list[nn.Module]:
