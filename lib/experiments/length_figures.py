@@ -172,7 +172,10 @@ def skill_by_count(results: Results) -> tuple[Figure, str]:
     """Skill against the number of objects: networks without windows, and with."""
     fig, axes = plt.subplots(1, 2, figsize=(8.6, 4.1), sharey=True)
     for ax, windows, title in zip(
-        axes, (False, True), ("skill: labels and pathways", "skill: windows"), strict=True
+        axes,
+        (False, True),
+        ("skill: requests enter early", "skill: requests enter late"),
+        strict=True,
     ):
         ax.axvspan(0.6, 3.5, color=figures.GREY, alpha=0.12, lw=0)
         ax.axhline(0, color=figures.INK, lw=0.8)

@@ -65,8 +65,8 @@ PAIRS = {  # a second request, near or far
 LIT = {  # painters that the reader of lamps was tried on
     "real": "real scenes",
     "smeared": "smeared",
-    "scissors_one_light": "scissors under one light",
-    "scissors": "scissors, each piece its own",
+    "scissors_one_light": "scissors, one light",
+    "scissors": "scissors, own lights",
 }
 CROWDED = {"none": (0, 0), "one or two": (1, 2), "three": (3, 3), "four and more": (4, 6)}
 LOSES = {  # network and way of asking
