@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     train.save_weights(stem.with_name(stem.name + ".safetensors"), made, {"steps": 3})
     finder = networks.initialise(detector.Detector(), torch.Generator().manual_seed(0)).eval()
     monkeypatch.setattr(detector, "load", lambda: finder)
-    monkeypatch.setattr(length_lamps, "SAMPLES", 3)
+    monkeypatch.setattr(length_asking, "SAMPLES", 3)
     monkeypatch.setattr(
         length_asking, "sampled", lambda denoiser, noise, conditions: noise.clamp(-1, 1)
     )

@@ -106,11 +106,11 @@ def recoloured(pictures: Tensor, generator: torch.Generator) -> Tensor:
     return (mixed * (0.85 + 0.3 * gain)).clamp(-1, 1)
 
 
-def blemished(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """What drawn pictures may differ in without being less of one scene."""
+def blemished(pictures: Tensor, generator: torch.Generator, recolour: bool = True) -> Tensor:
+    """What drawn pictures may differ in without being less of one scene, colours if `recolour`."""
     kwargs = {"generator": generator, "device": generator.device}
     drawn = smeared(pictures, SMEAR * torch.rand(len(pictures), **kwargs))
-    drawn = recoloured(drawn, generator)
+    drawn = recoloured(drawn, generator) if recolour else drawn
     amount = NOISE * torch.rand(len(pictures), 1, 1, 1, **kwargs)
     return drawn + amount * torch.randn(pictures.shape, **kwargs)
 

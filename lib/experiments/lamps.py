@@ -21,7 +21,7 @@ from torch import Tensor
 from lib import storage
 from lib.diffusion.train import stream
 from lib.experiments._training import Seed, judge_training, train_watched
-from lib.experiments.coherence import COUNTS, NOISE, SMEAR, scissors, smeared
+from lib.experiments.coherence import COUNTS, blemished, scissors, smeared
 from lib.scenes import lamps, render, sample_scenes
 from lib.scenes.labelling import request_scenes
 from lib.scenes.scene import locations
@@ -52,9 +52,7 @@ def batch(size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     kwargs = {"generator": generator, "device": generator.device}
     count = COUNTS[int(torch.randint(len(COUNTS), (), **kwargs))]
     scenes = sample_scenes(size, count, count, generator)
-    pictures = smeared(render(scenes, lamps.SIZE), SMEAR * torch.rand(size, **kwargs))
-    noise = NOISE * torch.rand(size, 1, 1, 1, **kwargs)
-    pictures = pictures + noise * torch.randn(pictures.shape, **kwargs)
+    pictures = blemished(render(scenes, lamps.SIZE), generator, recolour=False)
     chosen = torch.randint(count, (size, CROPS // 2), **kwargs)[..., None].expand(-1, -1, 2)
     objects = locations(scenes).gather(1, chosen).clamp(0, 1)
     places = torch.cat([objects, torch.rand(objects.shape, **kwargs)], 1)
@@ -101,9 +99,8 @@ def agreement_of_painters(
     found: dict[str, dict[str, float]] = {}
     for count in COUNTS:
         painted, places = painters(count, samples, stream(seed, count))
-        pairs = lamps.disjoint(places)
         found[str(count)] = {
-            name: lamps.agreement(lamps.shared(lamps.readings(reader, pictures, places), pairs))
+            name: lamps.agreement(lamps.compared(reader, pictures, places))
             for name, pictures in painted.items()
         }
     return found

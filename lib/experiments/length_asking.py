@@ -39,6 +39,7 @@ from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import GRID, RUNS, SAMPLER
 from lib.experiments.length_results import ASKED
 from lib.scenes import coherence, detector, labelling, measure, render
+from lib.scenes.scene import Scenes
 
 SAMPLES = 64
 LEVELS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of noise, above or below which the asking is local
@@ -174,6 +175,12 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
     return found
 
 
+def scenes_and_noise(count: int, seed: int) -> tuple[Scenes, Tensor]:
+    """The scenes whose places every way is asked for, and the noise that each begins with."""
+    scenes = labelling.request_scenes(SAMPLES, count, train.stream(seed, count))
+    return scenes, torch.randn(SAMPLES, 3, 32, 32, generator=train.stream(seed, count, 2))
+
+
 def check_known(names: Collection[str], known: Collection[str]) -> None:
     """Raises ValueError unless all names are of ways that there are."""
     if unknown := sorted(set(names) - set(known)):
@@ -207,9 +214,8 @@ def measure_ways(denoiser, finder, judge, count: int, names: list[str], seed: in
         like one scene, and `seams`, how high they are; under `real` both of real pictures of other
         scenes of so many objects.
     """
-    scenes = labelling.request_scenes(SAMPLES, count, train.stream(seed, count))
+    scenes, noise = scenes_and_noise(count, seed)
     others = labelling.request_scenes(SAMPLES, count, train.stream(seed, count, 1))
-    noise = torch.randn(SAMPLES, 3, 32, 32, generator=train.stream(seed, count, 2))
     conditions, real = labelling.label_all(scenes), detector.detect(finder, render(scenes, 32))
     draws = ways(denoiser, seed, count)
     owners = asking.enlarged(hearing.nearest(conditions, GRID), 32).argmax(1)

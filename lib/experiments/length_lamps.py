@@ -42,10 +42,9 @@ import torch
 
 from lib import storage
 from lib.book import runtime
-from lib.diffusion import train
 from lib.experiments import length_asking, length_results
 from lib.experiments import length_generalization as length
-from lib.experiments.length_asking import SAMPLES, Setting
+from lib.experiments.length_asking import Setting
 from lib.experiments.length_generalization import RUNS
 from lib.experiments.length_words import Bounds
 from lib.scenes import detector, labelling, lamps, measure, render
@@ -57,7 +56,7 @@ IN_ONE = {  # a row's network, number of places, and its way of drawing one pict
     "three": (length_results.TOLD_ALL, THREE, "all"),
     "near": (length_results.SEEN_BEFORE, SIX, "nearest"),
 }
-SEEING = length_results.SEES_NEAR, length_results.NEAR
+NEAR_LESS_ALL = length_results.SEES_NEAR, length_results.NEAR
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     length.check_plain(result)
     denoiser = length.load_denoiser(setting.name, folder, setting.seed)
     path = folder / f"{KIND}.{stem}.json"
-    own = length.identity(result) | {"samples": SAMPLES}
+    own = length.identity(result) | {"samples": length_asking.SAMPLES}
     stored = storage.begin(path, own, counts={})
     for count in runtime.progress(scale.counts, f"reading lamps of {stem}"):
         done = stored["counts"].setdefault(str(count), {})
@@ -109,14 +108,12 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
 
 def read_ways(denoiser, count: int, names: Sequence[str], seed: int) -> dict[str, dict]:
     """What `run` keeps of some ways at one number of locations: requests and noise of `asking`."""
-    scenes = labelling.request_scenes(SAMPLES, count, train.stream(seed, count))
-    noise = torch.randn(SAMPLES, 3, 32, 32, generator=train.stream(seed, count, 2))
+    scenes, noise = length_asking.scenes_and_noise(count, seed)
     conditions, real = labelling.label_all(scenes), render(scenes, 32)
     finder, reader = detector.load(), lamps.load()
-    pairs = lamps.disjoint(conditions[0])
 
     def read(pictures: torch.Tensor) -> dict[str, list]:
-        sums = lamps.shared(lamps.readings(reader, pictures, conditions[0]), pairs)
+        sums = lamps.compared(reader, pictures, conditions[0])
         return {"lamps": [[round(v, 4) for v in both] for both in sums.tolist()]}
 
     draws = length_asking.ways(denoiser, seed, count)
@@ -173,7 +170,7 @@ def claims(measured: dict[str, dict]) -> dict[str, list[float]]:
         found[f"length.lamps.{row}.one"] = length_results.less_by_seed(one, same)
     near, all_ = (
         agreements(length_results.leave_out_first(read.get(name, {})), SIX, "all")
-        for name in SEEING
+        for name in NEAR_LESS_ALL
     )
     found["length.lamps.window"] = length_results.less_by_seed(near, all_)
     return {row: values for row, values in found.items() if values}
@@ -192,8 +189,8 @@ def statements(measured: dict[str, dict]) -> dict[str, Bounds]:
     asked, six, near_way = IN_ONE["near"]
     near, near_cut = (mean(asked, six, w) for w in (near_way, "paste"))
     mapped, cut = (mean(length_results.AS_MAP, SIX, w, fresh=False) for w in ("all", "paste"))
-    sees_near, sees_all = (mean(name, SIX, "all", fresh=False) for name in SEEING)
-    full = [of_full_pictures(measured["read"][name][0][SIX]["all"]) for name in SEEING]
+    sees_near, sees_all = (mean(name, SIX, "all", fresh=False) for name in NEAR_LESS_ALL)
+    full = [of_full_pictures(measured["read"][name][0][SIX]["all"]) for name in NEAR_LESS_ALL]
     return {
         "asked for three, one picture .23": (one, 0.225, 0.235),
         "scissors of one noise .24": (same, 0.235, 0.245),

@@ -131,6 +131,11 @@ def shared(read: Tensor, pairs: Tensor) -> Tensor:
     return both.new_zeros(len(read), 2).index_add(0, b, both)
 
 
+def compared(reader: Reader, pictures: Tensor, places: Tensor) -> Tensor:
+    """What is `shared` by the readings of places (B, K, 2) whose crops are disjoint: (B, 2)."""
+    return shared(readings(reader, pictures, places), disjoint(places))
+
+
 def agreement(sums: Tensor) -> float:
     """The share of the readings' variance that two crops of one picture have in common.
 
