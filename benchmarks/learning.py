@@ -1,129 +1,182 @@
-"""How fast a network learns to draw: CPU minutes on one core until skill passes each of `GOALS`.
+"""What makes a network learn to draw sooner: one thing changed at a time, in minutes of one core.
 
-    python -m benchmarks.learning [--steps 1500] [--every 100] [--samples 48] [--folder DIR]
+    python -m benchmarks.learning [--setting NAME] [--ideas NAME ...] [--pictures 48000]
+    python -m benchmarks.learning --store
 
-The same network from the same first weights on the same pictures, trained by AdamW as the book's
-first networks were, and by Muon as they are now. The two take turns, so that a busy machine slows
-both; minutes are of the processor, of rendering and of training, none of looking. Skill is of the
-averaged weights, at one object and at six. The learning rate falls to 0 at the end of the `--steps`
-of a run, so a shorter run is another run. It resumes after an interruption at the last look; a
-folder holds runs of one length. Both settings take some two hours.
+Every idea of `IDEAS` trains the same network on as many pictures, on a seed that no result is
+reported of; `as reported` is what the book's runs do. One seed chooses, and concludes nothing.
+Skill of the averaged weights is looked at along the way. The learning rate falls to 0 at the end,
+so a shorter run is another run. What a step costs, rendering included, is timed apart, a few steps
+of each idea in turns, so that a busy machine slows all alike. Training resumes after an
+interruption at its last look; an idea takes some seven minutes under `label_all.vector`. `--store`
+takes what is finished into the book.
 """
 
 import argparse
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
 
 import torch
+from tqdm.auto import tqdm
 
 from lib import storage
-from lib.diffusion.train import Training
 from lib.experiments import length_generalization as length
 from lib.experiments._worlds import CLEVR
 from lib.experiments.length_generalization import Scale, Setting
 from lib.experiments.length_results import skill
 
 SEED = 100  # of no run that is reported
-SETTINGS = (Setting("label_all", seed=SEED), Setting("label_one", "window", "full", seed=SEED))
-LOOPS = {"adamw": {"optimizer": "adamw", "learning_rate": 3e-3}, "muon": {}}
-GOALS = ((1, 0.8), (6, 0.6), (6, 0.8))  # objects, skill
+SETTINGS = {
+    setting.name: setting
+    for setting in (Setting("label_all"), Setting("label_one", "window", "full"))
+}
+IDEAS: dict[str, dict] = {  # what is changed, of the scale or of the setting
+    "as reported": {},
+    "AdamW": {"optimizer": "adamw", "learning_rate": 3e-3},
+    "half the learning rate": {"learning_rate": 2.5e-3},
+    "twice the learning rate": {"learning_rate": 1e-2},
+    "batches of 16": {"batch": 16},
+    "batches of 64": {"batch": 64},
+    "a late fall of the rate": {"cooldown": 0.1},
+    "more noise": {"p_mean": 0.3},
+    "less noise": {"p_mean": -1.3},
+    "half the parameters": {"parameters": 250_000},
+    "places by Fourier features": {"pathway": "fourier"},
+    "places as a map": {"pathway": "map"},
+}
+COUNTS = (1, 3, 6)  # objects that are asked for at a look
+RUNS, KEPT = storage.RUNS / "learning", storage.RESULTS / "learning.json"
 
 
-class Run:
-    """One setting trained by one loop, and what was seen on the way."""
-
-    def __init__(self, setting: Setting, scale: Scale, folder: Path):
-        self.setting = setting
-        stem = folder / f"{setting.name}.{scale.optimizer}"
-        self.path = stem.with_name(stem.name + ".json")
-        self.state = stem.with_name(stem.name + ".state.safetensors")
-        own = {"setting": asdict(setting), "scale": asdict(scale)}
-        self.result = storage.begin(self.path, own, looks=[])
-        self.training: Training = length.prepared(setting, scale)
-        if self.state.exists():
-            self.training.restore(self.state)
-        # A look is noted before its state is kept: steps that will be repeated count once.
-        self.looks = [s for s in self.result["looks"] if s["step"] <= self.training.step]
-        self.seconds = 60 * self.looks[-1]["minutes"] if self.looks else 0.0
-        self.steps = self.training.run()
-
-    def advance(self, steps: int) -> None:
-        """Trains for some steps, or to the end."""
-        start = time.process_time()
-        for _ in range(min(steps, self.training.settings.steps - self.training.step)):
-            next(self.steps)
-        self.seconds += time.process_time() - start
-
-    def look(self, samples: int) -> None:
-        """Notes the skill so far, and keeps the run."""
-        draw = length.painter(self.training.averaged, self.setting, CLEVR)
-        seen = {"step": self.training.step, "minutes": self.seconds / 60}
-        for count in sorted({count for count, _ in GOALS}):
-            scores = length.judge_draws(draw, CLEVR, count, samples, self.setting.size, SEED)
-            seen[f"skill_{count}"] = skill(scores)
-        self.looks.append(seen)
-        storage.write_json(self.path, self.result | {"looks": self.looks})
-        self.training.save(self.state)
-
-    def minutes(self, count: int, level: float) -> float | None:
-        """CPU minutes until the first look at which skill at `count` objects is at the level."""
-        passed = [s["minutes"] for s in self.looks if s[f"skill_{count}"] >= level]
-        return passed[0] if passed else None
-
-    @property
-    def done(self) -> bool:
-        """Whether its last step has been looked at."""
-        return bool(self.looks) and self.looks[-1]["step"] == self.training.settings.steps
+def ideas_of(name: str) -> list[str]:
+    """The ideas that a network can follow: with windows, places are told as rows."""
+    windows = SETTINGS[name].pathway == "window"
+    return [idea for idea, changed in IDEAS.items() if not (windows and "pathway" in changed)]
 
 
-def raced(setting: Setting, scale: Scale, every: int, samples: int, folder: Path) -> dict[str, Run]:
-    """Both loops, in turns of `every` steps."""
-    runs = {name: Run(setting, replace(scale, **loop), folder) for name, loop in LOOPS.items()}
-    while not all(run.done for run in runs.values()):
-        for name, run in runs.items():
-            # After an interruption the one that is behind catches up first.
-            if run.training.step == min(r.training.step for r in runs.values()) and not run.done:
-                run.advance(every)
-                run.look(samples)
-                seen = run.looks[-1]
-                skills = ", ".join(f"{n} {v:.2f}" for n, v in seen.items() if n[:5] == "skill")
-                print(
-                    f"{setting.name} {name}: step {seen['step']}, {seen['minutes']:.1f} minutes, "
-                    f"{skills}",
-                    flush=True,
+def planned(name: str, idea: str, pictures: int) -> tuple[Setting, Scale]:
+    """What an idea trains, of which network, and how long."""
+    changed = IDEAS[idea]
+    of_setting = {field: value for field, value in changed.items() if field == "pathway"}
+    setting = replace(SETTINGS[name], seed=SEED, **of_setting)
+    of_scale = {field: value for field, value in changed.items() if field not in of_setting}
+    scale = replace(length.reported(setting), **of_scale)
+    return setting, replace(scale, steps=pictures // scale.batch)
+
+
+def looked(setting: Setting, scale: Scale, path: Path, looks: int, samples: int) -> dict:
+    """Trains, and notes skill along the way; takes up a run where it was left.
+
+    Args:
+        setting: The network.
+        scale: How it is trained.
+        path: Where its looks are kept; its state is beside them until it has ended.
+        looks: How many, evenly spaced; the last one is at the end.
+        samples: Pictures a look and number of objects.
+    """
+    state = path.with_suffix(".state.safetensors")
+    result = storage.begin(path, {"setting": asdict(setting), "scale": asdict(scale)}, looks=[])
+    due = {round(scale.steps * (i + 1) / looks) for i in range(looks)}
+    training = length.prepared(setting, scale)
+    if result["looks"] and result["looks"][-1]["step"] == scale.steps:
+        return result
+    if state.exists():
+        training.restore(state)
+    # A look is noted before its state is kept: one that is seen again counts once.
+    seen = [look for look in result["looks"] if look["step"] <= training.step]
+    steps = training.run()
+    for _ in tqdm(range(training.step, scale.steps), path.stem, mininterval=5):
+        next(steps)
+        if training.step in due:
+            draw = length.painter(training.averaged, setting, CLEVR)
+            scores = {
+                f"skill_{count}": skill(
+                    length.judge_draws(draw, CLEVR, count, samples, setting.size, SEED)
                 )
-    return runs
+                for count in COUNTS
+            }
+            seen.append({"step": training.step} | scores)
+            storage.write_json(path, result | {"looks": seen})
+            training.save(state)
+    state.unlink(missing_ok=True)
+    return result | {"looks": seen}
+
+
+def seconds_a_step(plans: dict[str, tuple[Setting, Scale]], steps: int, rounds: int) -> dict:
+    """CPU seconds of one step of each idea, the median of rounds in which they take turns."""
+    running = {
+        idea: length.prepared(setting, replace(scale, steps=(rounds + 1) * steps)).run()
+        for idea, (setting, scale) in plans.items()
+    }
+    spent: dict[str, list[float]] = {idea: [] for idea in plans}
+    for turn in tqdm(range(rounds + 1), "timing"):
+        for idea, each in running.items():
+            start = time.process_time()
+            for _ in range(steps):
+                next(each)
+            if turn:  # the first one warms up
+                spent[idea].append((time.process_time() - start) / steps)
+    return {idea: median(values) for idea, values in spent.items()}
+
+
+def file_of(folder: Path, name: str, idea: str) -> Path:
+    """Where the looks of one idea are."""
+    return folder / f"{name}.{idea.replace(' ', '_')}.json"
+
+
+def store(folder: Path, kept: Path) -> list[str]:
+    """Takes over what is finished and timed; returns which."""
+    found: dict[str, dict] = {}
+    for name in SETTINGS:
+        timed = folder / f"{name}.seconds.json"
+        costs = storage.read_json(timed)["seconds"] if timed.exists() else {}
+        for idea in (i for i in IDEAS if i in costs and file_of(folder, name, i).exists()):
+            result = storage.read_json(file_of(folder, name, idea))
+            if result["looks"][-1]["step"] == result["scale"]["steps"]:
+                about = {"batch": result["scale"]["batch"], "seconds": costs[idea]}
+                found.setdefault(name, {})[idea] = about | {"looks": result["looks"]}
+    if not found:
+        raise FileNotFoundError(f"no idea is finished and timed in {folder}")
+    told = {"provenance": storage.provenance(), "settings": found}
+    storage.write_numbers(kept, told, {"settings": 4})
+    return [f"{name}: {idea}" for name, ideas in found.items() for idea in ideas]
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.learning")
-    parser.add_argument("--steps", type=int, default=Scale().steps)
-    parser.add_argument("--batch", type=int, default=Scale().batch)
-    parser.add_argument("--parameters", type=int, default=Scale().parameters)
-    parser.add_argument("--every", type=int, default=100, help="steps between looks")
-    parser.add_argument("--samples", type=int, default=48, help="pictures a look and count")
-    parser.add_argument("--folder", type=Path, default=storage.RUNS / "learning")
+    parser.add_argument("--setting", choices=SETTINGS, default="label_all.vector")
+    parser.add_argument("--ideas", nargs="+", choices=IDEAS, metavar="IDEA")
+    parser.add_argument("--pictures", type=int, default=48_000, help="that a run is trained on")
+    parser.add_argument("--looks", type=int, default=10, help="along a run")
+    parser.add_argument("--samples", type=int, default=64, help="pictures a look and count")
+    parser.add_argument("--rounds", type=int, default=5, help="of ten steps each, for timing")
+    parser.add_argument("--folder", type=Path, default=RUNS)
+    parser.add_argument("--kept", type=Path, default=KEPT, help="where --store puts it")
+    parser.add_argument("--store", action="store_true", help="takes over what is finished")
     options = parser.parse_args(argv)
-    if options.every < 1 or options.samples < 2:
-        parser.error("--every must be at least 1 and --samples at least 2")
+    if min(options.looks, options.rounds) < 1 or options.samples < 2:
+        parser.error("--looks and --rounds must be at least 1, and --samples at least 2")
+    name = options.setting
+    ideas = options.ideas or ideas_of(name)
+    if not set(ideas) <= set(ideas_of(name)):
+        parser.error(f"{name} can follow: {', '.join(ideas_of(name))}")
     torch.set_num_threads(1)
-    scale = Scale(parameters=options.parameters, steps=options.steps, batch=options.batch)
-    ratios = {}
-    for setting in SETTINGS:
-        runs = raced(setting, scale, options.every, options.samples, options.folder)
-        for count, level in GOALS:
-            passed = {name: run.minutes(count, level) for name, run in runs.items()}
-            said = [f"{n} {'not yet' if m is None else f'{m:.1f}'}" for n, m in passed.items()]
-            print(f"{setting.name}: CPU minutes to skill {level} at {count}: {', '.join(said)}")
-            if None not in passed.values():
-                key = f"{setting.name}_{count}_{level}"
-                ratios[key] = passed["adamw"] / passed["muon"]
-        seconds = {name: run.seconds for name, run in runs.items()}
-        ratios[f"{setting.name}_step"] = seconds["adamw"] / seconds["muon"]
-    for name, value in ratios.items():
-        print(f"ratio: {name} {value:.2f}")
+    if options.store:
+        print("\n".join(store(options.folder, options.kept)))
+        return
+    plans = {idea: planned(name, idea, options.pictures) for idea in ideas}
+    for idea, plan in plans.items():
+        path = file_of(options.folder, name, idea)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        print(f"{idea}: {looked(*plan, path, options.looks, options.samples)['looks'][-1]}")
+    seconds = seconds_a_step(plans, 10, options.rounds)
+    storage.write_json(options.folder / f"{name}.seconds.json", {"seconds": seconds})
+    for idea, value in seconds.items():
+        print(f"ratio: {idea.replace(' ', '_')}_picture "
+              f"{value / plans[idea][1].batch / (seconds['as reported'] / 32):.2f}")  # fmt: skip
 
 
 if __name__ == "__main__":

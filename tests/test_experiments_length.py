@@ -583,6 +583,14 @@ def test_what_is_missing_is_run_seed_by_seed_and_nothing_else(tmp_path, monkeypa
     assert made == [(s, length.reported(s), folder) for s, _ in found]
 
 
+def test_what_is_varied_is_found_by_its_value():
+    runs = {"label_one.vector": ["3"], "label_one.vector.objects-5": ["5"], "label_all.map": ["m"]}
+    found = length.varied(runs, "label_one.vector", "objects", (5, 3, 1))
+    assert found == {5: ["5"], 3: ["3"]}
+    runs = {"label_one.full_local": ["2"], "label_one.full_local.k-8": ["8"]}
+    assert list(length.varied(runs, "label_one.full_local", "k", (0, 2, 8))) == [2, 8]
+
+
 def test_a_family_of_networks_is_reported_at_one_scale():
     scales = {s.pathway == "window": length.reported(s) for s in length.SETTINGS.values()}
     assert scales == {False: Scale(), True: replace(Scale(), steps=3000)}

@@ -15,7 +15,8 @@ from lib.experiments import length_generalization as length
 from lib.experiments.length_results import ASKED, NEAR, ONE_LABEL, SEEN_BEFORE, TOLD_ALL
 from lib.scenes import coherence, detector, labelling, render
 
-RUNS = length.finished_runs(length.KEPT)
+KEPT = length.finished_runs(length.KEPT)
+RUNS = {name: KEPT[name] for name in length.SETTINGS if name in KEPT}
 ANSWERS, NEAR_BY = length.answers(), length.answers(kind="local")
 
 
@@ -248,6 +249,26 @@ def test_training_is_a_line_a_run_named_once():
     assert np.allclose(drawn[:2], [length_results.skill(last["counts"][K]) for K in ("1", "6")])
     assert drawn[2] == last["locality"]["moved"][2]
     assert len(pictures.along_training({NEAR: RUNS[NEAR][:1]}).axes[0].lines) == 1
+
+
+def test_a_window_in_training_is_drawn_beside_the_same_in_asking():
+    def kept(one, six):
+        counts = {
+            K: {"wide": {}, "hits": [h], "blind": [0], "ceiling": [10]}
+            for K, h in (("1", one), ("6", six))
+        }
+        return {"counts": counts}
+
+    trained = {1: [kept(8, 4), kept(8, 6)], 4: [kept(10, 2)], 15: [kept(10, 1)]}
+    fig, said = pictures.window_in_training(trained, {1: [0.7], 15: [0.2]})
+    (ax,) = fig.axes
+    points = {(round(x), round(y, 3)) for x, y in marks(ax)}
+    assert points == {(0, 0.5), (0, 0.75), (1, 0.2), (2, 0.1), (0, 0.7), (2, 0.2)}
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "4", "15"]
+    first, second = (line for line in ax.lines if line.get_marker() == "None")
+    assert np.allclose(first.get_ydata(), [0.625, 0.2, 0.1])
+    assert np.allclose(second.get_xydata(), [[0, 0.7], [2, 0.2]])
+    assert "the window in training 1: 0.62, 4: 0.20, 15: 0.10" in said
 
 
 def test_the_judge_is_drawn_on_each_painter():

@@ -164,11 +164,11 @@ def test_the_table_of_networks_says_who_sees_and_hears_what():
     own = seeds({"all": scores(5), "nearest": scores(5, (-1.0, -1.0))})  # as it was trained
     asked = {TOLD_ALL: passing, "label_all.full_nearest": own}
     _, first, second, third, fourth = rows(words.networks_table(made, asked))
-    assert first[1:] == ["all", *["everything"] * 2, "2", "0.80", "0.40", "50%", "75%"]
-    assert second[1:4] == ["one", "5 × 5 cells", "everything"]
-    assert third[1:] == ["one", *["5 × 5 cells"] * 2, "1", "0.50", "0.40", "80%", ""]
-    assert fourth[3] == "its nearest"
-    assert fourth[-2:] == ["100%", "0%"]
+    assert first[1:] == ["0.80", "0.40", "50%", "75%", "2", "all", *["everything"] * 2]
+    assert second[-3:] == ["one", "5 × 5 cells", "everything"]
+    assert third[1:] == ["0.50", "0.40", "80%", "", "1", "one", *["5 × 5 cells"] * 2]
+    assert fourth[-1] == "its nearest"
+    assert fourth[3:5] == ["100%", "0%"]
     assert words.competence(made, list(made)[1:3]) == (
         "sees near, hears all: 2 runs, skill at one object 0.80 (0.80 to 0.80); "
         "sees near, hears near: 1 run, skill at one object 0.50"
@@ -188,13 +188,29 @@ def test_the_table_of_learning_says_when_a_goal_was_first_seen():
     slow = looked({100: (8, 0), 500: (9, 5), 1000: (9, 7)}) | {"seconds": 1e9}  # beside others
     table = words.learning_table({TOLD_ALL: [fast, slow], ASKED: [slow]})
     head, first, second = rows(table)
-    assert head == ["first seen at", "skill 0.8 at 1", "skill 0.6 at 6", "skill 0.8 at 6"]
-    assert first == ["**all labelled**", "16,000 pictures, 5 min", "32,000 pictures, 10 min", ""]
-    assert second[1] == "3,200 pictures, 1 min"
+    assert head == ["minutes (pictures) to", "skill 0.8 at 1", "skill 0.6 at 6", "skill 0.8 at 6"]
+    assert first == ["**all labelled**", "5 (16,000)", "10 (32,000)", ""]
+    assert second[1] == "1 (3,200)"
     never = looked({100: (0, 0), 1000: (2, 2)})
     assert rows(words.learning_table({ASKED: [never]}))[1][1:] == [""] * 3
     wall = {k: v for k, v in fast.items() if k != "cpu_seconds"} | {"seconds": 1200}
-    assert rows(words.learning_table({ASKED: [wall]}))[1][1] == "16,000 pictures, 10 min"
+    assert rows(words.learning_table({ASKED: [wall]}))[1][1] == "10 (16,000)"
+
+
+def test_the_table_of_ideas_is_in_minutes_of_each_best_first():
+    def tried(seconds, *skills):
+        looks = [
+            {"step": 100 * (i + 1), "skill_1": one, "skill_3": three, "skill_6": six}
+            for i, (one, three, six) in enumerate(skills)
+        ]
+        return {"batch": 32, "seconds": seconds, "looks": looks}
+
+    usual, slow = (0.7, 0.5, 0.1), (0.9, 0.79, 0.4)
+    ideas = {"usual": tried(0.6, usual, slow), "better": tried(1.2, slow, (0.9, 0.8, 0.5))}
+    assert rows(words.ideas_table(ideas))[1:] == [
+        ["**better**", "2.0", "4.0", "4.0", "0.50"],
+        ["**usual**", "2.0", "", "2.0", "0.40"],
+    ]
 
 
 def test_the_table_of_the_reader_of_lamps_is_by_number_of_objects():
@@ -250,6 +266,19 @@ def test_the_table_of_the_most_objects_is_of_the_seeds_mean():
     made = {SEEN_BEFORE: [run("", 9, 6), run("", 8, 7)], NEAR: [run("", 7, 5)]}
     found = rows(words.k_max_table(made))[1:]
     assert [line[1:] for line in found] == [["1", "6", "2"], ["0", "1", ""]]
+
+
+def test_the_table_of_what_networks_were_shown_is_a_row_a_network_and_number():
+    def seed(*hits):
+        counts = {str(K): scores(h) for K, h in zip((1, 3, 6, 10), hits, strict=True)}
+        return {"counts": counts}
+
+    shown = {1: [seed(9, 5, 1, 0), seed(7, 3, 1, 0)], 5: [seed(8, 8, 6, 2)]}
+    head, one, five = rows(words.objects_table({SEES_NEAR: shown}))
+    assert head[1:] == ["trained on", "seeds", "skill at 1", "at 3", "at 6", "at 10",
+                        "K_max at .6", "paper"]  # fmt: skip
+    assert one == ["**sees near, hears near**", "1", "2", "0.80", "0.40", "0.10", "0.00", "1", "5"]
+    assert five[1:] == ["1 to 5", "1", "0.80", "0.80", "0.60", "0.20", "6", "10"]
 
 
 def test_the_nearest_alone_is_told_in_one_call():

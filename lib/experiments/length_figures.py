@@ -530,6 +530,34 @@ def along_training(results: Results) -> Figure:
     return fig
 
 
+def window_in_training(
+    trained: dict[int, list[dict]], asked: dict[int, list[float]]
+) -> tuple[Figure, str]:
+    """What is kept at six against the window: trained with it, and only asked with it.
+
+    Args:
+        trained: Runs by k, cells to each side.
+        asked: By k what the same weights keep, a number a seed.
+    """
+    kept = {k: length_results.retention(seeds) for k, seeds in trained.items()}
+    fig, ax = plt.subplots(figsize=(5.6, 3.0))
+    told = []
+    for said, ink, values in (
+        ("the window in training", figures.PURPLE, kept),
+        ("in asking alone", figures.ORANGE, asked),
+    ):
+        places = [list(trained).index(k) for k in values]
+        ax.plot(places, [np.mean(each) for each in values.values()], color=ink, label=said)
+        for place, each in zip(places, values.values(), strict=True):
+            ax.plot([place] * len(each), each, "o", ms=4, color=ink)
+        means = ", ".join(f"{k}: {np.mean(each):.2f}" for k, each in values.items())
+        told.append(f"{said} {means}")
+    ax.set_xticks(range(len(trained)), list(trained))
+    ax.set(xlabel="cells heard to each side", ylabel="kept at six", ylim=(-0.1, 1.0))
+    ax.legend(fontsize=8)
+    return fig, f"What is kept at six by cells heard to each side: {'; '.join(told)}."
+
+
 def hits_and_passes(pictures: Tensor, asked: Tensor, finder, judge) -> str:
     """How many places (n, K, 2) are hit and how many pictures pass for one scene, in words."""
     where = detector.detect(finder, pictures)

@@ -40,7 +40,7 @@ them apart; `lib.scenes.coherence` can.
 """
 
 import json
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -504,6 +504,19 @@ def finished_runs(folder: Path = RUNS) -> dict[str, list[dict]]:
                 raise ValueError(f"{path} is a second run of {setting.name}, seed {setting.seed}")
             seeds[setting.seed] = result
     return {name: [seeds[seed] for seed in sorted(seeds)] for name, seeds in found.items()}
+
+
+def varied(runs: dict[str, list[dict]], name: str, field: str, values: Iterable) -> dict:
+    """Runs of settings that differ from a reported one in one field, by its value.
+
+    Args:
+        runs: Of `finished_runs`.
+        name: Of the setting, in `SETTINGS`.
+        field: Of `Setting`, that is varied.
+        values: Which it takes; one of which there is no run is left out.
+    """
+    names = {value: replace(SETTINGS[name], **{field: value}).name for value in values}
+    return {value: runs[own] for value, own in names.items() if own in runs}
 
 
 def missing(folder: Path = RUNS, kept: Path = KEPT) -> list[tuple[Setting, dict]]:
