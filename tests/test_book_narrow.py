@@ -88,6 +88,33 @@ def test_a_tall_legend_below_stays_clear_of_the_scale_s_name():
     assert inside(fig)
 
 
+def test_a_small_legend_outside_goes_below_its_own_panel():
+    fig, axes = plt.subplots(1, 2, figsize=(8, 3))
+    for ax in axes:
+        ax.plot([0, 1], label="a")
+        ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.2))
+    narrow.relayout(fig)
+    first, second = (ax.get_legend().get_window_extent() for ax in axes)
+    assert axes[1].title.get_window_extent().y1 <= first.y0
+    assert first.y1 <= axes[0].xaxis.label.get_window_extent().y0
+    assert second.y1 <= axes[1].xaxis.label.get_window_extent().y0
+    assert inside(fig)
+
+
+def test_strips_below_each_other_stand_close():
+    """They get lower with the page, and so do the rows they stand in."""
+    fig, axes = plt.subplots(3, 1, figsize=(8.4, 4.05))
+    for ax in axes:
+        ax.imshow(np.zeros((32, 202)))
+        ax.set_title("a row", fontsize=9, loc="left")
+        ax.axis("off")
+    narrow.relayout(fig)
+    boxes = [ax.get_window_extent() for ax in axes]
+    gaps = [above.y0 - below.y1 for above, below in itertools.pairwise(boxes)]
+    assert max(gaps) < boxes[0].height
+    assert boxes[0].width > 0.9 * fig.get_figwidth() * fig.dpi
+
+
 def test_long_names_along_a_scale_are_broken_and_where_nothing_helps_the_wide_one_does():
     fig, ax = plt.subplots(figsize=(8, 2))
     ax.barh(range(3), [1, 2, 3])

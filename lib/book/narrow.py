@@ -118,6 +118,8 @@ def _arranged(panels: list[Axes], height: float) -> tuple[int, list[float]]:
         columns = min(before, max(1, int(WIDTH / max(_TILE, _widest_title(panels)))))
         while before % columns and columns > 2:  # equal rows, so that a grid stays one
             columns -= 1
+        if before == 1:  # strips, which a narrower page makes lower
+            return 1, [_height(axes, height / rows) for axes in panels]
         scale = min(1.0, WIDTH / columns / across) if columns > 1 else 1.0
         return columns, [height / rows * scale] * math.ceil(len(panels) / columns)
     return 1, [_height(axes, height / rows) for axes in panels]
@@ -139,6 +141,8 @@ def _height(axes: Axes, before: float) -> float:
     x0, x1 = axes.get_xlim()
     y0, y1 = axes.get_ylim()
     shape = abs(y1 - y0) / abs(x1 - x0) * float(axes.get_aspect())
+    if _is_tile(axes):  # beside it nothing, and a line above
+        return min(before, WIDTH * shape + 0.35)
     return min(max(before, 1.0), 0.8 * WIDTH * shape + 0.6)
 
 
@@ -172,9 +176,10 @@ def _headings(axes: Axes) -> list:
 
 
 def _below(legend: Legend) -> None:
-    """Puts a legend that would cover much of its panel below it."""
+    """Puts a legend below its panel where it would cover much of it, or lies outside."""
     box, panel = legend.get_window_extent(), legend.axes.get_window_extent()
-    if box.width <= _LEGEND * panel.width and box.height <= _LEGEND * panel.height:
+    small = box.width <= _LEGEND * panel.width and box.height <= _LEGEND * panel.height
+    if small and panel.count_contains(box.corners()) == 4:
         return
     # Below the scale and its name, by inches: the panel gets lower when the legend takes its room.
     figure = legend.axes.figure

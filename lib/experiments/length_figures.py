@@ -187,10 +187,9 @@ def skill_by_count(results: Results) -> tuple[Figure, str]:
             values = np.array(list(each.values()))
             ax.plot(list(each), values.mean(1), style, color=colour, label=LABELS[name])
             ax.plot(list(each), values, ".", ms=5, color=colour)
-        ax.set(xlabel="objects asked for, K", ylim=(-0.12, 1.75), xlim=(0.6, 10.4))
-        ax.set_yticks(np.linspace(0, 1, 6))  # above are the names, for curves fill the rest
-        if ax.lines[1:]:
-            ax.legend(fontsize=8, loc="upper right")
+        ax.set(xlabel="objects asked for, K", ylim=(-0.12, 1.05), xlim=(0.6, 10.4))
+        if ax.lines[1:]:  # below, for the curves fill the panel
+            ax.legend(fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.2))
         ax.set_title(title)
     told = []
     for name, seeds in results.items():

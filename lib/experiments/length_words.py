@@ -287,13 +287,9 @@ def painters_of_light(painters: dict[str, dict[str, float]]) -> str:
 def k_max_table(results: dict[str, list[dict]]) -> str:
     """The table of K_max, see `length_results.k_max_of_means`."""
     return markdown_table(
-        ["trained on 1 to 3 objects", "K_max at .8", "at .6", "paper (its judge unknown)"],
+        ["trained on 1 to 3 objects", "K_max at .8", "at .6"],
         [
-            [
-                LABELS[n],
-                *(length_results.k_max_of_means(seeds, v) for v in (0.8, 0.6)),
-                PAPER.get(n, {}).get(SETTINGS[n].objects, ""),
-            ]
+            [LABELS[n], *(length_results.k_max_of_means(seeds, v) for v in (0.8, 0.6))]
             for n, seeds in results.items()
         ],
     )
