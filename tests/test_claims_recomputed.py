@@ -572,8 +572,16 @@ def test_length_generalisation():
     )
     one = {r["setting"]["seed"]: skill(r["counts"]["1"]) for r in length_runs("label_one.vector")}
 
-    def kept(asked):
+    def kept(asked, one=one):
         return [skill(ways["nearest"]) / one[s] for s, ways in asked.items() if "nearest" in ways]
+
+    alone = [
+        {
+            r["setting"]["seed"]: r["counts"]
+            for r in length_runs(f"{asked_}label_one.vector.objects-1")
+        }
+        for asked_ in ("", "asked.")
+    ]
 
     passing_ten = {
         w: [np.mean(np.array(ways[w]["looks"]) > 0) for ways in ten.values() if w in ways]
@@ -648,6 +656,10 @@ def test_length_generalisation():
             [r["counts"]["6"] for r in length_runs("asked.label_one.full_local")],
             "nearest-window",
             "all",
+        ),
+        "length.objects.near": kept(
+            {s: counts["6"] for s, counts in alone[1].items()},
+            {s: skill(counts["1"]) for s, counts in alone[0].items()},
         ),
         "length.near.six": kept(six),
         "length.near.ten": kept(ten),

@@ -39,6 +39,7 @@ LESS_FRESH = {  # of `SEEN_BEFORE`, without seed 0
 NEAR = "label_one.full_local"  # hears near; whose weights the next row is about
 NEAREST, AT_RANDOM = (f"label_all.full_{who}" for who in ("nearest", "random"))  # hear one a cell
 SEES_NEAR = "label_one.local_local"  # and sees near too
+ALONE = f"{SEEN_BEFORE}.objects-1"  # met one object in every picture
 LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
 LESS_TEN = {"length.near.coherence": (COHERENCE, "nearest", "paste")}  # as `LESS_FRESH`, at ten
 KEPT_NEAR = {"length.near.six": SIX, "length.near.ten": TEN}  # of `SEEN_BEFORE`, without seed 0
@@ -359,8 +360,12 @@ def samples(
     again = leave_out_first(answers.get(SEEN_BEFORE, {}))
     skilled, looks, cuts = _in_all(again)
     found |= _paired(LESS_FRESH, skilled, looks, cuts)
-    ones = {seed: skills([run], 1)[0] for seed, run in kept.get(SEEN_BEFORE, {}).items()}
+    ones, alone = (
+        {seed: skills([run], 1)[0] for seed, run in kept.get(name, {}).items()}
+        for name in (SEEN_BEFORE, ALONE)
+    )
     found |= {row: kept_near(ones, again, count) for row, count in KEPT_NEAR.items()}
+    found["length.objects.near"] = kept_near(alone, answers.get(ALONE, {}), SIX)
     found |= _paired(LESS_TEN, *_in_all(again, TEN))
     found |= _paired(LESS_NEAR, *_in_all(answers.get(NEAR, {})))
     found |= seeing(kept, answers)
