@@ -98,7 +98,7 @@ def drawn_from(monkeypatch):
 
 def test_every_way_starts_from_the_same_noise(windows, toy, drawn_from):
     names = sorted(WAYS - GLUED)  # which begin with the paste
-    found = length_asking.measure_ways(windows, *toy, 3, names, 7)
+    found = length_asking.measure_ways(*toy, windows, 3, names, 7)
     assert list(found) == ["real", *names]
     noise = torch.randn(2, 3, 32, 32, generator=train.stream(7, 3, 2))
     for name, (start, _) in zip(names, drawn_from, strict=True):
@@ -224,7 +224,7 @@ def test_a_paste_is_not_glued_below_all_levels(windows, monkeypatch):
 
 def test_what_is_asked_is_of_the_seed_and_looks_are_to_three_digits(windows, toy, drawn_from):
     finder, judge = toy
-    found = length_asking.measure_ways(windows, finder, judge, 3, ["all"], 7)
+    found = length_asking.measure_ways(finder, judge, windows, 3, ["all"], 7)
     heard = drawn_from[0][1]
     asked, other = (labelling.request_scenes(2, 3, train.stream(7, 3, shard)) for shard in (0, 1))
     assert torch.equal(heard[0], labelling.label_all(asked)[0])
@@ -343,7 +343,7 @@ def test_places_that_hear_a_second_are_counted(monkeypatch):
 
 def test_crowding_is_of_the_requests_that_a_run_was_asked(drawn_from, toy, windows):
     finder, judge = toy
-    length_asking.measure_ways(windows, finder, judge, 3, ["all"], length_asking.FIRST + 5)
+    length_asking.measure_ways(finder, judge, windows, 3, ["all"], length_asking.FIRST + 5)
     heard = drawn_from[0][1]
     cell = (heard[0] * length_asking.GRID).long()
     apart = (cell[:, :, None] - cell[:, None]).abs().amax(-1)

@@ -28,6 +28,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -206,7 +207,7 @@ def crowding(seed: int, count: int = 6, k: int = 2) -> Tensor:
     return (heard.gather(1, pathways.cells(request[0], GRID)) > 1).sum(1)
 
 
-def measure_ways(denoiser, finder, judge, count: int, names: list[str], seed: int) -> dict:
+def measure_ways(finder, judge, denoiser, count: int, names: list[str], seed: int) -> dict:
     """What each way of asking makes of the same requests and the same noise.
 
     Returns:
@@ -247,21 +248,39 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         ValueError: A file is damaged or of another network, a way is unknown, or the network was
             trained on other data than it is asked about.
     """
+    finder, judge = detector.load(), coherence.load()
+    return ask_run("asked", "seams", setting, scale, folder, partial(measure_ways, finder, judge))
+
+
+def ask_run(
+    kind: str, key: str, setting: Setting, scale: Any, folder: Path, ask: Callable[..., dict]
+) -> dict:
+    """Asks one finished run for what is missing, and keeps what is done after each number.
+
+    Args:
+        kind: Of what is asked: `KIND.NAME.seedS.json` is written beside the run.
+        key: What is kept of a way that was asked; one without is asked again.
+        setting: Whose weights.
+        scale: `counts` and `ways`, see `Scale`.
+        folder: Where the run is.
+        ask: `ask(denoiser, count, names, seed)` gives by way what is kept.
+
+    Raises:
+        FileNotFoundError, ValueError: As `run`.
+    """
     stem, seed = f"{setting.name}.seed{setting.seed}", setting.seed
     result = storage.read_json(folder / f"{stem}.json")
     length.check_plain(result)
     denoiser = length.load_denoiser(setting.name, folder, seed)
     known = list(ways(denoiser, seed))
     check_known(scale.ways, known)
-    path = folder / f"asked.{stem}.json"
-    own = length.identity(result) | {"samples": SAMPLES}
-    stored = storage.begin(path, own, counts={})
-    finder, judge = detector.load(), coherence.load()
-    for count in runtime.progress(scale.counts, f"asking {stem}"):
+    path = folder / f"{kind}.{stem}.json"
+    stored = storage.begin(path, length.identity(result) | {"samples": SAMPLES}, counts={})
+    for count in runtime.progress(scale.counts, f"{kind} {stem}"):
         done = stored["counts"].setdefault(str(count), {})
-        missing = [way for way in scale.ways or known if "seams" not in done.get(way, {})]
+        missing = [way for way in scale.ways or known if key not in done.get(way, {})]
         if missing:
-            done |= measure_ways(denoiser, finder, judge, count, missing, FIRST + seed)
+            done |= ask(denoiser, count, missing, FIRST + seed)
             stored["provenance"] = storage.provenance()
             storage.write_json(path, stored)
     return stored

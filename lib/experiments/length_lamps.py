@@ -41,7 +41,6 @@ import numpy as np
 import torch
 
 from lib import storage
-from lib.book import runtime
 from lib.experiments import length_asking, length_results
 from lib.experiments import length_generalization as length
 from lib.experiments.length_asking import Setting
@@ -89,21 +88,7 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         FileNotFoundError: There is no such run, or no reader or detector.
         ValueError: A file is damaged or of another network, or of other data than is asked about.
     """
-    stem = f"{setting.name}.seed{setting.seed}"
-    result = storage.read_json(folder / f"{stem}.json")
-    length.check_plain(result)
-    denoiser = length.load_denoiser(setting.name, folder, setting.seed)
-    path = folder / f"{KIND}.{stem}.json"
-    own = length.identity(result) | {"samples": length_asking.SAMPLES}
-    stored = storage.begin(path, own, counts={})
-    for count in runtime.progress(scale.counts, f"reading lamps of {stem}"):
-        done = stored["counts"].setdefault(str(count), {})
-        missing = [way for way in scale.ways if way not in done]
-        if missing:
-            done |= read_ways(denoiser, count, missing, length_asking.FIRST + setting.seed)
-            stored["provenance"] = storage.provenance()
-            storage.write_json(path, stored)
-    return stored
+    return length_asking.ask_run(KIND, "lamps", setting, scale, folder, read_ways)
 
 
 def read_ways(denoiser, count: int, names: Sequence[str], seed: int) -> dict[str, dict]:
@@ -117,7 +102,6 @@ def read_ways(denoiser, count: int, names: Sequence[str], seed: int) -> dict[str
         return {"lamps": [[round(v, 4) for v in both] for both in sums.tolist()]}
 
     draws = length_asking.ways(denoiser, seed, count)
-    length_asking.check_known(names, draws)
     found, standing = {"real": read(real)}, detector.detect(finder, real)
     for name in names:
         pictures = draws[name](noise, conditions)
