@@ -3,6 +3,7 @@
 import copy
 import functools
 import re
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -269,16 +270,18 @@ def test_the_table_of_the_most_objects_is_of_the_seeds_mean():
 
 
 def test_the_table_of_what_networks_were_shown_is_a_row_a_network_and_number():
-    def seed(*hits):
-        counts = {str(K): scores(h) for K, h in zip((1, 3, 6, 10), hits, strict=True)}
-        return {"counts": counts}
+    def seed(most, *hits):
+        setting = asdict(replace(length.SETTINGS[SEEN_BEFORE], objects=most))
+        counts = {str(K): scores(h) for K, h in zip((1, 3, 6), hits, strict=True)}
+        return {"counts": counts, "setting": setting}
 
-    shown = {1: [seed(9, 5, 1, 0), seed(7, 3, 1, 0)], 5: [seed(8, 8, 6, 2)]}
-    head, one, five = rows(words.objects_table({SEES_NEAR: shown}))
-    assert head[1:] == ["trained on", "seeds", "skill at 1", "at 3", "at 6", "at 10",
-                        "K_max at .6", "paper"]  # fmt: skip
-    assert one == ["**sees near, hears near**", "1", "2", "0.80", "0.40", "0.10", "0.00", "1", "5"]
-    assert five[1:] == ["1 to 5", "1", "0.80", "0.80", "0.60", "0.20", "6", "10"]
+    shown = {1: [seed(1, 9, 5, 1), seed(1, 7, 3, 1)], 5: [seed(5, 8, 8, 6)]}
+    asked = {f"{SEEN_BEFORE}.objects-1": seeds({"nearest": scores(7)}, {"nearest": scores(8)})}
+    head, one, five = rows(words.objects_table({SEEN_BEFORE: shown}, asked))
+    assert head[1:] == ["trained on", "seeds", "skill at 1", "at 3", "at 6", "asked near",
+                        "scissors", "K_max at .6", "paper's"]  # fmt: skip
+    assert one == ["**one labelled**", "1", "2", "0.80", "0.40", "0.10", "0.75", "", "1", "1"]
+    assert five[1:] == ["1 to 5", "1", "0.80", "0.80", "0.60", "", "", "6", "3"]
 
 
 def test_the_nearest_alone_is_told_in_one_call():

@@ -10,7 +10,7 @@ from math import inf
 import numpy as np
 
 from lib.experiments import length_results
-from lib.experiments.length_generalization import SETTINGS
+from lib.experiments.length_generalization import SETTINGS, Setting
 from lib.experiments.length_results import (
     AS_MAP,
     ASKED,
@@ -295,25 +295,31 @@ def k_max_table(results: dict[str, list[dict]]) -> str:
     )
 
 
-def objects_table(runs: dict[str, dict[int, list[dict]]]) -> str:
+def objects_table(runs: dict[str, dict[int, list[dict]]], answers: dict) -> str:
     """The table of how far networks go by how many objects they were shown, beside the paper's.
 
     Args:
         runs: By network and by the most objects in a training picture, as `networks_table`.
+        answers: As of `networks_table`; who was not asked otherwise has no numbers there.
     """
-    head = "trained on|seeds|skill at 1|at 3|at 6|at 10|K_max at .6|paper"
-    rows = [
-        [
-            f"**{LABELS[name]}**",
-            "1" if most == 1 else f"1 to {most}",
-            len(seeds),
-            *(f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 3, 6, 10)),
-            length_results.k_max_of_means(seeds, 0.6),
-            PAPER[name][most],
-        ]
-        for name, shown in runs.items()
-        for most, seeds in shown.items()
-    ]
+    head = "trained on|seeds|skill at 1|at 3|at 6|asked near|scissors|K_max at .6|paper's"
+    rows = []
+    for name, shown in runs.items():
+        for most, seeds in shown.items():
+            own = Setting(**seeds[0]["setting"]).name
+            asked = length_results.by_way(answers.get(own, {}))
+            otherwise = (asked.get(way, {"skill": []})["skill"] for way in ("nearest", "paste"))
+            rows.append(
+                [
+                    f"**{LABELS[name]}**",
+                    "1" if most == 1 else f"1 to {most}",
+                    len(seeds),
+                    *(f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 3, 6)),
+                    *(f"{np.mean(each):.2f}" if each else "" for each in otherwise),
+                    length_results.k_max_of_means(seeds, 0.6),
+                    PAPER[name][most],
+                ]
+            )
     return markdown_table(["", *head.split("|")], rows)
 
 
