@@ -540,9 +540,11 @@ def missing(folder: Path = RUNS, kept: Path = KEPT) -> list[tuple[Setting, dict]
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     """Takes over what has been run, and what was asked of its weights; see `store_runs`.
 
-    Of settings that are not reported the measurements alone. What `length_colours` takes is left.
+    Of settings that are not reported the measurements alone, but for the one whose pictures the
+    book shows. What `length_colours` takes is left.
     """
-    return store_runs(folder, kept, KINDS, SETTINGS, lambda setting: setting.data != "one_colour")
+    weighted = {*SETTINGS, length_results.ALONE}
+    return store_runs(folder, kept, KINDS, weighted, lambda setting: setting.data != "one_colour")
 
 
 def store_runs(
