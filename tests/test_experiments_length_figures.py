@@ -390,8 +390,8 @@ def test_shared_colours_are_a_dot_a_network_and_a_line_by_distance():
 def test_pictures_of_one_colour_stand_row_by_row_with_their_places():
     drawn = {"real": torch.zeros(2, 3, 32, 32), "sees all": torch.ones(2, 3, 32, 32)}
     places = torch.tensor([[[0.25, 0.5], [0.5, 0.5], [0.75, 0.5]]]).expand(2, 3, 2)
-    fig, alt = pictures.shared_pictures(drawn, places)
+    fig, alt = pictures.rows_of_pictures(drawn, places, "Look.")
     assert [ax.get_title(loc="left") for ax in fig.axes] == list(drawn)
     assert [len(marks(ax)) for ax in fig.axes] == [6, 6]
     assert [ax.images[0].get_array().mean() for ax in fig.axes] == pytest.approx([0.5, 1], abs=0.02)
-    assert "real; sees all" in alt
+    assert alt == "Rows of pictures: real; sees all. Look."

@@ -344,12 +344,13 @@ def second_request_bars(answers: Answers) -> tuple[Figure, str]:
     return fig, f"{said} {'; '.join(told)}."
 
 
-def shared_pictures(drawn: dict[str, Tensor], places: Tensor) -> tuple[Figure, str]:
-    """Requests of three in scenes of one colour, and what was drawn of them, a row each.
+def rows_of_pictures(drawn: dict[str, Tensor], places: Tensor, meaning: str) -> tuple[Figure, str]:
+    """The same requests drawn in several ways, a row each.
 
     Args:
-        drawn: By what stands beside the row, pictures (n, 3, 32, 32).
-        places: Asked for, (n, 3, 2).
+        drawn: By what stands above the row, pictures (n, 3, 32, 32).
+        places: Asked for, (n, K, 2).
+        meaning: What is to be seen in them, in a sentence.
     """
     fig, axes = plt.subplots(len(drawn), 1, figsize=(8.4, 1.35 * len(drawn)))
     for ax, (said, pictures) in zip(axes, drawn.items(), strict=True):
@@ -357,10 +358,7 @@ def shared_pictures(drawn: dict[str, Tensor], places: Tensor) -> tuple[Figure, s
         ax.plot(*spots(places).T, "o", ms=8, mfc="none", mec="white", mew=0.7)
         ax.set_title(said, fontsize=9, loc="left")
         ax.axis("off")
-    return fig, (
-        f"Rows of pictures: {'; '.join(drawn)}. In real scenes all objects share a colour; the "
-        "network that sees all often keeps to that, the one that sees near draws unrelated ones."
-    )
+    return fig, f"Rows of pictures: {'; '.join(drawn)}. {meaning}"
 
 
 def shared_colours(measured: dict[str, dict]) -> tuple[Figure, str]:
