@@ -80,6 +80,9 @@ def tampered(how):
     elif how == "spot":  # what is not hit at one is not near either
         for run in results[NEAR]:
             run["counts"]["1"]["wide"]["hits"] = run["counts"]["1"]["hits"]
+    elif how == "alone":  # who met one alone draws half of them
+        for run in results[length_results.ALONE]:
+            run["counts"]["1"]["hits"] = [0.5 * v for v in run["counts"]["1"]["ceiling"]]
     elif how == "sees":  # who sees near draws nothing at six
         for run in results[SEES_NEAR]:
             run["counts"]["6"]["hits"] = run["counts"]["6"]["blind"]
@@ -98,6 +101,7 @@ TAMPERED = {
     "fail": "but pass less, and real pictures more",
     "near": "one labelled: and six, more than there",
     "far": "sees all, hears all: one request moves nothing far away",
+    "alone": "it draws one",
     "sees": "seeing near too, as much",
     "spot": "at one, windows miss by little",
     ("nearest", "all"): "one labelled: near fills most, scissors more",
@@ -112,6 +116,7 @@ TAMPERED = {
     ("pair-far", "added-far"): "two at once keep half",
     ("composed", "random"): "adding keeps three fifths",
     ("glued-near", "random"): "glued near, .93",
+    ("nearest-heard", "random"): "in a single call .66",
 }
 
 

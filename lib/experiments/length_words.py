@@ -12,6 +12,7 @@ import numpy as np
 from lib.experiments import length_results
 from lib.experiments.length_generalization import SETTINGS, Setting
 from lib.experiments.length_results import (
+    ALONE,
     AS_MAP,
     ASKED,
     AT_RANDOM,
@@ -420,7 +421,25 @@ def statements(results, answers, near) -> dict[str, Bounds]:
         each |= _of_far_shares(near[name], near[TOLD_ALL])
         found |= {f"{LABELS[name]}: {sentence}": bounds for sentence, bounds in each.items()}
     found |= _of_both(answers) | _of_pixels(near) | _of_windows(results, answers)
-    return found | _of_one_a_cell(results, answers)
+    return found | _of_one_a_cell(results, answers) | _of_one_alone(results, answers)
+
+
+def _of_one_alone(results, answers) -> dict[str, Bounds]:
+    """Of the network that met one object alone, as trained and asked otherwise."""
+    rows = length_results.by_way(answers[ALONE])
+    skill, passing = (length_results.average(rows, kind) for kind in ("skill", "coherence"))
+    met_three = length_results.average(length_results.by_way(answers[SEEN_BEFORE]), "skill")
+    return {
+        "of one alone, none of six": (max(rows["all"]["skill"]), -inf, 0.05),
+        "it draws one": (min(length_results.skills(results[ALONE], 1)), 0.95, inf),
+        "after one alone, near, .92": (skill["nearest"], 0.915, 0.93),
+        "more than after three": (skill["nearest"] - met_three["nearest"], 0.1, inf),
+        "in a single call .66": (skill["nearest-heard"], 0.655, 0.665),
+        "its differences come to nothing": (max(rows["composed"]["skill"]), -inf, 0.05),
+        "its scissors fill .98": (skill["paste"], 0.97, 0.985),
+        "of its pictures .85 pass": (passing["nearest"], 0.845, 0.855),
+        "of its pastes .39": (passing["paste"], 0.38, 0.395),
+    }
 
 
 def _of_one_a_cell(results, answers) -> dict[str, Bounds]:
