@@ -45,7 +45,8 @@ def test_the_measurements_bear_out_every_sentence():
 
 
 def exchanged(parts, one, other):
-    parts[one], parts[other] = parts[other], parts[one]
+    if {one, other} <= set(parts):
+        parts[one], parts[other] = parts[other], parts[one]
 
 
 def tampered(how):
@@ -83,13 +84,17 @@ def tampered(how):
     elif how == "alone":  # who met one alone draws half of them
         for run in results[length_results.ALONE]:
             run["counts"]["1"]["hits"] = [0.5 * v for v in run["counts"]["1"]["ceiling"]]
+    elif how == "shown":  # what was shown one object is what was shown five, and the reverse
+        for found in (results, answers):
+            for name in words.SHOWN:
+                few, many = (f"{name}.objects-{most}" for most in (1, 5))
+                exchanged(found, many, few if few in found else name)
     elif how == "sees":  # who sees near draws nothing at six
         for run in results[SEES_NEAR]:
             run["counts"]["6"]["hits"] = run["counts"]["6"]["blind"]
     else:
         for ways in asked:
-            if set(how) <= set(ways):
-                exchanged(ways, *how)
+            exchanged(ways, *how)
     return results, answers, near
 
 
@@ -103,6 +108,7 @@ TAMPERED = {
     "far": "sees all, hears all: one request moves nothing far away",
     "alone": "it draws one",
     "sees": "seeing near too, as much",
+    "shown": "one is drawn better the fewer",
     "spot": "at one, windows miss by little",
     ("nearest", "all"): "one labelled: near fills most, scissors more",
     ("nearest", "glued"): "and where as full",
@@ -277,16 +283,16 @@ def test_the_table_of_the_most_objects_is_of_the_seeds_mean():
 def test_the_table_of_what_networks_were_shown_is_a_row_a_network_and_number():
     def seed(most, *hits):
         setting = asdict(replace(length.SETTINGS[SEEN_BEFORE], objects=most))
-        counts = {str(K): scores(h) for K, h in zip((1, 3, 6), hits, strict=True)}
+        counts = {str(K): scores(h) for K, h in zip((1, 6), hits, strict=True)}
         return {"counts": counts, "setting": setting}
 
-    shown = {1: [seed(1, 9, 5, 1), seed(1, 7, 3, 1)], 5: [seed(5, 8, 8, 6)]}
+    shown = {1: [seed(1, 9, 1), seed(1, 7, 1)], 5: [seed(5, 8, 6)]}
     asked = {f"{SEEN_BEFORE}.objects-1": seeds({"nearest": scores(7)}, {"nearest": scores(8)})}
     head, one, five = rows(words.objects_table({SEEN_BEFORE: shown}, asked))
-    assert head[1:] == ["trained on", "seeds", "skill at 1", "at 3", "at 6", "asked near",
+    assert head[1:] == ["trained on", "seeds", "skill at 1", "at 6", "kept", "asked near",
                         "scissors", "K_max at .6", "paper's"]  # fmt: skip
-    assert one == ["**one labelled**", "1", "2", "0.80", "0.40", "0.10", "0.75", "", "1", "1"]
-    assert five[1:] == ["1 to 5", "1", "0.80", "0.80", "0.60", "", "", "6", "3"]
+    assert one == ["**one labelled**", "1", "2", "0.80", "0.10", "13%", "0.75", "", "1", "1"]
+    assert five[1:] == ["1 to 5", "1", "0.80", "0.60", "75%", "", "", "6", "3"]
 
 
 def test_the_nearest_alone_is_told_in_one_call():

@@ -205,9 +205,10 @@ BESIDE = {
             for network in (("vector",), ("window", "local", "local"))
             for most in (1, 5)
         ),
+        Setting("label_all", objects=5),
         *(Setting("label_one", "window", "full", "local", k) for k in (0, 1, 4, 8)),
     )
-}  # what is varied: most objects in a picture, and the window (of 15 cells it is `full_all`)
+}  # most objects in a picture (of one, one label is all), and the window (of 15 cells: `full_all`)
 
 
 def reported(setting: Setting) -> Scale:

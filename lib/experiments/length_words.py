@@ -10,7 +10,7 @@ from math import inf
 import numpy as np
 
 from lib.experiments import length_results
-from lib.experiments.length_generalization import SETTINGS, Setting
+from lib.experiments.length_generalization import SETTINGS, Setting, varied
 from lib.experiments.length_results import (
     ALONE,
     AS_MAP,
@@ -85,6 +85,7 @@ HEARS = {
 LOCAL_ALL = "label_one.local_all"  # sees near, hears all
 Bounds = tuple[float, float, float]  # a number, what it is above, what it is below
 GOALS = ((1, 0.8), (6, 0.6), (6, 0.8))  # objects, skill
+SHOWN = (SEEN_BEFORE, SEES_NEAR, TOLD_ALL)  # networks that were shown fewer objects, or more
 PAPER = {  # the paper's K_max, by the most objects in a training picture
     "label_one.vector": {1: 1, 3: 2, 5: 3},
     "label_one.local_local": {1: 5, 3: 9, 5: 10},
@@ -303,7 +304,7 @@ def objects_table(runs: dict[str, dict[int, list[dict]]], answers: dict) -> str:
         runs: By network and by the most objects in a training picture, as `networks_table`.
         answers: As of `networks_table`; who was not asked otherwise has no numbers there.
     """
-    head = "trained on|seeds|skill at 1|at 3|at 6|asked near|scissors|K_max at .6|paper's"
+    head = "trained on|seeds|skill at 1|at 6|kept|asked near|scissors|K_max at .6|paper's"
     rows = []
     for name, shown in runs.items():
         for most, seeds in shown.items():
@@ -315,10 +316,11 @@ def objects_table(runs: dict[str, dict[int, list[dict]]], answers: dict) -> str:
                     f"**{LABELS[name]}**",
                     "1" if most == 1 else f"1 to {most}",
                     len(seeds),
-                    *(f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 3, 6)),
+                    *(f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 6)),
+                    f"{np.mean(length_results.retention(seeds)):.0%}",
                     *(f"{np.mean(each):.2f}" if each else "" for each in otherwise),
                     length_results.k_max_of_means(seeds, 0.6),
-                    PAPER[name][most],
+                    PAPER.get(name, {}).get(most, ""),
                 ]
             )
     return markdown_table(["", *head.split("|")], rows)
@@ -421,7 +423,8 @@ def statements(results, answers, near) -> dict[str, Bounds]:
         each |= _of_far_shares(near[name], near[TOLD_ALL])
         found |= {f"{LABELS[name]}: {sentence}": bounds for sentence, bounds in each.items()}
     found |= _of_both(answers) | _of_pixels(near) | _of_windows(results, answers)
-    return found | _of_one_a_cell(results, answers) | _of_one_alone(results, answers)
+    found |= _of_one_a_cell(results, answers) | _of_one_alone(results, answers)
+    return found | _of_what_was_shown(results, answers)
 
 
 def _of_one_alone(results, answers) -> dict[str, Bounds]:
@@ -458,6 +461,28 @@ def _of_one_a_cell(results, answers) -> dict[str, Bounds]:
         "trained at random and asked near, .68": (asked[AT_RANDOM]["nearest"], 0.675, 0.685),
         "trained near and asked at random, .18": (asked[NEAREST]["random"], 0.175, 0.185),
         "seeing near alone, none of six": (max(alone), -inf, 0.05),
+    }
+
+
+def _of_what_was_shown(results, answers) -> dict[str, Bounds]:
+    """Of networks that were shown one object, up to three or up to five, in as many steps."""
+    shown = {name: varied(results, name, "objects", (1, 3, 5)) for name in SHOWN}
+    near, named = shown[SEES_NEAR], shown[TOLD_ALL]
+    one, six = ([np.mean(length_results.skills(runs, K)) for runs in near.values()] for K in (1, 6))
+    kept = [np.mean(length_results.retention(runs)) for runs in near.values()]
+    all_named = [np.mean(length_results.skills(runs, 6)) for runs in named.values()]
+    added = [
+        np.mean(
+            length_results.by_way(answers[Setting(**runs[0]["setting"]).name])["composed"]["skill"]
+        )
+        for runs in shown[SEEN_BEFORE].values()
+    ]
+    return {
+        "whatever was shown, two thirds are kept": (np.ptp(kept) + abs(kept[1] - 2 / 3), 0, 0.1),
+        "one is drawn better the fewer": (max(np.diff(one)), -inf, 0),
+        "and so are six": (max(np.diff(six)), -inf, 0),
+        "all named, farther the more": (min(np.diff(all_named)), 0.1, inf),
+        "adding works better the more was met": (min(np.diff(added)), 0.05, inf),
     }
 
 
