@@ -163,9 +163,9 @@ def noise_and_locality() -> tuple[Figure, str]:
     )
 
 
-def asked_otherwise(answers: dict) -> dict[str, float]:
-    """Skill at six of the network told one place, by two other ways of asking it."""
-    six = [part["6"] for part in answers["label_one.vector"].values()]
+def asked_otherwise(answers: dict, name: str = "label_one.vector") -> dict[str, float]:
+    """Skill at six of a network told one place, by two other ways of asking it."""
+    six = [part["6"] for part in answers[name].values()]
     return {
         way: np.mean([length_results.skill(part[way]) for part in six])
         for way in ("nearest", "paste")
