@@ -304,7 +304,7 @@ def objects_table(runs: dict[str, dict[int, list[dict]]], answers: dict) -> str:
         runs: By network and by the most objects in a training picture, as `networks_table`.
         answers: As of `networks_table`; who was not asked otherwise has no numbers there.
     """
-    head = "trained on|seeds|skill at 1|at 6|kept|asked near|scissors|K_max at .6|paper's"
+    head = "trained on|skill at 1|at 6|kept|asked near|scissors|K_max at .6|paper's|seeds"
     rows = []
     for name, shown in runs.items():
         for most, seeds in shown.items():
@@ -313,14 +313,14 @@ def objects_table(runs: dict[str, dict[int, list[dict]]], answers: dict) -> str:
             otherwise = (asked.get(way, {"skill": []})["skill"] for way in ("nearest", "paste"))
             rows.append(
                 [
-                    f"**{LABELS[name]}**",
+                    f"**{LABELS[name]}**" if most == min(shown) else "",
                     "1" if most == 1 else f"1 to {most}",
-                    len(seeds),
                     *(f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 6)),
                     f"{np.mean(length_results.retention(seeds)):.0%}",
                     *(f"{np.mean(each):.2f}" if each else "" for each in otherwise),
                     length_results.k_max_of_means(seeds, 0.6),
                     PAPER.get(name, {}).get(most, ""),
+                    len(seeds),
                 ]
             )
     return markdown_table(["", *head.split("|")], rows)
@@ -482,6 +482,8 @@ def _of_what_was_shown(results, answers) -> dict[str, Bounds]:
         "one is drawn better the fewer": (max(np.diff(one)), -inf, 0),
         "and so are six": (max(np.diff(six)), -inf, 0),
         "all named, farther the more": (min(np.diff(all_named)), 0.1, inf),
+        "over .52": (all_named[0], 0.515, 0.525),
+        "to .75, all named": (all_named[1], 0.745, 0.755),
         "adding works better the more was met": (min(np.diff(added)), 0.05, inf),
     }
 
