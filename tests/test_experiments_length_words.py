@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from lib import storage
 from lib.experiments import length_asking, length_results
 from lib.experiments import length_generalization as length
 from lib.experiments import length_words as words
@@ -89,6 +90,14 @@ def tampered(how):
             for name in words.SHOWN:
                 few, many = (f"{name}.objects-{most}" for most in (1, 5))
                 exchanged(found, many, few if few in found else name)
+    elif how == "wide":  # what is not hit after five objects is not near either
+        for run in results[f"{SEES_NEAR}.objects-5"]:
+            for K in ("1", "6"):
+                run["counts"][K]["wide"]["hits"] = run["counts"][K]["hits"]
+    elif how == "farther":  # after five objects four are drawn as one, told a row
+        for run in results[f"{SEEN_BEFORE}.objects-5"]:
+            run["counts"] |= dict.fromkeys("1234", run["counts"]["1"] | {
+                "hits": run["counts"]["1"]["ceiling"]})  # fmt: skip
     elif how == "sees":  # who sees near draws nothing at six
         for run in results[SEES_NEAR]:
             run["counts"]["6"]["hits"] = run["counts"]["6"]["blind"]
@@ -108,7 +117,9 @@ TAMPERED = {
     "far": "sees all, hears all: one request moves nothing far away",
     "alone": "it draws one",
     "sees": "seeing near too, as much",
-    "shown": "one is drawn better the fewer",
+    "shown": "placed less exactly the more there were",
+    "wide": "and six about alike",
+    "farther": "told a row K_max is 1",
     "spot": "at one, windows miss by little",
     ("nearest", "all"): "one labelled: near fills most, scissors more",
     ("nearest", "glued"): "and where as full",
@@ -122,7 +133,7 @@ TAMPERED = {
     ("pair-far", "added-far"): "two at once keep half",
     ("composed", "random"): "adding keeps three fifths",
     ("glued-near", "random"): "glued near, .93",
-    ("nearest-heard", "random"): "in a single call .66",
+    ("nearest-heard", "random"): "in a single call, two thirds",
 }
 
 
@@ -225,6 +236,19 @@ def test_the_table_of_ideas_is_in_minutes_of_each_best_first():
     ]
 
 
+def test_what_is_said_of_ideas_is_what_was_timed_and_seen():
+    kept_ideas = storage.read_json(storage.RESULTS / "learning.json")["settings"][TOLD_ALL]
+    assert words.untrue(words.of_ideas(kept_ideas)) == []
+    broken = copy.deepcopy(kept_ideas)
+    exchanged(broken, "AdamW", "places as a map")
+    exchanged(broken, "as reported", "batches of 16")
+    found = {line.split(":")[0] for line in words.untrue(words.of_ideas(broken))}
+    assert found == words.of_ideas(kept_ideas).keys() - {"and ends no lower"}
+    exchanged(broken, "AdamW", "batches of 16")
+    exchanged(broken, "as reported", "AdamW")
+    assert any("ends no lower" in line for line in words.untrue(words.of_ideas(broken)))
+
+
 def test_the_table_of_the_reader_of_lamps_is_by_number_of_objects():
     row = {"real": 0.3, "smeared": 0.29, "scissors": 0.02, "scissors_one_light": 0.333}
     found = rows(words.painters_of_light({"10": row, "6": row | {"real": 0.4}}))
@@ -290,9 +314,9 @@ def test_the_table_of_what_networks_were_shown_is_a_row_a_network_and_number():
     asked = {f"{SEEN_BEFORE}.objects-1": seeds({"nearest": scores(7)}, {"nearest": scores(8)})}
     head, one, five = rows(words.objects_table({SEEN_BEFORE: shown}, asked))
     assert head[1:] == ["trained on", "skill at 1", "at 6", "kept", "asked near",
-                        "scissors", "K_max at .6", "paper's", "seeds"]  # fmt: skip
+                        "scissors", "K_max at .8", "paper's", "seeds"]  # fmt: skip
     assert one == ["**one labelled**", "1", "0.80", "0.10", "13%", "0.75", "", "1", "1", "2"]
-    assert five == ["", "1 to 5", "0.80", "0.60", "75%", "", "", "6", "3", "1"]
+    assert five == ["", "1 to 5", "0.80", "0.60", "75%", "", "", "1", "3", "1"]
 
 
 def test_the_nearest_alone_is_told_in_one_call():
