@@ -45,7 +45,7 @@ LOOKS = {  # colour and line of a network
     "label_one.local_all": (figures.GREY, ":"),
     "label_one.local_local": (figures.BLUE, "--"),
     "label_all.full_nearest": (figures.GREEN, "--"),
-    "label_all.full_random": (figures.GREY, "--"),
+    "label_all.full_random": (figures.INK, "--"),
 }
 GLUE = {
     "paste": figures.RED,
