@@ -537,19 +537,20 @@ def window_in_training(
         asked: By k what the same weights keep, a number a seed.
     """
     kept = {k: length_results.retention(seeds) for k, seeds in trained.items()}
+    widths = sorted({*kept, *asked})
     fig, ax = plt.subplots(figsize=(5.6, 3.0))
     told = []
     for said, ink, values in (
         ("the window in training", figures.PURPLE, kept),
         ("in asking alone", figures.ORANGE, asked),
     ):
-        places = [list(trained).index(k) for k in values]
+        places = [widths.index(k) for k in values]
         ax.plot(places, [np.mean(each) for each in values.values()], color=ink, label=said)
         for place, each in zip(places, values.values(), strict=True):
             ax.plot([place] * len(each), each, "o", ms=4, color=ink)
         means = ", ".join(f"{k}: {np.mean(each):.2f}" for k, each in values.items())
         told.append(f"{said} {means}")
-    ax.set_xticks(range(len(trained)), list(trained))
+    ax.set_xticks(range(len(widths)), widths)
     ax.set(xlabel="cells heard to each side", ylabel="kept at six", ylim=(-0.1, 1.0))
     ax.legend(fontsize=8)
     return fig, f"What is kept at six by cells heard to each side: {'; '.join(told)}."

@@ -461,6 +461,7 @@ def _of_one_alone(results, answers) -> dict[str, Bounds]:
         "kept are .93": (kept["nearest"], 0.925, 0.935),
         "in a single call, two thirds": (kept["nearest-heard"], 0.62, 0.7),
         "its scissors fill .98": (skill["paste"], 0.97, 0.985),
+        "of its .66": (skill["nearest-heard"], 0.655, 0.665),
         "two in a call, .24": (skill["pair-near"], 0.235, 0.247),
         "added, .80": (skill["added-near"], 0.795, 0.81),
         "of its glued pastes .67": (passing["glued"], 0.665, 0.68),
