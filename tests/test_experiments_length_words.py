@@ -100,6 +100,8 @@ def tampered(how):
                 run["counts"][K]["wide"]["hits"] = run["counts"][K]["hits"]
         for run in results[f"{SEES_NEAR}.objects-1"]:
             run["counts"]["6"]["wide"]["hits"] = run["counts"]["6"]["wide"]["ceiling"]
+    elif how == "wider":
+        exchanged(results, f"{NEAR}.k-4", f"{NEAR}.k-8")
     elif how == "farther":  # after five objects four are drawn as one, told a row
         for run in results[f"{SEEN_BEFORE}.objects-5"]:
             run["counts"] |= dict.fromkeys("1234", run["counts"]["1"] | {
@@ -125,6 +127,8 @@ TAMPERED = {
     "sees": "seeing near too, as much",
     "shown": "placed less exactly the more there were",
     "wide": "and six at .65",
+    "wider": "eight next to nothing",
+    ("window-4", "window-8"): "in asking .12 at four",
     "farther": "told a row K_max is 1",
     "spot": "at one, windows miss by little",
     ("nearest", "all"): "one labelled: near fills most, scissors more",

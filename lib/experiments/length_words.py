@@ -444,7 +444,22 @@ def statements(results, answers, near) -> dict[str, Bounds]:
         found |= {f"{LABELS[name]}: {sentence}": bounds for sentence, bounds in each.items()}
     found |= _of_both(answers) | _of_pixels(near) | _of_windows(results, answers)
     found |= _of_one_a_cell(results, answers) | _of_one_alone(results, answers)
-    return found | _of_what_was_shown(results, answers)
+    return found | _of_what_was_shown(results, answers) | _of_widths(results, answers)
+
+
+def _of_widths(results, answers) -> dict[str, Bounds]:
+    """Of windows that are wider in training, and of the same in asking alone."""
+    wider = varied(results, NEAR, "k", (4, 8))
+    four, eight = (np.mean(length_results.retention(runs)) for runs in wider.values())
+    return {
+        "four cells to each side keep .22": (four, 0.215, 0.23),
+        "eight next to nothing": (eight, -inf, 0.05),
+        "in asking .12 at four": (
+            _kept_so(results[ASKED], answers[ASKED], "window-4"),
+            0.115,
+            0.125,
+        ),
+    }
 
 
 def _of_one_alone(results, answers) -> dict[str, Bounds]:
