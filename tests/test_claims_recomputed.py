@@ -619,7 +619,8 @@ def test_length_generalisation():
         pixels["far"].append(r["training"]["3000"]["locality"]["pixel"][3])
 
     def near_less_all(of):
-        return [of[n, s] - of["full_local", s] for n, s in of if n == "local_local"]
+        seeds = [s for n, s in of if n == "local_local" and ("full_local", s) in of]
+        return [of["local_local", s] - of["full_local", s] for s in seeds]
 
     special = {
         "length.pixels.far": pixels["far"],
