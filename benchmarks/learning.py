@@ -7,9 +7,9 @@ Every idea of `IDEAS` trains the same network on as many pictures, on a seed tha
 reported of; `as reported` is what the book's runs do. One seed chooses, and concludes nothing.
 Skill of the averaged weights is looked at along the way. The learning rate falls to 0 at the end,
 so a shorter run is another run. What a step costs, rendering included, is timed apart, a few steps
-of each idea in turns, so that a busy machine slows all alike. Training resumes after an
-interruption at its last look; an idea takes some seven minutes under `label_all.vector`. `--store`
-takes what is finished into the book.
+of each idea in the folder in turns, so that a busy machine slows all alike. Training resumes after
+an interruption at its last look; an idea takes some seven minutes under `label_all.vector`.
+`--store` takes what is finished into the book.
 """
 
 import argparse
@@ -167,16 +167,17 @@ def main(argv: list[str] | None = None) -> None:
     if options.store:
         print("\n".join(store(options.folder, options.kept)))
         return
-    plans = {idea: planned(name, idea, options.pictures) for idea in ideas}
-    for idea, plan in plans.items():
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for idea in ideas:
+        plan = planned(name, idea, options.pictures)
         path = file_of(options.folder, name, idea)
-        path.parent.mkdir(parents=True, exist_ok=True)
         print(f"{idea}: {looked(*plan, path, options.looks, options.samples)['looks'][-1]}")
+    done = [idea for idea in ideas_of(name) if file_of(options.folder, name, idea).exists()]
+    plans = {idea: planned(name, idea, options.pictures) for idea in done}
     seconds = seconds_a_step(plans, 10, options.rounds)
     storage.write_json(options.folder / f"{name}.seconds.json", {"seconds": seconds})
     for idea, value in seconds.items():
-        print(f"ratio: {idea.replace(' ', '_')}_picture "
-              f"{value / plans[idea][1].batch / (seconds['as reported'] / 32):.2f}")  # fmt: skip
+        print(f"{idea}: {1000 * value / plans[idea][1].batch:.2f} CPU milliseconds a picture")
 
 
 if __name__ == "__main__":

@@ -360,12 +360,9 @@ def samples(
     again = leave_out_first(answers.get(SEEN_BEFORE, {}))
     skilled, looks, cuts = _in_all(again)
     found |= _paired(LESS_FRESH, skilled, looks, cuts)
-    ones, alone = (
-        {seed: skills([run], 1)[0] for seed, run in kept.get(name, {}).items()}
-        for name in (SEEN_BEFORE, ALONE)
-    )
-    found |= {row: kept_near(ones, again, count) for row, count in KEPT_NEAR.items()}
-    found["length.objects.near"] = kept_near(alone, answers.get(ALONE, {}), SIX)
+    own = results.get(SEEN_BEFORE, [])
+    found |= {row: kept_of(own, again, count=count) for row, count in KEPT_NEAR.items()}
+    found["length.objects.near"] = kept_of(results.get(ALONE, []), answers.get(ALONE, {}))
     found |= _paired(LESS_TEN, *_in_all(again, TEN))
     found |= _paired(LESS_NEAR, *_in_all(answers.get(NEAR, {})))
     found |= seeing(kept, answers)
@@ -440,6 +437,14 @@ def kept_near(
     near = {seed: asked[seed][way] for seed in asked if way in asked[seed]}
     both = sorted(set(near) & set(ones))
     return _over_one([skill(near[seed]) for seed in both], [ones[seed] for seed in both])
+
+
+def kept_of(
+    runs: Sequence[dict], answers: dict[int, dict], way: str = "nearest", count: str = SIX
+) -> list[float]:
+    """As `kept_near`, of the runs of a setting."""
+    ones = {run["setting"]["seed"]: skills([run], 1)[0] for run in runs}
+    return kept_near(ones, answers, count, way)
 
 
 def _in_all(answers: dict[int, dict], count: str = SIX) -> list[dict[str, list[float]]]:

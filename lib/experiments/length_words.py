@@ -451,14 +451,11 @@ def _of_widths(results, answers) -> dict[str, Bounds]:
     """Of windows that are wider in training, and of the same in asking alone."""
     wider = varied(results, NEAR, "k", (4, 8))
     four, eight = (np.mean(length_results.retention(runs)) for runs in wider.values())
+    asked = length_results.kept_of(results[ASKED], answers[ASKED], "window-4")
     return {
         "four cells to each side keep .22": (four, 0.215, 0.23),
         "eight next to nothing": (eight, -inf, 0.05),
-        "in asking .12 at four": (
-            _kept_so(results[ASKED], answers[ASKED], "window-4"),
-            0.115,
-            0.125,
-        ),
+        "in asking .12 at four": (np.mean(asked), 0.115, 0.125),
     }
 
 
@@ -467,7 +464,8 @@ def _of_one_alone(results, answers) -> dict[str, Bounds]:
     rows = length_results.by_way(answers[ALONE])
     skill, passing = (length_results.average(rows, kind) for kind in ("skill", "coherence"))
     kept = {
-        way: _kept_so(results[ALONE], answers[ALONE], way) for way in ("nearest", "nearest-heard")
+        way: np.mean(length_results.kept_of(results[ALONE], answers[ALONE], way))
+        for way in ("nearest", "nearest-heard")
     }
     return {
         "of one alone, none of six": (max(rows["all"]["skill"]), -inf, 0.05),
@@ -485,12 +483,6 @@ def _of_one_alone(results, answers) -> dict[str, Bounds]:
     }
 
 
-def _kept_so(runs, answers, way: str) -> float:
-    """What a network keeps at six, asked in some way, of its skill at one as trained: the mean."""
-    ones = {run["setting"]["seed"]: length_results.skills([run], 1)[0] for run in runs}
-    return float(np.mean(length_results.kept_near(ones, answers, "6", way)))
-
-
 def _of_what_was_shown(results, answers) -> dict[str, Bounds]:
     """Of networks that were shown one object, up to three or up to five, in as many steps."""
     shown = {name: varied(results, name, "objects", (1, 3, 5)) for name in SHOWN}
@@ -504,7 +496,10 @@ def _of_what_was_shown(results, answers) -> dict[str, Bounds]:
     rows = {most: answers[Setting(**runs[0]["setting"]).name]
             for most, runs in shown[SEEN_BEFORE].items()}  # fmt: skip
     added = {m: length_results.by_way(asked)["composed"]["skill"] for m, asked in rows.items()}
-    called = [_kept_so(shown[SEEN_BEFORE][m], rows[m], "nearest-heard") for m in (3, 5)]
+    called = [
+        np.mean(length_results.kept_of(shown[SEEN_BEFORE][m], rows[m], "nearest-heard"))
+        for m in (3, 5)
+    ]
     k_max, farthest = (
         [length_results.k_max_of_means(runs, 0.8) for runs in shown[name].values()]
         for name in (SEEN_BEFORE, SEES_NEAR)
