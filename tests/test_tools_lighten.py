@@ -106,7 +106,7 @@ def test_a_row_whose_interval_reaches_over_the_bound_is_undecided_and_says_so():
     assert not rows["swing.figure5.a"]["undecided"]  # computed
     assert not any(row["undecided"] for row in rows.values() if row["verdict"] != "does not hold")
     text = ledger_page.source(ROOT, list(rows.values()))
-    marked = re.findall(r'id="claim-([\w.]+)".*\(undecided\) \|$', text, re.M)
+    marked = re.findall(r'id="claim-([\w.-]+)".*\(undecided\) \|$', text, re.M)
     assert sorted(marked) == sorted(id for id in rows if rows[id]["undecided"])
 
 
