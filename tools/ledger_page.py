@@ -25,7 +25,7 @@ _EXPERIMENT = re.compile(r'book\.experiment\(\s*"(\w+)"')
 # "doc" only where a document is named by a role.
 _ROW_LINK = re.compile(
     r'href="([\w/.]*claims\.html|#)("><span class="(?:doc )?std std-doc"><code[^>]*>'
-    r'<span class="pre">)([\w.]+)(?=</span>)'
+    r'<span class="pre">)([\w.-]+)(?=</span>)'
 )
 
 
