@@ -170,7 +170,7 @@ def judge_on_painters(rows: dict[str, dict[str, float]]) -> Figure:
 
 def skill_by_count(results: Results) -> tuple[Figure, str]:
     """Skill against the number of objects: networks without windows, and with."""
-    fig, axes = plt.subplots(1, 2, figsize=(8.6, 4.1), sharey=True)
+    fig, axes = plt.subplots(1, 2, figsize=(8.6, 3.9), sharey=True)
     for ax, windows, title in zip(
         axes,
         (False, True),
