@@ -238,7 +238,7 @@ def test_requests_by_click_key_and_button(opened):
     page.mouse.click(box["x"] + 0.1 * box["width"], box["y"] + 0.05 * box["height"])
     assert grips.count() == 4
     new = grips.nth(3)
-    assert new.get_attribute("aria-valuetext") == "10 % from the left, 5 % from the top"
+    expect(new).to_have_attribute("aria-valuetext", "10 % from the left, 5 % from the top")
     assert new.evaluate("e => e === document.activeElement")
     new.press("ArrowRight")
     new.press("ArrowUp")
