@@ -72,8 +72,9 @@ def statements(rows: Sequence[dict]) -> dict[str, length_words.Bounds]:
         for scale in (0.01, 0.001)
     ]
     results = length.finished_runs(length.KEPT)
-    ways = five_minutes.asked_otherwise(length.answers())
-    alone = five_minutes.asked_otherwise(length.answers(), length_results.ALONE)["nearest"]
+    answers = length.answers()
+    ways = five_minutes.asked_otherwise(answers)
+    alone = five_minutes.asked_otherwise(answers, length_results.ALONE)["nearest"]
     as_map, all_, one = (
         np.mean(length_results.skills(results[f"label_{n}"], 6))
         for n in ("all.map", "all.vector", "one.vector")
