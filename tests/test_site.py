@@ -304,10 +304,12 @@ def test_search_finds_a_term_of_each_chapter(browser, site):
 def test_search_shows_text_of_chapters_first_and_leads_to_the_passage(browser, site):
     context, page, faults = visit(browser, f"{site}/search.html?q=mixture", WIDE, "light")
     found = page.locator("#search-results li")
-    page.wait_for_function(
-        "document.querySelector('.search-summary')?.textContent.includes('found') &&"
-        " document.querySelectorAll('#search-results .context').length > 3"
+    page.wait_for_function(  # until every passage has come: a click would cut off the others
+        """() => document.querySelector(".search-summary")?.textContent.includes("found") &&
+            [...document.querySelectorAll("#search-results li")].every(
+                (li) => li.childElementCount > 1)"""
     )
+    assert page.locator("#search-results .context").count() > 3
     assert re.search(r"chapters/\d\d_", found.first.locator("a").first.get_attribute("href"))
     snippets = page.locator("#search-results .context").all_inner_texts()
     assert "mixture" in snippets[0].lower()
