@@ -7,14 +7,14 @@ Every idea of `IDEAS` trains the same network on as many pictures, on a seed tha
 reported of; `as reported` is what the book's runs do. One seed chooses, and concludes nothing.
 Skill of the averaged weights is looked at along the way. The learning rate falls to 0 at the end,
 so a shorter run is another run. What a step costs, rendering included, is timed apart, a few steps
-of each idea in the folder in turns, so that a busy machine slows all alike. Training resumes after
-an interruption at its last look; an idea takes some seven minutes under `label_all.vector`.
-`--store` takes what is finished into the book.
+of each idea in the folder in turns, so that a busy machine slows all alike. Training can be
+interrupted, and resumes; an idea takes some seven minutes under `label_all.vector`. `--store` takes
+what is finished into the book.
 """
 
 import argparse
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from lib import storage
 from lib.experiments import length_generalization as length
+from lib.experiments._training import train_watched
 from lib.experiments._worlds import CLEVR
 from lib.experiments.length_generalization import Scale, Setting
 from lib.experiments.length_results import skill
@@ -66,42 +67,32 @@ def planned(name: str, idea: str, pictures: int) -> tuple[Setting, Scale]:
     return setting, replace(scale, steps=pictures // scale.batch)
 
 
-def looked(setting: Setting, scale: Scale, path: Path, looks: int, samples: int) -> dict:
+def looked(setting: Setting, scale: Scale, stem: Path, looks: int, samples: int) -> dict:
     """Trains, and notes skill along the way; takes up a run where it was left.
 
     Args:
         setting: The network.
         scale: How it is trained.
-        path: Where its looks are kept; its state is beside them until it has ended.
+        stem: Of its files, see `lib.experiments._training.train_watched`.
         looks: How many, evenly spaced; the last one is at the end.
         samples: Pictures a look and number of objects.
+
+    Returns:
+        Skill at each number of `COUNTS`, by step.
     """
-    state = path.with_suffix(".state.safetensors")
-    result = storage.begin(path, {"setting": asdict(setting), "scale": asdict(scale)}, looks=[])
-    due = {round(scale.steps * (i + 1) / looks) for i in range(looks)}
     training = length.prepared(setting, scale)
-    if result["looks"] and result["looks"][-1]["step"] == scale.steps:
-        return result
-    if state.exists():
-        training.restore(state)
-    # A look is noted before its state is kept: one that is seen again counts once.
-    seen = [look for look in result["looks"] if look["step"] <= training.step]
-    steps = training.run()
-    for _ in tqdm(range(training.step, scale.steps), path.stem, mininterval=5):
-        next(steps)
-        if training.step in due:
-            draw = length.painter(training.averaged, setting, CLEVR)
-            scores = {
-                f"skill_{count}": skill(
-                    length.judge_draws(draw, CLEVR, count, samples, setting.size, SEED)
-                )
-                for count in COUNTS
-            }
-            seen.append({"step": training.step} | scores)
-            storage.write_json(path, result | {"looks": seen})
-            training.save(state)
-    state.unlink(missing_ok=True)
-    return result | {"looks": seen}
+
+    def look() -> dict:
+        draw = length.painter(training.averaged, setting, CLEVR)
+        return {
+            f"skill_{count}": skill(
+                length.judge_draws(draw, CLEVR, count, samples, setting.size, SEED)
+            )
+            for count in COUNTS
+        }
+
+    due = {round(scale.steps * (i + 1) / looks) for i in range(looks)}
+    return train_watched(stem, setting, scale, training, due=due, look=look)["looks"]
 
 
 def seconds_a_step(plans: dict[str, tuple[Setting, Scale]], steps: int, rounds: int) -> dict:
@@ -121,9 +112,17 @@ def seconds_a_step(plans: dict[str, tuple[Setting, Scale]], steps: int, rounds: 
     return {idea: median(values) for idea, values in spent.items()}
 
 
-def file_of(folder: Path, name: str, idea: str) -> Path:
-    """Where the looks of one idea are."""
-    return folder / f"{name}.{idea.replace(' ', '_')}.json"
+def stem_of(folder: Path, name: str, idea: str) -> Path:
+    """Of the files of one idea."""
+    return folder / f"{name}.{idea.replace(' ', '_')}"
+
+
+def finished(folder: Path, name: str, idea: str) -> dict | None:
+    """What was noted of an idea, None before its training has ended."""
+    stem = stem_of(folder, name, idea)
+    file = stem.with_name(stem.name + ".json")
+    noted = storage.read_json(file) if file.exists() else {}
+    return noted if "seconds" in noted else None
 
 
 def store(folder: Path, kept: Path) -> list[str]:
@@ -132,11 +131,12 @@ def store(folder: Path, kept: Path) -> list[str]:
     for name in SETTINGS:
         timed = folder / f"{name}.seconds.json"
         costs = storage.read_json(timed)["seconds"] if timed.exists() else {}
-        for idea in (i for i in IDEAS if i in costs and file_of(folder, name, i).exists()):
-            result = storage.read_json(file_of(folder, name, idea))
-            if result["looks"][-1]["step"] == result["scale"]["steps"]:
+        for idea in (i for i in IDEAS if i in costs):
+            if result := finished(folder, name, idea):
                 about = {"batch": result["scale"]["batch"], "seconds": costs[idea]}
-                found.setdefault(name, {})[idea] = about | {"looks": result["looks"]}
+                looks = sorted((int(step), look) for step, look in result["looks"].items())
+                along = [{"step": step} | look for step, look in looks]
+                found.setdefault(name, {})[idea] = about | {"looks": along}
     if not found:
         raise FileNotFoundError(f"no idea is finished and timed in {folder}")
     told = {"provenance": storage.provenance(), "settings": found}
@@ -167,12 +167,11 @@ def main(argv: list[str] | None = None) -> None:
     if options.store:
         print("\n".join(store(options.folder, options.kept)))
         return
-    options.folder.mkdir(parents=True, exist_ok=True)
     for idea in ideas:
-        plan = planned(name, idea, options.pictures)
-        path = file_of(options.folder, name, idea)
-        print(f"{idea}: {looked(*plan, path, options.looks, options.samples)['looks'][-1]}")
-    done = [idea for idea in ideas_of(name) if file_of(options.folder, name, idea).exists()]
+        plan, stem = planned(name, idea, options.pictures), stem_of(options.folder, name, idea)
+        looks = looked(*plan, stem, options.looks, options.samples)
+        print(f"{idea}: {looks[str(plan[1].steps)]}")
+    done = [idea for idea in ideas_of(name) if finished(options.folder, name, idea)]
     plans = {idea: planned(name, idea, options.pictures) for idea in done}
     seconds = seconds_a_step(plans, 10, options.rounds)
     storage.write_json(options.folder / f"{name}.seconds.json", {"seconds": seconds})
