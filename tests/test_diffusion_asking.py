@@ -54,6 +54,36 @@ def test_one_call_is_the_same_where_conditions_enter_after_the_trunk():
     assert torch.linalg.norm(apart - heard) < 1e-5
 
 
+@pytest.mark.parametrize("kind", ["vector", "windows"])
+def test_added_up_each_request_goes_through_the_small_network_alone(denoiser, kind):
+    x = random(1, 3, 16, 16)
+    inner = (
+        denoiser.network.condition if kind == "vector" else windows("full", "all").double().encoder
+    )
+
+    def told(*chosen):
+        found = inner((LOCATIONS[:, chosen], ALL[:, : len(chosen)]), x)
+        return found[1] if kind == "vector" else found
+
+    found = asking.AddedUp(inner)(CONDITIONS, x)
+    assert kind == "windows" or found[0] is None
+    expected = told(0) + told(1) + told(2) - 2 * told()
+    assert torch.linalg.norm((found[1] if kind == "vector" else found) - expected) < 1e-10
+    assert torch.linalg.norm(expected - told(0, 1, 2)) > 1e-3
+
+
+def test_added_up_what_is_a_sum_already_is_the_same(monkeypatch):
+    """A map of the places is linear in the requests; masked ones and none are left out."""
+    denoiser = edm.Preconditioned(tiny("map"), 0.3)
+    x, mask = random(1, 3, 16, 16), torch.tensor([[True, False, True]])
+    for conditions in (CONDITIONS, (LOCATIONS, mask), (LOCATIONS[:, :0], ALL[:, :0])):
+        expected = denoiser(x, SIGMA, conditions)
+        inner = denoiser.network.condition
+        with monkeypatch.context() as patched:
+            patched.setitem(denoiser.network._modules, "condition", asking.AddedUp(inner))
+            assert torch.linalg.norm(denoiser(x, SIGMA, conditions) - expected) < 1e-10
+
+
 def test_no_request_and_one_are_answered_as_ever(denoiser):
     x, near = random(1, 3, 16, 16), asking.by_place(denoiser, asking.nearest(GRID))
     for count in (0, 1):

@@ -26,7 +26,7 @@ WAYS |= {f"window-{k}" for k in (0, 1, 2, 4, 8)}
 PAIRS = {f"{kind}-{other}" for kind in ("pair", "added") for other in ("near", "far")}
 WAYS |= PAIRS
 GLUED = {"glued", "glued-near"}
-WAYS |= {*GLUED, "nearest-window"}
+WAYS |= {*GLUED, "nearest-window", "embedded"}
 LEVELS = ("0.1", "0.3", "1", "3", "10")
 WAYS |= {f"nearest-{side}-{level}" for side in ("above", "below") for level in LEVELS}
 

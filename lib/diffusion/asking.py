@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lib.diffusion import edm, hearing
 from lib.diffusion.pathways import Locations
@@ -40,6 +40,14 @@ def singly(conditions: Locations) -> Locations:
     return locations.transpose(0, 1).reshape(-1, 1, 2), mask.T.reshape(-1, 1)
 
 
+def singly_and_none(conditions: Locations) -> Locations:
+    """As `singly`, and after them no request: (B, K) -> ((K + 1) B, 1)."""
+    locations, mask = singly(conditions)
+    batch = len(conditions[1])
+    none = locations.new_zeros(batch, 1, 2), mask.new_zeros(batch, 1)
+    return torch.cat([locations, none[0]]), torch.cat([mask, none[1]])
+
+
 def enlarged(weights: Tensor, size: int) -> Tensor:
     """Weights of cells as weights of pixels: (..., grid, grid) -> (..., size, size)."""
     cell = size // weights.shape[-1]
@@ -60,7 +68,7 @@ def added(none: Tensor, answers: Sequence[Tensor], weights: Tensor | None = None
     moved = [answer - none for answer in answers]
     if weights is not None:
         moved = [m * h[:, None] for m, h in zip(moved, weights.unbind(1), strict=True)]
-    return none + sum(moved)
+    return sum(moved, none)
 
 
 def by_place(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
@@ -75,16 +83,40 @@ def by_place(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:
         count = conditions[1].shape[1]
         if not count:
             return denoiser(x, sigma, conditions)
-        locations, mask = singly(conditions)
-        silent = torch.zeros(len(x), 1, dtype=torch.bool, device=mask.device)
-        asked = torch.cat([locations, locations[: len(x)]]), torch.cat([mask, silent])
         levels = torch.as_tensor(sigma, dtype=x.dtype, device=x.device).expand(len(x))
-        answers = denoiser(x.repeat(count + 1, 1, 1, 1), levels.repeat(count + 1), asked)
+        asked = x.repeat(count + 1, 1, 1, 1), levels.repeat(count + 1), singly_and_none(conditions)
+        answers = denoiser(*asked)
         *each, none = answers.chunk(count + 1)
         weights = enlarged(hear(conditions, level_of(sigma)), x.shape[-1]).to(x)
         return added(none, each, weights)
 
     return function
+
+
+class AddedUp(nn.Module):
+    """What takes conditions in, asked for each request alone: what each adds to none is summed.
+
+    As if the requests were added after the small network that they go through, not before it; the
+    network behind is called once.
+    """
+
+    def __init__(self, inner: nn.Module):
+        """Takes the place of `inner`, a pathway or a `lib.diffusion.patch.CellEncoder`."""
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, conditions: Locations, x: Tensor) -> Any:
+        """What `inner` gives, a tensor or a pair of which one may be None, of conditions and x."""
+        count = conditions[1].shape[1]
+        told = self.inner(singly_and_none(conditions), x.repeat(count + 1, 1, 1, 1))
+
+        def summed(part: Tensor | None) -> Tensor | None:
+            if part is None:
+                return None
+            *each, none = part.chunk(count + 1)
+            return added(none, each)
+
+        return tuple(map(summed, told)) if isinstance(told, tuple) else summed(told)
 
 
 def with_hearing(denoiser: edm.Denoiser, hear: Hear) -> edm.Denoiser:

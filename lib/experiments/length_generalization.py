@@ -322,14 +322,17 @@ def judge_draws(draw, world: World, count: int, samples: int, size: int, seed: i
         seed: Of requests and noise: the same requests for every setting.
 
     Returns:
-        `lib.scenes.measure.raw_scores` at the verdict's radius; under `wide`, hits, blind hits and
-        ceiling at twice that.
+        See `scores`.
     """
     scenes = world.sample(samples, count, count, train.stream(seed, count), clear=True)
     chunks = [scenes[i : i + 64] for i in range(0, samples, 64)]
     pictures = torch.cat([draw(c, train.stream(seed, count, i + 1)) for i, c in enumerate(chunks)])
     found, real = map(world.find, (pictures, world.render(scenes, size)))
-    asked = world.ask(scenes)[:2]
+    return scores(found, world.ask(scenes)[:2], real)
+
+
+def scores(found: measure.Places, asked: measure.Places, real: measure.Places) -> dict:
+    """`lib.scenes.measure.raw_scores` at the verdict's radius; under `wide`, at twice that."""
     result = measure.raw_scores(found, asked, real)
     wide = measure.raw_scores(found, asked, real, 2 * measure.MEASURE.radius)
     return result | {"wide": {name: wide[name] for name in ("hits", "blind", "ceiling")}}

@@ -1,6 +1,6 @@
 """What is read off the results of the length experiments, and what the ledger's rows rest on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ LESS = {  # rows that are one way of asking less another, of `ASKED`
     "length.level.below": (SKILL, "nearest-below-3", "nearest"),
     "length.coherence.gain": (COHERENCE, "nearest", "paste"),
 }
-LESS_FRESH = {  # of `SEEN_BEFORE`, without seed 0
+LESS_AGAIN = {  # of `SEEN_BEFORE`, `CONFIRMING`
     "length.again.near": (SKILL, "nearest", "random"),
     "length.again.weights": (SKILL, "nearest", "all"),
     "length.again.below": (SKILL, "nearest-below-3", "nearest"),
@@ -41,8 +41,17 @@ NEAREST, AT_RANDOM = (f"label_all.full_{who}" for who in ("nearest", "random")) 
 SEES_NEAR = "label_one.local_local"  # and sees near too
 ALONE = f"{SEEN_BEFORE}.objects-1"  # met one object in every picture
 LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
-LESS_TEN = {"length.near.coherence": (COHERENCE, "nearest", "paste")}  # as `LESS_FRESH`, at ten
-KEPT_NEAR = {"length.near.six": SIX, "length.near.ten": TEN}  # of `SEEN_BEFORE`, without seed 0
+CONFIRMING, FRESH = (1, 2, 3), (4, 5, 6)  # seeds of `SEEN_BEFORE`, for rules after the first seed
+LESS_TEN = {"length.near.coherence": (COHERENCE, "nearest", "paste")}  # as `LESS_AGAIN`, at ten
+KEPT_NEAR = {"length.near.six": SIX, "length.near.ten": TEN}  # of `SEEN_BEFORE`, `CONFIRMING`
+KEPT_FRESH = {  # of `SEEN_BEFORE`, `FRESH`
+    "length.embedded.kept": ("embedded", SIX),
+    "length.glued.six": ("glued-near", SIX),
+    "length.glued.ten": ("glued-near", TEN),
+}
+LESS_FRESH = {"length.glued.coherence": (COHERENCE, "glued-near", "paste")}  # the same, at ten
+KEPT_ALONE = {"length.objects.near": SIX, "length.objects.ten": TEN}  # of `ALONE`
+LESS_ALONE = {"length.objects.coherence": (COHERENCE, "nearest", "paste")}  # the same, at ten
 FAR = 3.0  # noise level of the row `length.pixels.far`
 ERRORS = ("hit", "off the spot", "missing", "elsewhere")  # of `errors`
 SIGMA = 1.0  # that the rows `length.local.*` are about
@@ -182,6 +191,11 @@ def average(rows: dict[str, dict[str, list[float]]], kind: str) -> dict[str, flo
 def leave_out_first(answers: dict[int, dict]) -> dict[int, dict]:
     """What was asked of the seeds that were not looked at before the rules were written."""
     return {seed: counts for seed, counts in answers.items() if seed}
+
+
+def of_seeds(answers: dict[int, dict], seeds: Iterable[int]) -> dict[int, dict]:
+    """What was asked of some of the seeds, of those that were asked."""
+    return {seed: answers[seed] for seed in seeds if seed in answers}
 
 
 def pool(answers: dict[int, dict], way: str, count: int = 6) -> dict[str, np.ndarray]:
@@ -357,13 +371,15 @@ def samples(
     if "nearest-above-3" in skilled:
         found["length.level.above"] = skilled["nearest-above-3"]
     found |= _paired(LESS, skilled, looks, cuts)
-    again = leave_out_first(answers.get(SEEN_BEFORE, {}))
-    skilled, looks, cuts = _in_all(again)
-    found |= _paired(LESS_FRESH, skilled, looks, cuts)
     own = results.get(SEEN_BEFORE, [])
+    again, fresh = (of_seeds(answers.get(SEEN_BEFORE, {}), each) for each in (CONFIRMING, FRESH))
+    found |= _paired(LESS_AGAIN, *_in_all(again)) | _paired(LESS_TEN, *_in_all(again, TEN))
     found |= {row: kept_of(own, again, count=count) for row, count in KEPT_NEAR.items()}
-    found["length.objects.near"] = kept_of(results.get(ALONE, []), answers.get(ALONE, {}))
-    found |= _paired(LESS_TEN, *_in_all(again, TEN))
+    found |= _paired(LESS_FRESH, *_in_all(fresh, TEN))
+    found |= {row: kept_of(own, fresh, *which) for row, which in KEPT_FRESH.items()}
+    alone, asked = results.get(ALONE, []), answers.get(ALONE, {})
+    found |= _paired(LESS_ALONE, *_in_all(asked, TEN))
+    found |= {row: kept_of(alone, asked, count=count) for row, count in KEPT_ALONE.items()}
     found |= _paired(LESS_NEAR, *_in_all(answers.get(NEAR, {})))
     found |= seeing(kept, answers)
     found |= local(near)

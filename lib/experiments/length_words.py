@@ -568,7 +568,8 @@ def _of_labels(results) -> dict[str, Bounds]:
 
 def _of_a_row(results, answers) -> dict[str, Bounds]:
     """Of the network told one label as a row, whose seed 0 was looked at first."""
-    own, again = answers[SEEN_BEFORE], length_results.leave_out_first(answers[SEEN_BEFORE])
+    own = answers[SEEN_BEFORE]
+    again = length_results.of_seeds(own, length_results.CONFIRMING)
     rows = length_results.by_way(own)
     skill, looks = (length_results.average(rows, kind) for kind in ("skill", "coherence"))
     first = length_results.average(length_results.by_way({0: own[0]}), "skill")
@@ -611,7 +612,7 @@ def _of_a_row(results, answers) -> dict[str, Bounds]:
 
 def _of_glue(answers) -> dict[str, Bounds]:
     """Of fresh seeds of the network told one label as a row."""
-    again = length_results.leave_out_first(answers)
+    again = length_results.of_seeds(answers, length_results.CONFIRMING)
     rows = length_results.by_way(again)
     kinds = ("skill", "coherence", "seams")
     skill, looks, seams = (length_results.average(rows, kind) for kind in kinds)
@@ -659,7 +660,7 @@ def _of_both(answers) -> dict[str, Bounds]:
     looks = {name: length_results.average(each, "coherence") for name, each in rows.items()}
     lead = {name: each["nearest"] - each["paste"] for name, each in looks.items()}
     skill = length_results.average(rows[SEEN_BEFORE], "skill")
-    again = length_results.leave_out_first(answers[SEEN_BEFORE])
+    again = length_results.of_seeds(answers[SEEN_BEFORE], length_results.CONFIRMING)
     fresh = {K: length_results.by_way(again, K) for K in (6, 10)}
     ten = length_results.average(fresh[10], "coherence")
     closed, gap = ten["glued"] - ten["paste"], ten["nearest"] - ten["paste"]
