@@ -124,7 +124,7 @@ TAMPERED = {
     "near": "one labelled: and six, more than there",
     "far": "sees all, hears all: one request moves nothing far away",
     "alone": "it draws one",
-    "sees": "seeing near too, as much",
+    "sees": "by less than .1 for sure",
     "shown": "placed less exactly the more there were",
     "wide": "and six at .65",
     "wider": "eight next to nothing",
@@ -202,10 +202,6 @@ def test_the_table_of_networks_says_who_sees_and_hears_what():
     assert third[1:] == ["0.50", "0.40", "80%", "", "1", "one", *["5 × 5 cells"] * 2]
     assert fourth[-1] == "its nearest"
     assert fourth[3:5] == ["100%", "0%"]
-    assert words.competence(made, list(made)[1:3]) == (
-        "sees near, hears all: 2 runs, skill at one object 0.80 (0.80 to 0.80); "
-        "sees near, hears near: 1 run, skill at one object 0.50"
-    )
 
 
 def test_the_table_of_learning_says_when_a_goal_was_first_seen():
@@ -298,15 +294,6 @@ def test_the_tables_of_networks_that_hear_near_and_of_ten():
     asked = ("all", "composed", "nearest", "glued", "paste")
     counts = {str(K): {way: scores(hits) for way in asked} for K, hits in ((6, 8), (10, 4))}
     assert rows(words.ten_table({1: counts}))[1][1:] == ["0.80", "0.40", "50%", "50%"]
-    seen = {"9": {"locality": {"pixel": [0, 0, 0, 0.4, 0]}}}
-    near = run(NEAR, 8, 6) | {"training": seen}
-    made = {NEAR: [near], ASKED: [run(ASKED, 8, 2)], SEES_NEAR: [run(SEES_NEAR, 5, 2)] * 2}
-    assert words.hearing_near(made) == (
-        "Sees all, hears near: 1 seed, skill at one 0.80; of it, kept at six 0.75. "
-        "Sees near, hears near: 2 seeds, skill at one 0.50 (0.50 to 0.50); of it, kept at six 0.40 "
-        "(0.40 to 0.40). Sees all, hears all, as trained: kept 0.25. Of what a pixel of *sees all, "
-        "hears near* depends on, outside the window at a noise level of 3: 0.40."
-    )
 
 
 def test_the_table_of_the_most_objects_is_of_the_seeds_mean():
