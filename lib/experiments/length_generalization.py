@@ -63,6 +63,7 @@ from lib.scenes.scene import Scenes, locations, with_locations
 
 RUNS = storage.RUNS / "length_generalization"
 KEPT = storage.RESULTS / "length_generalization"  # what the book keeps of finished runs
+HALF_RATE = "half_rate"  # the folder within, of runs at half the learning rate
 GRID = 16
 SIGMA_DATA = 0.2  # standard deviation of the pictures
 SAMPLER = {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
@@ -713,6 +714,7 @@ def results(folder: Path = KEPT) -> dict[str, dict]:
         "answers": answers(folder),
         "painters": storage.read_json(storage.RESULTS / "coherence.json")["painters"],
         "near": answers(folder, "local"),
+        "slower": finished_runs(folder / HALF_RATE),
     }
 
 

@@ -348,6 +348,7 @@ def samples(
     answers: dict[str, dict[int, dict]],
     painters: dict,
     near: dict[str, dict[int, dict]],
+    slower: dict[str, list[dict]],
 ) -> dict[str, list[float]]:
     """What stands behind each row of the ledger: a number a seed, or one that was computed.
 
@@ -357,6 +358,7 @@ def samples(
         painters: What the judge of coherence made of painters of known worth, by number of objects:
             `lib/results/coherence.json`.
         near: See `local`.
+        slower: As `results`, of networks trained at half the learning rate.
     """
     found: dict[str, list[float]] = {}
     for name, seeds in results.items():
@@ -364,7 +366,7 @@ def samples(
         found[f"length.retention.{name}"] = retention(seeds)
     kept = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
     found[f"length.three.{AT_RANDOM}"] = skills(results.get(AT_RANDOM, []), 3)
-    found |= less_of_runs(kept)
+    found |= less_of_runs(kept) | at_half_the_rate(results, slower)
     skilled, looks, cuts = _in_all(answers.get(ASKED, {}))
     found |= {f"length.asked.{way}": values for way, values in skilled.items()}
     found |= {f"length.coherence.{way}": looks[way] for way in looks if way != "real"}
@@ -389,6 +391,21 @@ def samples(
     failed = [row["scissors"] for row in rows]
     found["length.coherence.scissors"] = [sum(failed) / len(failed)]
     return found
+
+
+def at_half_the_rate(
+    results: dict[str, list[dict]], slower: dict[str, list[dict]]
+) -> dict[str, list[float]]:
+    """What stands behind the rows `length.rate.*`, see `samples`: a number a run, or a pair."""
+    all_, one = slower.get(TOLD_ALL, []), slower.get(SEEN_BEFORE, [])
+    then = {run["setting"]["seed"]: retention([run])[0] for run in results.get(TOLD_ALL, [])}
+    now = {run["setting"]["seed"]: retention([run])[0] for run in all_}
+    return {
+        "length.rate.kept": retention(all_),
+        "length.rate.more": less_by_seed(now, then),
+        "length.rate.competent": skills(one, 1),
+        "length.rate.one": retention(one),
+    }
 
 
 def seen_outside(run: dict, sigma: float = FAR) -> float:
