@@ -285,8 +285,20 @@ def test_experiments_are_compared_by_the_seeds_that_both_have():
     expected = [kept["label_all.vector"][s] - kept["label_one.vector"][s] for s in (1, 2)]
     assert np.allclose(found["length.contrast"], expected)
     assert "length.contrast" not in length_results.samples(
-        {"label_all.vector": results["label_all.vector"]}, {}, PAINTERS, {}
+        {"label_all.vector": results["label_all.vector"]}, {}, PAINTERS, {}, {}
     )
+
+
+def test_networks_at_half_the_rate_are_compared_with_the_same_seeds():
+    name = "label_all.vector"
+    results = {
+        name: [run(replace(Setting("label_all"), seed=s), h) for s, h in ((1, 0.4), (2, 0.8))]
+    }
+    slower = {name: [*results[name][1:], results[name][0] | {"setting": {"seed": 7}}]}
+    found = length_results.at_half_the_rate(results, slower)
+    assert found["length.rate.more"] == [0.0]  # the same run; the other seed has no pair
+    assert found["length.rate.kept"] == length_results.retention(slower[name])
+    assert found["length.rate.one"] == found["length.rate.competent"] == []
 
 
 def test_a_way_that_one_seed_was_not_asked_in_is_not_paired(runs):
