@@ -19,9 +19,9 @@ def test_an_idea_changes_one_thing_and_sees_as_many_pictures():
         assert first[0] == replace(learning.SETTINGS[name], seed=learning.SEED)
         assert replace(first[1], steps=1) == replace(length.reported(first[0]), steps=1)
         for idea in learning.ideas_of(name):
-            changed = learning.IDEAS[idea]
+            changed = dict(learning.IDEAS[idea])
             setting, scale = learning.planned(name, idea, 4800)
-            assert scale.steps * scale.batch == 4800
+            assert scale.steps * scale.batch == 4800 * changed.pop("times", 1)
             now, then = asdict(setting) | asdict(scale), asdict(first[0]) | asdict(first[1])
             differ = {field for field in now if now[field] != then[field]}
             assert differ - {"steps"} == changed.keys()

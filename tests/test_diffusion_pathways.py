@@ -32,12 +32,22 @@ def test_beyond_the_outermost_centres_a_location_is_taken_as_beside_it():
     assert pathways.shares(corner, GRID)[0].nonzero().tolist() == [[GRID * (GRID - 1)]]
 
 
-@pytest.mark.parametrize("pathway", ["vector", "fourier"])
+@pytest.mark.parametrize("pathway", ["vector", "product", "fourier"])
 def test_embeddings_of_locations_add(pathway):
     condition, x = tiny(pathway).condition, random(1, 3, 16, 16)
     together = condition.embedding((LOCATIONS, ALL), x)
     each = sum(condition.embedding((LOCATIONS[:, [i]], ALL[:, :1]), x) for i in range(3))
     assert torch.linalg.norm(together - each) < 1e-12
+
+
+@pytest.mark.parametrize("pathway", ["product", "map", "vector"])
+def test_where_nothing_bends_planes_of_a_sum_are_the_sum_of_planes(pathway):
+    condition, x = tiny(pathway).condition, random(1, 3, 16, 16)
+    together, none = condition((LOCATIONS, ALL), x)[1], condition(None, x)[1]
+    each = sum(condition((LOCATIONS[:, [i]], ALL[:, :1]), x)[1] - none for i in range(3))
+    off = torch.linalg.norm(together - none - each)
+    assert torch.linalg.norm(each) > 0.03
+    assert off > 0.01 if pathway == "vector" else off < 1e-12
 
 
 def test_a_map_is_a_spot_of_mass_one_a_location():
@@ -50,7 +60,7 @@ def test_a_map_is_a_spot_of_mass_one_a_location():
 
 
 def test_a_small_move_within_a_cell_changes_what_a_network_is_told():
-    for pathway in ("vector", "fourier", "map"):
+    for pathway in ("vector", "product", "fourier", "map"):
         network, x = tiny(pathway), random(1, 3, 16, 16)
         near = LOCATIONS + 0.01
         change = network(x, NOISE, (near, ALL)) - network(x, NOISE, (LOCATIONS, ALL))

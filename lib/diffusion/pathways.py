@@ -182,7 +182,19 @@ class Meeting(nn.Module):
     def forward(self, embedding: Tensor) -> Tensor:
         """(B, embedding), or one a place (B, embedding, grid, grid) -> planes."""
         told = embedding if embedding.ndim == 4 else embedding[..., None, None]
-        return self.leave(functional.silu(self.told(told) + self.here))
+        return self.leave(self.joined(self.told(told)))
+
+    def joined(self, told: Tensor) -> Tensor:
+        """What is told and the place: (B, hidden, 1 or grid, 1 or grid) -> (.., grid, grid)."""
+        return functional.silu(told + self.here)
+
+
+class Crossing(Meeting):
+    """As `Meeting`, but by products: the planes of a sum are the sum of planes, less none's."""
+
+    def joined(self, told: Tensor) -> Tensor:
+        """As `Meeting.joined`."""
+        return told * self.here
 
 
 class Vector(nn.Module):
@@ -209,6 +221,15 @@ class Vector(nn.Module):
     def forward(self, conditions: Locations | None, x: Tensor) -> tuple[None, Tensor]:
         """The planes of the conditions of a batch x."""
         return None, self.meeting(self.embedding(conditions, x))
+
+
+class Product(Vector):
+    """As `Vector`, but the sum meets the places in products: in nothing that bends."""
+
+    def __init__(self, grid: int, embedding: int, hidden: int, width: int, limit: int):
+        """Planes (B, width, grid, grid) of at most `limit` locations."""
+        super().__init__(grid, embedding, hidden, width, limit)
+        self.meeting = Crossing(embedding, hidden, width, grid)
 
 
 class Fourier(nn.Module):
@@ -314,6 +335,7 @@ class Silent(nn.Module):
 Made = dict[str, Callable[..., nn.Module]]
 OF_LOCATIONS: Made = {
     "vector": lambda n: Vector(n.grid, n.told, n.hidden, n.width, n.limit),
+    "product": lambda n: Product(n.grid, n.told, n.hidden, n.width, n.limit),
     "map": lambda n: Map(n.size, n.grid, n.width, n.limit),
     "fourier": lambda n: Fourier(n.grid, n.told, n.hidden, n.width, n.limit),
 }
