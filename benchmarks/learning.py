@@ -3,13 +3,13 @@
     python -m benchmarks.learning [--setting NAME] [--ideas NAME ...] [--pictures 48000]
     python -m benchmarks.learning --store
 
-Every idea of `IDEAS` trains the same network on as many pictures (one on more), on a seed that no result is
-reported of; `as reported` is what the book's runs do. One seed chooses, and concludes nothing.
-Skill of the averaged weights is looked at along the way. The learning rate falls to 0 at the end,
-so a shorter run is another run. What a step costs, rendering included, is timed apart, a few steps
-of each idea in the folder in turns, so that a busy machine slows all alike. Training can be
-interrupted, and resumes; an idea takes some seven minutes under `label_all.vector`. `--store` takes
-what is finished into the book.
+Every idea of `IDEAS` trains the same network on as many pictures (one on more), on a seed that no
+result is reported of; `as reported` is what the book's runs do. One seed chooses, and concludes
+nothing. Skill of the averaged weights is looked at along the way. The learning rate falls to 0 at
+the end, so a shorter run is another run. What a step costs, rendering included, is timed apart, a
+few steps of each idea in the folder in turns, so that a busy machine slows all alike. Training can
+be interrupted, and resumes; an idea takes some five minutes under `label_all.vector`. `--store`
+takes what is finished into the book.
 """
 
 import argparse
