@@ -13,7 +13,7 @@ from lib.experiments import __main__ as program
 from lib.experiments import length_asking
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import Scale, Setting
-from lib.scenes import coherence, detector, labelling
+from lib.scenes import annotate, coherence, detector, labelling
 from tests.test_diffusion_networks import randomised
 
 SCALE = Scale(parameters=250_000, steps=3, batch=2)
@@ -339,6 +339,15 @@ def test_places_that_hear_a_second_are_counted(monkeypatch):
     assert length_asking.crowding(0, 3).tolist() == [2, 0]
     assert length_asking.crowding(0, 3, k=1).tolist() == [0, 0]  # cells (1, 1) and (3, 2)
     assert drawn == [(length_asking.SAMPLES, 3)] * 2
+
+
+def test_the_most_hidden_object_is_of_the_requests_that_a_run_was_asked(monkeypatch):
+    monkeypatch.setattr(length_asking, "SAMPLES", 8)
+    scenes, _ = length_asking.scenes_and_noise(6, length_asking.FIRST + 5)
+    one_by_one = [float(min(annotate(scenes[i : i + 1]).visibility[0])) for i in range(8)]
+    found = length_asking.least_seen(5)
+    assert found.tolist() == pytest.approx(one_by_one)
+    assert 0.3 <= min(one_by_one) < 0.9
 
 
 def test_crowding_is_of_the_requests_that_a_run_was_asked(drawn_from, toy, windows):

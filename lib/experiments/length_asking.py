@@ -55,7 +55,7 @@ from lib.diffusion import asking, edm, hearing, patch, pathways, train
 from lib.experiments import length_generalization as length
 from lib.experiments.length_generalization import GRID, RUNS, SAMPLER
 from lib.experiments.length_results import ASKED
-from lib.scenes import coherence, detector, labelling, render
+from lib.scenes import annotate, coherence, detector, labelling, render
 from lib.scenes.scene import Scenes
 
 SAMPLES = 64
@@ -224,12 +224,22 @@ def crowding(seed: int, count: int = 6, k: int = 2) -> Tensor:
     Returns:
         (SAMPLES,), from 0 to `count`: 0 where no place stands in another's window.
     """
-    own = FIRST + seed
-    request = labelling.label_all(
-        labelling.request_scenes(SAMPLES, count, train.stream(own, count))
-    )
+    request = labelling.label_all(scenes_and_noise(count, FIRST + seed)[0])
     heard = hearing.window(request, GRID, k).sum(1).flatten(1)
     return (heard.gather(1, pathways.cells(request[0], GRID)) > 1).sum(1)
+
+
+def least_seen(seed: int, count: int = 6) -> Tensor:
+    """How much is seen of the most hidden object of each real scene behind a run's requests.
+
+    Args:
+        seed: As of `crowding`, as `count` is.
+        count: Locations asked for.
+
+    Returns:
+        (SAMPLES,), from 0 to 1.
+    """
+    return annotate(scenes_and_noise(count, FIRST + seed)[0]).visibility.amin(1)
 
 
 def measure_ways(finder, judge, denoiser, count: int, names: list[str], seed: int) -> dict:

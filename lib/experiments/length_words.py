@@ -4,6 +4,7 @@
 about and the bounds between which it is true; `untrue` names those that are not.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from math import inf
 
@@ -382,6 +383,24 @@ def of_crowds(found: dict[tuple[str, str], list[float]]) -> dict[str, Bounds]:
         ".47 in a crowd": (hears[-1], 0.465, 0.475),
         "one of a window gives it back": (min(alone - hears[0]), -0.05, inf),
     }
+
+
+def of_hidden(answers: dict[int, dict], seen: dict[int, np.ndarray]) -> dict[str, Bounds]:
+    """The chapter's sentence about objects that hide each other, see `statements`.
+
+    Args:
+        answers: Of one network that is asked near.
+        seen: By seed, of each request: `length_asking.least_seen`.
+    """
+    ends = np.quantile(np.concatenate(list(seen.values())), (0, 1 / 3, 2 / 3, 1))
+    ends[-1] = inf
+    thirds = [
+        length_results.skill_where(
+            answers, "nearest", {seed: (low <= v) & (v < high) for seed, v in seen.items()}
+        )
+        for low, high in itertools.pairwise(ends)
+    ]
+    return {"no less where real objects hide": (max(thirds[1:]) - thirds[0], -inf, 0.03)}
 
 
 def second_requests(rows: dict[str, dict[str, list[float]]]) -> dict[str, list[float]]:
