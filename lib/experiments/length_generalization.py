@@ -68,7 +68,7 @@ GRID = 16
 SIGMA_DATA = 0.2  # standard deviation of the pictures
 SAMPLER = {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
 TRACED = (1, 3, 6)  # numbers of objects asked for while it trains
-KINDS = "asked", "local"  # of what is asked of finished weights
+KINDS = "asked", "failed", "local"  # of what is asked of finished weights
 SEEDS = 3  # of each setting that is reported
 SEEDS_BESIDE = 2  # of each in `BESIDE`
 DIGITS = {"error": 4, "losses": 4, "locality": 5}  # that are kept
@@ -611,7 +611,8 @@ def answers(folder: Path = KEPT, kind: str = "asked") -> dict[str, dict[int, dic
 
     Args:
         folder: Where it is.
-        kind: `asked`, see `lib.experiments.length_asking`; or `local`, see `length_locality`.
+        kind: `asked`, see `lib.experiments.length_asking`; `failed`, see `length_failures`; or
+            `local`, see `length_locality`.
     """
     found: dict[str, dict[int, dict]] = {}
     for path in sorted(folder.glob(f"{kind}.*.json")):
