@@ -1,6 +1,7 @@
 """What is read off the results of the length experiments, and what the ledger's rows rest on."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,6 +40,7 @@ LESS_AGAIN = {  # of `SEEN_BEFORE`, `CONFIRMING`
 NEAR = "label_one.full_local"  # hears near; whose weights the next row is about
 NEAREST, AT_RANDOM = (f"label_all.full_{who}" for who in ("nearest", "random"))  # hear one a cell
 SEES_NEAR = "label_one.local_local"  # and sees near too
+PRODUCT = "label_one.product"  # rows that meet the places in products
 ALONE = f"{SEEN_BEFORE}.objects-1"  # met one object in every picture
 LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
 CONFIRMING, FRESH = (1, 2, 3), (4, 5, 6)  # seeds of `SEEN_BEFORE`, for rules after the first seed
@@ -138,6 +140,11 @@ def retention(results: Sequence[dict]) -> list[float]:
     return _over_one(skills(results, 6), skills(results, 1))
 
 
+def retained(runs: Sequence[dict]) -> dict[int, float]:
+    """Retention by seed."""
+    return {run["setting"]["seed"]: retention([run])[0] for run in runs}
+
+
 def _over_one(values: Sequence[float], ones: Sequence[float]) -> list[float]:
     """Skills over those at one object, which are all above 0."""
     if min(ones, default=1.0) <= 0:
@@ -188,9 +195,9 @@ def average(rows: dict[str, dict[str, list[float]]], kind: str) -> dict[str, flo
     return {way: float(np.mean(row[kind])) for way, row in rows.items() if row[kind]}
 
 
-def leave_out_first(answers: dict[int, dict]) -> dict[int, dict]:
-    """What was asked of the seeds that were not looked at before the rules were written."""
-    return {seed: counts for seed, counts in answers.items() if seed}
+def leave_out_first(seeds: dict[int, Any]) -> dict[int, Any]:
+    """What is known of the seeds that were not looked at before the rules were written."""
+    return {seed: known for seed, known in seeds.items() if seed}
 
 
 def of_seeds(answers: dict[int, dict], seeds: Iterable[int]) -> dict[int, dict]:
@@ -367,6 +374,8 @@ def samples(
     kept = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
     found[f"length.three.{AT_RANDOM}"] = skills(results.get(AT_RANDOM, []), 3)
     found |= less_of_runs(kept) | at_half_the_rate(results, slower)
+    products, sums = (retained(results.get(name, [])) for name in (PRODUCT, SEEN_BEFORE))
+    found["length.product.more"] = less_by_seed(leave_out_first(products), sums)
     skilled, looks, cuts = _in_all(answers.get(ASKED, {}))
     found |= {f"length.asked.{way}": values for way, values in skilled.items()}
     found |= {f"length.coherence.{way}": looks[way] for way in looks if way != "real"}
@@ -398,11 +407,9 @@ def at_half_the_rate(
 ) -> dict[str, list[float]]:
     """What stands behind the rows `length.rate.*`, see `samples`: a number a run, or a pair."""
     all_, one = slower.get(TOLD_ALL, []), slower.get(SEEN_BEFORE, [])
-    then = {run["setting"]["seed"]: retention([run])[0] for run in results.get(TOLD_ALL, [])}
-    now = {run["setting"]["seed"]: retention([run])[0] for run in all_}
     return {
         "length.rate.kept": retention(all_),
-        "length.rate.more": less_by_seed(now, then),
+        "length.rate.more": less_by_seed(retained(all_), retained(results.get(TOLD_ALL, []))),
         "length.rate.competent": skills(one, 1),
         "length.rate.one": retention(one),
     }
