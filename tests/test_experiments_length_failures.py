@@ -7,6 +7,8 @@ import torch
 from lib.diffusion import networks
 from lib.experiments import length_asking, length_failures
 from lib.experiments import length_generalization as length
+from lib.experiments.length_generalization import SETTINGS
+from lib.experiments.length_words import of_budgets, own_way, untrue
 from lib.scenes import detector, labelling
 from tests.test_experiments_length_asking import RUN, SIGMAS, folder, windows  # noqa: F401
 
@@ -48,3 +50,10 @@ def test_the_budget_is_the_mean_over_seeds():
 
     failed = {0: seed([6, 0, 0, 0, 0], [4, 1, 1, 0, 2]), 4: seed([0, 0, 6, 2, 0], [0, 0, 6, 1, 0])}
     assert length_failures.budget(failed).tolist() == [2.5, 0.25, 3.25, 0.75, 0.5]
+
+
+def test_what_the_page_says_of_the_budgets_is_so_and_can_fail():
+    failed = length.answers(kind="failed")
+    budgets = {name: length_failures.budget(failed[name], own_way(name)) for name in SETTINGS}
+    assert untrue(of_budgets(budgets)) == []
+    assert untrue(of_budgets({name: budget + 1 for name, budget in budgets.items()}))

@@ -229,12 +229,6 @@ def test_errors_of_a_network_are_those_of_its_pictures():
     part = {"hits": [3, 1], "wide": {"hits": [4, 3]}, "found": [6, 3]}
     found = length_results.errors([{"counts": {"6": part}}, {"counts": {"6": part}}])
     assert found == [2, 1.5, 2.5, 1]
-    fig, alt = pictures.account_bars({"a": found}, {"a": "one"}, length_results.ERRORS)
-    assert names(fig.axes[0]) == ["missing", "hit", "off the spot", "elsewhere"]
-    assert [bar.get_width() for bar in fig.axes[0].patches] == [-2.5, 2, 1.5, 1]
-    colours = {bar.get_facecolor() for bar in fig.axes[0].patches}
-    assert len(colours) == 4
-    assert alt == "one: 2.0 hit, 1.5 off the spot, 2.5 missing, 1.0 elsewhere."
 
 
 def test_training_is_a_line_a_run_named_once():

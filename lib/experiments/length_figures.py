@@ -27,11 +27,9 @@ from lib.scenes.scene import Scenes
 KINDS = {  # of what a picture shows of a request
     "hit": figures.GREEN,
     "misplaced": figures.ORANGE,
-    "off the spot": figures.ORANGE,
     "missing": figures.GREY,
     "blended": figures.PURPLE,
     "extra": figures.TEAL,
-    "elsewhere": figures.TEAL,
 }
 SEEING = ("sees all", "sees near")  # in the order of `length_colours.PLAIN`
 GAP = 2  # pixels between the pictures of a strip
@@ -469,19 +467,15 @@ def skill_by_level(answers: Answers) -> tuple[Figure, str]:
     )
 
 
-def account_bars(
-    account: dict[str, Sequence[float]],
-    names: dict[str, str],
-    kinds: tuple[str, ...] = failures.KINDS,
-) -> tuple[Figure, str]:
+def account_bars(account: dict[str, Sequence[float]], names: dict[str, str]) -> tuple[Figure, str]:
     """What pictures show of what was asked: objects drawn to the right, missing ones to the left.
 
     Args:
         account: By way or network, objects a picture of each kind, as the mean of
             `lib.scenes.failures.accounts`.
         names: Of the ways or networks, beside their bars.
-        kinds: Of what is counted, `missing` among them.
     """
+    kinds = failures.KINDS
     missing = kinds.index("missing")
     fig, ax = plt.subplots(figsize=(6.4, 1.1 + 0.5 * len(account)))
     for y, values in enumerate(account.values()):

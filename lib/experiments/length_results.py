@@ -55,7 +55,6 @@ LESS_FRESH = {"length.glued.coherence": (COHERENCE, "glued-near", "paste")}  # t
 KEPT_ALONE = {"length.objects.near": SIX, "length.objects.ten": TEN}  # of `ALONE`
 LESS_ALONE = {"length.objects.coherence": (COHERENCE, "nearest", "paste")}  # the same, at ten
 FAR = 3.0  # noise level of the row `length.pixels.far`
-ERRORS = ("hit", "off the spot", "missing", "elsewhere")  # of `errors`
 SIGMA = 1.0  # that the rows `length.local.*` are about
 
 
@@ -106,10 +105,10 @@ def best_first(results: dict[str, list[dict]]) -> list[str]:
 
 
 def errors(results: Sequence[dict], count: int = 6) -> list[float]:
-    """What the pictures of one setting show of what was asked: objects a picture, by `ERRORS`.
+    """What the pictures of one setting show of what was asked, in objects a picture.
 
-    `off the spot` stands within twice the radius of a hit; what is missing, not even there;
-    `elsewhere` is what else the picture shows.
+    Hit; off the spot, within twice the radius of a hit; missing, not even there; and elsewhere,
+    what else the picture shows.
     """
     parts = [result["counts"][str(count)] for result in results]
     hits, near, found = (

@@ -24,6 +24,7 @@ from lib.experiments.length_results import (
     SEES_NEAR,
     TOLD_ALL,
 )
+from lib.scenes import failures
 
 LABELS = {  # of networks
     "label_all.vector": "all labelled",
@@ -106,6 +107,12 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence]) -> str:
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
+def own_way(name: str) -> str:
+    """The way of asking in which a network was trained, of `length_asking.ways`."""
+    conditions = SETTINGS[name].conditions
+    return conditions if conditions in ("nearest", "random") else "all"
+
+
 def networks_table(results: dict[str, list[dict]], answers: dict[str, dict[int, dict]]) -> str:
     """The table of the networks, what each keeps, and how often its six pass for one scene.
 
@@ -119,8 +126,7 @@ def networks_table(results: dict[str, list[dict]], answers: dict[str, dict[int, 
         window = setting.pathway == "window"
         sees = HEARS[setting.pixels] if window and setting.pixels == "local" else "everything"
         one, six = (f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 6))
-        own = setting.conditions if setting.conditions in ("nearest", "random") else "all"
-        asked = length_results.by_way(answers[name]) if name in answers else {}
+        own, asked = own_way(name), length_results.by_way(answers[name]) if name in answers else {}
         looks = asked[own]["coherence"] if own in asked else []
         rows.append(
             [
@@ -383,6 +389,12 @@ def of_crowds(found: dict[tuple[str, str], list[float]]) -> dict[str, Bounds]:
         ".47 in a crowd": (hears[-1], 0.465, 0.475),
         "one of a window gives it back": (min(alone - hears[0]), -0.05, inf),
     }
+
+
+def of_budgets(budgets: dict[str, np.ndarray]) -> dict[str, Bounds]:
+    """The chapter's sentence about `length_failures.budget`, network by network."""
+    blended = [each[failures.KINDS.index("blended")] for each in budgets.values()]
+    return {"a quarter of an object is blended at most": (max(blended), 0.2, 0.25)}
 
 
 def of_hidden(answers: dict[int, dict], seen: dict[int, np.ndarray]) -> dict[str, Bounds]:
