@@ -20,6 +20,7 @@ from lib.experiments.length_results import (
     NEAR,
     NEAREST,
     ONE_LABEL,
+    PRODUCT,
     SEEN_BEFORE,
     SEES_NEAR,
     TOLD_ALL,
@@ -322,6 +323,32 @@ def objects_table(runs: dict[str, dict[int, list[dict]]], answers: dict) -> str:
                 ]
             )
     return markdown_table(["", *head.split("|")], rows)
+
+
+BENT = {  # told one label: how, and how it is asked
+    (SEEN_BEFORE, "all"): "a sum of rows, bent: asked for all, as trained",
+    (SEEN_BEFORE, "embedded"): "asked so that each is bent, then added",
+    (SEEN_BEFORE, "nearest"): "its nearest at each place",
+    (PRODUCT, "all"): "rows in products: all, as trained",
+    (PRODUCT, "nearest"): "its nearest at each place",
+    ("label_one.map", "all"): "a map: all, as trained",
+}
+
+
+def bend_table(runs: dict[str, list[dict]], answers: dict[str, dict[int, dict]]) -> str:
+    """The table of what is kept where a sum of requests bends, and where it does not.
+
+    Args:
+        runs: Of `length_generalization.finished_runs`.
+        answers: As of `networks_table`.
+    """
+    rows = []
+    for (name, way), said in BENT.items():
+        column = length_results.by_way(answers[name])[way]
+        kept = length_results.kept_of(runs[name], answers[name], way)
+        skill, looks = (f"{np.mean(column[kind]):.2f}" for kind in ("skill", "coherence"))
+        rows.append([f"**{said}**", skill, f"{np.mean(kept):.0%}", looks, len(kept)])
+    return markdown_table(["told one label as", *"skill at 6|kept|one scene|seeds".split("|")], rows)
 
 
 def plain_answers(answers: dict[str, dict[int, dict]]) -> dict:
