@@ -289,6 +289,16 @@ def test_experiments_are_compared_by_the_seeds_that_both_have():
     )
 
 
+def test_six_is_read_where_one_reached_a_level():
+    def looked(one, six):
+        parts = {"1": one, "6": six}
+        scores = {"blind": [0], "ceiling": [10]}
+        return {"counts": {K: scores | {"hits": [hits]} for K, hits in parts.items()}}
+
+    seeds = [{"training": {"100": looked(4, 1), "20": looked(2, 0), "300": looked(8, 5)}}] * 2
+    assert length_results.six_where_one(seeds, 0.6) == pytest.approx((0.1 + 0.5) / 2)
+
+
 def test_networks_at_half_the_rate_are_compared_with_the_same_seeds():
     name = "label_all.vector"
     results = {

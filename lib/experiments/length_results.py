@@ -99,6 +99,18 @@ def skill_along(results: Sequence[dict], count: int) -> dict[int, float]:
     }
 
 
+def six_where_one(results: Sequence[dict], level: float = 0.7) -> float:
+    """Skill at six where that at one reached a level along training, the means of seeds, on a line
+    between two looks.
+
+    Args:
+        results: Of one setting.
+        level: Of skill at one, which only grows from look to look.
+    """
+    one, six = (list(skill_along(results, count).values()) for count in (1, 6))
+    return float(np.interp(level, one, six))
+
+
 def best_first(results: dict[str, list[dict]]) -> list[str]:
     """Networks by the skill at six of their first seed."""
     return sorted(results, key=lambda name: -skills(results[name][:1], 6)[0])

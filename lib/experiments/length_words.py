@@ -348,7 +348,9 @@ def bend_table(runs: dict[str, list[dict]], answers: dict[str, dict[int, dict]])
         kept = length_results.kept_of(runs[name], answers[name], way)
         skill, looks = (f"{np.mean(column[kind]):.2f}" for kind in ("skill", "coherence"))
         rows.append([f"**{said}**", skill, f"{np.mean(kept):.0%}", looks, len(kept)])
-    return markdown_table(["told one label as", *"skill at 6|kept|one scene|seeds".split("|")], rows)
+    return markdown_table(
+        ["told one label as", *"skill at 6|kept|one scene|seeds".split("|")], rows
+    )
 
 
 def plain_answers(answers: dict[str, dict[int, dict]]) -> dict:
@@ -533,7 +535,10 @@ def _of_what_was_shown(results, answers) -> dict[str, Bounds]:
         [length_results.k_max_of_means(runs, 0.8) for runs in shown[name].values()]
         for name in (SEEN_BEFORE, SEES_NEAR)
     )
+    alike = [length_results.six_where_one(runs) for runs in near]
     return {
+        "as good at one, .47 of six": (min(alike), 0.465, 0.475),
+        "to .50 where as good at one": (max(alike), 0.495, 0.505),
         "whatever was shown, two thirds are kept": (max(abs(np.subtract(kept, 2 / 3))), -inf, 0.06),
         "placed less exactly the more there were": (max(np.diff(exact)), -inf, 0),
         "at twice the radius one at .95 or more": (min(one), 0.949, inf),
