@@ -349,7 +349,7 @@ def bend_table(runs: dict[str, list[dict]], answers: dict[str, dict[int, dict]])
         skill, looks = (f"{np.mean(column[kind]):.2f}" for kind in ("skill", "coherence"))
         rows.append([f"**{said}**", skill, f"{np.mean(kept):.0%}", looks, len(kept)])
     return markdown_table(
-        ["told one label as", *"skill at 6|kept|one scene|seeds".split("|")], rows
+        ["told one label as", *["skill at 6", "kept", "one scene", "seeds"]], rows
     )
 
 
