@@ -5,12 +5,14 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+import torch
 
 from lib.diffusion import edm, train
+from lib.experiments import length_asking, length_results
 from lib.experiments import length_generalization as length
 from lib.experiments import length_locality as near
-from lib.experiments import length_results
 from lib.experiments.length_generalization import LEVELS, Scale, Setting
+from lib.scenes import labelling
 
 SCALE = Scale(parameters=250_000, steps=3, batch=2)
 LOCAL = Setting("label_one", "window", seed=3)
@@ -70,3 +72,21 @@ def test_no_run_and_other_weights_are_refused(folder):
     path.write_text(json.dumps({"setting": other, "scale": asdict(SCALE)}))
     with pytest.raises(ValueError, match="network"):
         near.run(RUN, FEW, folder)
+
+
+def test_what_one_request_adds_far_away_is_none_of_a_spot_and_the_rest_by_hand():
+    spots = edm.Preconditioned(length.network(Setting(pathway="map"), SCALE), 0.2)
+    assert abs(near.added_outside(spots, 3)) < 1e-6
+    rows = edm.Preconditioned(length.network(Setting(), SCALE), 0.2)
+    scenes, x = length_asking.scenes_and_noise(1, length_asking.FIRST + 3)
+    places, mask = labelling.label_all(scenes)
+    pathway, far, all_ = rows.network.condition, 0.0, 0.0
+    with torch.no_grad():
+        change = pathway((places, mask), x)[1] - pathway((places, ~mask), x)[1]
+    for picture, (column, row) in zip(change, (places[:, 0] * 16).long().tolist(), strict=True):
+        square = picture.square().sum(0)
+        inside = square[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3].sum()
+        all_ += float(square.sum())
+        far += float(square.sum() - inside)
+    assert near.added_outside(rows, 3) == pytest.approx(far / all_, rel=1e-4)
+    assert 0.1 < far / all_ < 1

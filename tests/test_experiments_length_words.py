@@ -315,11 +315,12 @@ def test_the_table_of_what_networks_were_shown_is_a_row_a_network_and_number():
 
     shown = {1: [seed(1, 9, 1), seed(1, 7, 1)], 5: [seed(5, 8, 6)]}
     asked = {f"{SEEN_BEFORE}.objects-1": seeds({"nearest": scores(7)}, {"nearest": scores(8)})}
+    asked[f"{SEEN_BEFORE}.objects-5"] = seeds({"all": scores(7)})  # one of two passes
     head, one, five = rows(words.objects_table({SEEN_BEFORE: shown}, asked))
-    assert head[1:] == ["trained on", "skill at 1", "at 6", "asked near", "scissors", "kept",
-                        "$K_{\\max}$ at .8", "paper's", "seeds"]  # fmt: skip
-    assert one == ["**one labelled**", "1", "0.80", "0.10", "0.75", "", "13%", "1", "1", "2"]
-    assert five == ["", "1 to 5", "0.80", "0.60", "", "", "75%", "1", "3", "1"]
+    assert head[1:] == ["trained on", "skill at 1", "at 6", "kept", "one scene", "asked near",
+                        "scissors", "$K_{\\max}$ at .8", "paper's", "seeds"]  # fmt: skip
+    assert one == ["**one labelled**", "1", "0.80", "0.10", "13%", "", "0.75", "", "1", "1", "2"]
+    assert five == ["", "1 to 5", "0.80", "0.60", "75%", "50%", "", "", "1", "3", "1"]
 
 
 def test_the_nearest_alone_is_told_in_one_call():
@@ -356,6 +357,45 @@ def test_what_is_lost_where_places_are_crowded():
     assert len(rows(words.crowded_table(found))) == 1 + len(found)
     other = {which: [0.2 * i, 0.5, 0.5, 1.0] for i, which in enumerate(reversed(found))}
     assert len(words.untrue(words.of_crowds(other))) == len(said)
+
+
+def all_hit(part):
+    """Every place is filled."""
+    part["hits"] = part["ceiling"]
+
+
+def test_what_is_said_of_bending_is_so_and_can_fail():
+    results, answers, _ = map(copy.deepcopy, kept())
+    assert words.untrue(words.of_bends(results, answers)) == []
+    found = rows(words.bend_table(results, answers))
+    assert len(found) == 1 + len(words.BENT)
+    product = results[length_results.PRODUCT]
+    assert found[4][2] == f"{np.mean(length_results.retention(product)):.0%}"
+    assert found[4][-1] == str(len(product))
+    for run in [*product, *results[SEEN_BEFORE]]:
+        all_hit(run["counts"]["6"])
+    for asked in [*answers[SEEN_BEFORE].values(), *answers[ASKED].values()]:
+        if "embedded" in asked["6"]:
+            all_hit(asked["6"]["embedded"])
+    said = words.of_bends(results, answers)
+    assert len(words.untrue(said)) == len(said)
+    near, far = {length_results.PRODUCT: 0.5, "label_one.map": 0.0}, 0.9
+    assert words.untrue(words.of_reach(near)) == []
+    assert len(words.untrue(words.of_reach(dict.fromkeys(near, far)))) == 2
+
+
+def test_what_is_said_of_the_rate_is_so_and_can_fail():
+    measured = length.results()
+    runs, slower = measured["results"], measured["slower"]
+    assert words.untrue(words.of_the_rate(runs, slower)) == []
+    for run in runs[SEEN_BEFORE]:
+        all_hit(run["counts"]["6"])
+    for name, seeds_ in slower.items():
+        for run in seeds_:
+            six = run["counts"]["6"]
+            six["hits"] = six["ceiling" if name == SEEN_BEFORE else "blind"]
+    said = words.of_the_rate(runs, slower)
+    assert len(words.untrue(said)) == len(said)
 
 
 def test_who_is_hidden_is_drawn_as_often_or_it_is_said():

@@ -593,7 +593,7 @@ def test_the_book_keeps_all_that_was_asked_of_weights():
 
 def test_the_book_s_weights_are_bfloat16_small_and_say_where_they_come_from():
     paths = sorted(length_generalization.KEPT.glob("*.safetensors"))
-    shown = (*length_generalization.SETTINGS, length_results.ALONE)
+    shown = (*length_generalization.SETTINGS, *length_results.DRAWN_BESIDE)
     of_tables = ((name, kept().get(name, [])) for name in shown)
     first = [n for n, results in of_tables if any(r["setting"]["seed"] == 0 for r in results)]
     assert {path.name for path in paths} == {f"{name}.seed0.safetensors" for name in first}
@@ -616,7 +616,7 @@ def test_the_book_s_weights_are_bfloat16_small_and_say_where_they_come_from():
 
 def test_all_of_the_book_s_weights_together_are_small():
     sizes = [path.stat().st_size for path in storage.RESULTS.rglob("*.safetensors")]
-    assert sum(sizes) <= 18e6
+    assert sum(sizes) <= 19e6
 
 
 def test_seeing_near_is_compared_seed_by_seed():

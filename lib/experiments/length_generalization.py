@@ -548,10 +548,10 @@ def missing(folder: Path = RUNS, kept: Path = KEPT) -> list[tuple[Setting, dict]
 def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     """Takes over what has been run, and what was asked of its weights; see `store_runs`.
 
-    Of settings that are not reported the measurements alone, but for the one whose pictures the
-    book shows. What `length_colours` takes is left.
+    Of settings that are not reported the measurements alone, but for those whose pictures the book
+    shows. What `length_colours` takes is left.
     """
-    weighted = {*SETTINGS, length_results.ALONE}
+    weighted = {*SETTINGS, *length_results.DRAWN_BESIDE}
     return store_runs(folder, kept, KINDS, weighted, lambda setting: setting.data != "one_colour")
 
 

@@ -16,11 +16,16 @@ Seed 0 was looked at before the rows `length.local.*` were written, so they coun
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from lib import storage
+from lib.diffusion import edm, hearing
+from lib.experiments import length_asking
 from lib.experiments import length_generalization as length
 from lib.experiments.length_asking import Setting
 from lib.experiments.length_generalization import RUNS
 from lib.experiments.length_results import LEVELS
+from lib.scenes import labelling
 
 
 @dataclass(frozen=True)
@@ -66,3 +71,22 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
     }
     storage.write_numbers(folder / f"local.{stem}.json", found, {"counts": 4})
     return found
+
+
+@torch.no_grad()
+def added_outside(denoiser: edm.Preconditioned, seed: int, k: int = 2) -> float:
+    """Of what one request adds to the places, before the picture is looked at, the share far away.
+
+    Args:
+        denoiser: Of a U-Net whose pathway offers planes.
+        seed: Of the run: the requests are those of `length_asking`, the first of each alone.
+        k: Outside its window of (2k + 1) x (2k + 1) cells.
+
+    Returns:
+        The share of the squared change, over all pictures together.
+    """
+    scenes, x = length_asking.scenes_and_noise(1, length_asking.FIRST + seed)
+    request, pathway = labelling.label_all(scenes), denoiser.network.condition
+    change = (pathway(request, x)[1] - pathway(None, x)[1]).square().sum(1)
+    inside = hearing.window(request, length.GRID, k)[:, 0]
+    return float(1 - (change * inside).sum() / change.sum())

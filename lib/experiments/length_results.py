@@ -42,6 +42,7 @@ NEAREST, AT_RANDOM = (f"label_all.full_{who}" for who in ("nearest", "random")) 
 SEES_NEAR = "label_one.local_local"  # and sees near too
 PRODUCT = "label_one.product"  # rows that meet the places in products
 ALONE = f"{SEEN_BEFORE}.objects-1"  # met one object in every picture
+DRAWN_BESIDE = PRODUCT, ALONE  # beside the reported settings; whose pictures the book shows
 LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
 CONFIRMING, FRESH = (1, 2, 3), (4, 5, 6)  # seeds of `SEEN_BEFORE`, for rules after the first seed
 LESS_TEN = {"length.near.coherence": (COHERENCE, "nearest", "paste")}  # as `LESS_AGAIN`, at ten

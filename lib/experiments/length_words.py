@@ -303,20 +303,24 @@ def objects_table(runs: dict[str, dict[int, list[dict]]], answers: dict) -> str:
         runs: By network and by the most objects in a training picture, as `networks_table`.
         answers: As of `networks_table`; who was not asked otherwise has no numbers there.
     """
-    head = "trained on|skill at 1|at 6|asked near|scissors|kept|$K_{\\max}$ at .8|paper's|seeds"
+    head = "trained on|skill at 1|at 6|kept|one scene|asked near|scissors"
+    head += "|$K_{\\max}$ at .8|paper's|seeds"
     rows = []
     for name, shown in runs.items():
         for most, seeds in shown.items():
             own = Setting(**seeds[0]["setting"]).name
             asked = length_results.by_way(answers.get(own, {}))
-            otherwise = (asked.get(way, {"skill": []})["skill"] for way in ("nearest", "paste"))
+            nothing = {"skill": [], "coherence": []}
+            otherwise = (asked.get(way, nothing)["skill"] for way in ("nearest", "paste"))
+            passing = asked.get("all", nothing)["coherence"]
             rows.append(
                 [
                     f"**{LABELS[name]}**" if most == min(shown) else "",
                     "1" if most == 1 else f"1 to {most}",
                     *(f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 6)),
-                    *(f"{np.mean(each):.2f}" if each else "" for each in otherwise),
                     f"{np.mean(length_results.retention(seeds)):.0%}",
+                    f"{np.mean(passing):.0%}" if passing else "",
+                    *(f"{np.mean(each):.2f}" if each else "" for each in otherwise),
                     length_results.k_max_of_means(seeds, 0.8),
                     PAPER.get(name, {}).get(most, ""),
                     len(seeds),
@@ -424,6 +428,45 @@ def of_budgets(budgets: dict[str, np.ndarray]) -> dict[str, Bounds]:
     """The chapter's sentence about `length_failures.budget`, network by network."""
     blended = [each[failures.KINDS.index("blended")] for each in budgets.values()]
     return {"a quarter of an object is blended at most": (max(blended), 0.2, 0.25)}
+
+
+def of_bends(runs: dict[str, list[dict]], answers: dict) -> dict[str, Bounds]:
+    """The chapter's sentences about `bend_table`, see `statements`."""
+    bent, straight = (length_results.retention(runs[name]) for name in (SEEN_BEFORE, PRODUCT))
+    alone = length_results.kept_of(runs[SEEN_BEFORE], answers[SEEN_BEFORE], "embedded")
+    windows = length_results.by_way(answers[ASKED])["embedded"]["skill"]
+    return {
+        "bent one by one, two fifths": (np.mean(alone), 0.35, 0.45),
+        "ten times as much as as trained": (np.mean(alone) / np.mean(bent), 8, 16),
+        "in products half": (np.mean(straight), 0.45, 0.55),
+        "with windows, .06": (np.mean(windows), 0.055, 0.065),
+    }
+
+
+def of_reach(reach: dict[str, float]) -> dict[str, Bounds]:
+    """The chapter's sentence about `length_locality.added_outside`, by network."""
+    return {
+        "half of it lies beyond": (reach[PRODUCT], 0.45, 0.55),
+        "a map's lies within": (reach["label_one.map"], -1e-6, 1e-6),
+    }
+
+
+def of_the_rate(runs: dict[str, list[dict]], slower: dict[str, list[dict]]) -> dict[str, Bounds]:
+    """The chapter's sentences about half the learning rate, see `statements`.
+
+    Args:
+        runs: Of `length_generalization.finished_runs`.
+        slower: Of those at half the rate.
+    """
+    all_, one = (np.mean(length_results.retention(slower[n])) for n in (TOLD_ALL, SEEN_BEFORE))
+    then = np.mean(length_results.retention(runs[SEEN_BEFORE]))
+    more = length_results.at_half_the_rate(runs, slower)["length.rate.more"]
+    return {
+        "half the rate, two thirds are kept": (all_, 0.62, 0.72),
+        "more in each pair": (min(more), 0, inf),
+        "one label, half the rate, .16": (one, 0.155, 0.165),
+        "in place of .03": (then, 0.025, 0.035),
+    }
 
 
 def of_hidden(answers: dict[int, dict], seen: dict[int, np.ndarray]) -> dict[str, Bounds]:
