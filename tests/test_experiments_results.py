@@ -98,6 +98,20 @@ def independent(scores):
     return (share["hits"] - share["blind"]) / (share["ceiling"] - share["blind"])
 
 
+def test_runs_at_half_the_rate_are_stored_apart_and_without_weights(runs):
+    within = runs / "runs" / length_generalization.HALF_RATE
+    within.mkdir()
+    slow = replace(Setting(), seed=0)
+    name = f"{slow.name}.seed0.json"
+    (within / name).write_text(json.dumps(run(slow, 0.5)))
+    written = length_generalization.store(runs / "runs", runs / "kept")
+    assert f"half_rate/{name}" in written
+    assert [path.name for path in (runs / "kept" / "half_rate").iterdir()] == [name]
+    assert slow.name not in length_generalization.finished_runs(runs / "kept")
+    measured = length_generalization.finished_runs(runs / "kept" / "half_rate")
+    assert list(measured) == [slow.name]
+
+
 def test_what_is_stored_is_what_was_measured_to_the_digits_that_count(runs):
     written = length_generalization.store(runs / "runs", runs / "kept")
     assert sorted(written) == sorted(path.name for path in (runs / "kept").iterdir())

@@ -549,10 +549,15 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     """Takes over what has been run, and what was asked of its weights; see `store_runs`.
 
     Of settings that are not reported the measurements alone, but for those whose pictures the book
-    shows. What `length_colours` takes is left.
+    shows; so of all in the folder `HALF_RATE` within. What `length_colours` takes is left.
     """
     weighted = {*SETTINGS, *length_results.DRAWN_BESIDE}
-    return store_runs(folder, kept, KINDS, weighted, lambda setting: setting.data != "one_colour")
+    places = {folder: (kept, weighted), folder / HALF_RATE: (kept / HALF_RATE, ())}
+    return [
+        str((to / name).relative_to(kept))
+        for place, (to, own) in places.items()
+        for name in store_runs(place, to, KINDS, own, lambda setting: setting.data != "one_colour")
+    ]
 
 
 def store_runs(
