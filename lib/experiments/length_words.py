@@ -437,7 +437,7 @@ def of_bends(runs: dict[str, list[dict]], answers: dict) -> dict[str, Bounds]:
     windows = length_results.by_way(answers[ASKED])["embedded"]["skill"]
     return {
         "bent one by one, two fifths": (np.mean(alone), 0.35, 0.45),
-        "ten times as much as as trained": (np.mean(alone) / np.mean(bent), 8, 16),
+        "some ten times what is kept as trained": (np.mean(alone) / np.mean(bent), 8, 16),
         "in products half": (np.mean(straight), 0.45, 0.55),
         "with windows, .06": (np.mean(windows), 0.055, 0.065),
     }
