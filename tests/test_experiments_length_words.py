@@ -106,6 +106,7 @@ def tampered(how):
             run["counts"]["6"]["wide"]["hits"] = run["counts"]["6"]["wide"]["ceiling"]
     elif how == "wider":
         exchanged(results, f"{NEAR}.k-4", f"{NEAR}.k-8")
+        exchanged(results, f"{NEAR}.k-0", f"{NEAR}.k-1")
     elif how == "farther":  # after five objects four are drawn as one, told a row
         for run in results[f"{SEEN_BEFORE}.objects-5"]:
             run["counts"] |= dict.fromkeys("1234", run["counts"]["1"] | {
@@ -134,6 +135,7 @@ TAMPERED = {
     "looks": "to .50 where as good at one",
     "wider": "eight next to nothing",
     ("window-4", "window-8"): "in asking .12 at four",
+    ("window-1", "soft"): "soft borders .66",
     "farther": "told a row K_max is 1",
     "spot": "at one, windows miss by little",
     ("nearest", "all"): "one labelled: near fills most, scissors more",

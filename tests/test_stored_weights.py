@@ -38,6 +38,7 @@ SAID = {  # norm of the answer to the pictures, of a denoiser at noise 1 and so 
     "length_generalization/label_one.local_all.seed0": 18.49485,
     "length_generalization/label_one.local_local.seed0": 17.99195,
     "length_generalization/label_one.map.seed0": 20.41608,
+    "length_generalization/label_one.product.seed0": 20.75407,
     "length_generalization/label_one.vector.objects-1.seed0": 16.32427,
     "length_generalization/label_one.vector.seed0": 20.76676,
 }

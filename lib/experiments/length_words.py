@@ -523,14 +523,23 @@ def statements(results, answers, near) -> dict[str, Bounds]:
 
 
 def _of_widths(results, answers) -> dict[str, Bounds]:
-    """Of windows that are wider in training, and of the same in asking alone."""
-    wider = varied(results, NEAR, "k", (4, 8))
-    four, eight = (np.mean(length_results.retention(runs)) for runs in wider.values())
+    """Of windows that are wider or narrower in training, and of the same in asking alone."""
+    wider = varied(results, NEAR, "k", (0, 1, 2, 4, 8))
+    own, one, two, four, eight = (np.mean(length_results.retention(r)) for r in wider.values())
     asked = length_results.kept_of(results[ASKED], answers[ASKED], "window-4")
+    rows = length_results.average(length_results.by_way(answers[SEEN_BEFORE]), "skill")
     return {
+        "one cell to each side keeps .84": (one, 0.835, 0.845),
+        "two .71": (two, 0.705, 0.715),
         "four cells to each side keep .22": (four, 0.215, 0.23),
         "eight next to nothing": (eight, -inf, 0.05),
+        "hearing its own cell alone, as much as any": (own - one, -0.03, inf),
+        "but draws one at half": (np.mean(length_results.skills(wider[0], 1)), 0.45, 0.55),
         "in asking .12 at four": (np.mean(asked), 0.115, 0.125),
+        "told a row, windows of one fill .67": (rows["window-1"], 0.665, 0.675),
+        "of four .77": (rows["window-4"], 0.765, 0.775),
+        "of eight .64": (rows["window-8"], 0.635, 0.645),
+        "soft borders .66": (rows["soft"], 0.655, 0.665),
     }
 
 
