@@ -376,9 +376,10 @@ def test_what_is_said_of_bending_is_so_and_can_fail():
     assert found[4][-1] == str(len(product))
     for run in [*product, *results[SEEN_BEFORE]]:
         all_hit(run["counts"]["6"])
-    for asked in [*answers[SEEN_BEFORE].values(), *answers[ASKED].values()]:
-        if "embedded" in asked["6"]:
-            all_hit(asked["6"]["embedded"])
+    for name in (SEEN_BEFORE, ASKED, length_results.PRODUCT):
+        for ways in (asked["6"] for asked in answers[name].values()):
+            for way in {"embedded", "nearest-heard", "pair-near"} & set(ways):
+                all_hit(ways[way])
     said = words.of_bends(results, answers)
     assert len(words.untrue(said)) == len(said)
     near, far = {length_results.PRODUCT: 0.5, "label_one.map": 0.0}, 0.9

@@ -435,7 +435,18 @@ def of_bends(runs: dict[str, list[dict]], answers: dict) -> dict[str, Bounds]:
     bent, straight = (length_results.retention(runs[name]) for name in (SEEN_BEFORE, PRODUCT))
     alone = length_results.kept_of(runs[SEEN_BEFORE], answers[SEEN_BEFORE], "embedded")
     windows = length_results.by_way(answers[ASKED])["embedded"]["skill"]
+    one, two = (
+        [
+            length_results.average(length_results.by_way(answers[n]), "skill")[w]
+            for n in (SEEN_BEFORE, PRODUCT)
+        ]
+        for w in ("nearest-heard", "pair-near")
+    )
     return {
+        "a second takes .69": (one[0], 0.685, 0.695),
+        "to .37": (two[0], 0.365, 0.375),
+        "in products .76": (one[1], 0.75, 0.76),
+        "to .65": (two[1], 0.645, 0.655),
         "bent one by one, two fifths": (np.mean(alone), 0.35, 0.45),
         "some ten times what is kept as trained": (np.mean(alone) / np.mean(bent), 8, 16),
         "in products half": (np.mean(straight), 0.45, 0.55),
@@ -466,6 +477,7 @@ def of_the_rate(runs: dict[str, list[dict]], slower: dict[str, list[dict]]) -> d
         "more in each pair": (min(more), 0, inf),
         "one label, half the rate, .14": (one, 0.135, 0.145),
         "in place of .03": (then, 0.025, 0.035),
+        "products at half the rate .52": (*length_results.retention(slower[PRODUCT]), 0.51, 0.525),
     }
 
 
