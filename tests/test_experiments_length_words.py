@@ -243,10 +243,10 @@ def test_the_table_of_ideas_is_in_minutes_of_each_best_first():
         return {"batch": 32, "seconds": seconds, "looks": looks}
 
     usual, slow = (0.7, 0.5, 0.1), (0.9, 0.79, 0.4)
-    ideas = {"as reported": tried(0.6, usual, slow), "better": tried(1.2, slow, (0.9, 0.8, 0.5))}
+    ideas = {"as reported": tried(0.6, usual, slow), "better": tried(1.2, slow, (0.9, 0.8, 0.6))}
     assert rows(words.ideas_table(ideas))[1:] == [
-        ["**better**", "2.0", "4.0", "4.0", "0.50"],
-        ["**nothing (Muon, batches of 32, rows)**", "2.0", "", "2.0", "0.40"],
+        ["**better**", "2.0", "4.0", "", "4.0", "0.60"],
+        ["**nothing (Muon, batches of 32, rows)**", "2.0", "", "", "2.0", "0.40"],
     ]
 
 
@@ -256,6 +256,10 @@ def test_what_is_said_of_ideas_is_what_was_timed_and_seen():
     broken = copy.deepcopy(kept_ideas)
     exchanged(broken, "AdamW", "places as a map")
     exchanged(broken, "as reported", "batches of 16")
+    exchanged(broken, "twice the learning rate", "half the learning rate")
+    exchanged(broken, "batches of 64", "a late fall of the rate")
+    for run_ in broken.values():
+        run_["seconds"] *= 10
     found = {line.split(":")[0] for line in words.untrue(words.of_ideas(broken))}
     assert found == words.of_ideas(kept_ideas).keys() - {"and ends no lower"}
     exchanged(broken, "AdamW", "batches of 16")
