@@ -696,6 +696,7 @@ def test_length_generalisation():
             v - keep["all"][seed] for seed, v in enumerate(half_rate("all")) if seed in keep["all"]
         ],
         "length.rate.one": half_rate("one"),
+        "length.rate.competent.all": half_rate("all", of=lambda counts: skill(counts["1"])),
         "length.rate.competent": half_rate("one", of=lambda counts: skill(counts["1"])),
         "length.near.six": kept(six),
         "length.near.ten": kept(ten),

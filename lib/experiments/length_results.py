@@ -117,16 +117,21 @@ def best_first(results: dict[str, list[dict]]) -> list[str]:
     return sorted(results, key=lambda name: -skills(results[name][:1], 6)[0])
 
 
-def errors(results: Sequence[dict], count: int = 6) -> list[float]:
+def errors(results: Sequence[dict], count: int = 6, hit: str = "hits") -> list[float]:
     """What the pictures of one setting show of what was asked, in objects a picture.
 
     Hit; off the spot, within twice the radius of a hit; missing, not even there; and elsewhere,
     what else the picture shows.
+
+    Args:
+        results: Of one setting.
+        count: Objects asked for.
+        hit: `hits`, or `blind` for other pictures' requests.
     """
     parts = [result["counts"][str(count)] for result in results]
     hits, near, found = (
         float(np.mean([values for part in parts for values in pick(part)]))
-        for pick in (lambda p: p["hits"], lambda p: p["wide"]["hits"], lambda p: p["found"])
+        for pick in (lambda p: p[hit], lambda p: p["wide"][hit], lambda p: p["found"])
     )
     return [hits, near - hits, count - near, found - near]
 
@@ -423,6 +428,7 @@ def at_half_the_rate(
         "length.rate.kept": retention(all_),
         "length.rate.more": less_by_seed(retained(all_), retained(results.get(TOLD_ALL, []))),
         "length.rate.competent": skills(one, 1),
+        "length.rate.competent.all": skills(all_, 1),
         "length.rate.one": retention(one),
     }
 
