@@ -323,8 +323,8 @@ def test_the_table_of_what_networks_were_shown_is_a_row_a_network_and_number():
     asked = {f"{SEEN_BEFORE}.objects-1": seeds({"nearest": scores(7)}, {"nearest": scores(8)})}
     asked[f"{SEEN_BEFORE}.objects-5"] = seeds({"all": scores(7)})  # one of two passes
     head, one, five = rows(words.objects_table({SEEN_BEFORE: shown}, asked))
-    assert head[1:] == ["trained on", "skill at 1", "at 6", "kept", "one scene", "asked near",
-                        "scissors", "$K_{\\max}$ at .8", "paper's", "seeds"]  # fmt: skip
+    assert head[1:] == ["shown", "skill at 1", "at 6", "kept", "one scene", "near",
+                        "scissors", "$K_{\\max}$", "paper's", "seeds"]  # fmt: skip
     assert one == ["**one labelled**", "1", "0.80", "0.10", "13%", "", "0.75", "", "1", "1", "2"]
     assert five == ["", "1 to 5", "0.80", "0.60", "75%", "50%", "", "", "1", "3", "1"]
 

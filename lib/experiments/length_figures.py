@@ -477,7 +477,7 @@ def account_bars(account: dict[str, Sequence[float]], names: dict[str, str]) -> 
     """
     kinds = failures.KINDS
     missing = kinds.index("missing")
-    fig, ax = plt.subplots(figsize=(6.4, 1.1 + 0.5 * len(account)))
+    fig, ax = plt.subplots(figsize=(6.4, 1.4 + 0.56 * len(account)))
     for y, values in enumerate(account.values()):
         label = "missing" if y == 0 else None
         ax.barh(y, -values[missing], color=KINDS["missing"], label=label)
@@ -489,8 +489,8 @@ def account_bars(account: dict[str, Sequence[float]], names: dict[str, str]) -> 
                 start += values[k]
     ax.axvline(0, color=figures.INK, lw=0.8)
     _name_bars(ax, [names[way] for way in account])
-    ax.set(xlabel="objects a picture, six asked for", xlim=(-6, 12))
-    ax.legend(fontsize=7, loc="center right")
+    ax.set(xlabel="places missed, and objects, a picture; six asked for", xlim=(-6.2, 8.6))
+    fig.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=5)
     told = (
         f"{names[way]}: "
         + ", ".join(f"{v:.1f} {kind}" for v, kind in zip(values, kinds, strict=True))

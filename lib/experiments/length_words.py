@@ -75,8 +75,8 @@ CROWDED = {"none": (0, 0), "one or two": (1, 2), "three": (3, 3), "four and more
 LOSES = {  # network and way of asking
     (SEEN_BEFORE, "nearest"): "one labelled, asked near",
     (SEEN_BEFORE, "paste"): "its scissors",
-    (NEAR, "all"): "hears near in training",
-    (NEAR, "nearest-window"): "and of its window the nearest alone",
+    (NEAR, "all"): "sees all, hears near",
+    (NEAR, "nearest-window"): "the same, each cell hearing one",
 }
 HEARS = {
     "local": "5 × 5 cells",
@@ -320,8 +320,7 @@ def objects_table(runs: dict[str, dict[int, list[dict]]], answers: dict) -> str:
         runs: By network and by the most objects in a training picture, as `networks_table`.
         answers: As of `networks_table`; who was not asked otherwise has no numbers there.
     """
-    head = "trained on|skill at 1|at 6|kept|one scene|asked near|scissors"
-    head += "|$K_{\\max}$ at .8|paper's|seeds"
+    head = "shown|skill at 1|at 6|kept|one scene|near|scissors|$K_{\\max}$|paper's|seeds"
     rows = []
     for name, shown in runs.items():
         for most, seeds in shown.items():
@@ -370,8 +369,9 @@ def bend_table(runs: dict[str, list[dict]], answers: dict[str, dict[int, dict]])
     for (name, way), said in BENT.items():
         column = length_results.by_way(answers[name])[way]
         kept = length_results.kept_of(runs[name], answers[name], way)
-        skill, looks = (f"{np.mean(column[kind]):.2f}" for kind in ("skill", "coherence"))
-        rows.append([f"**{said}**", skill, f"{np.mean(kept):.0%}", looks, len(kept)])
+        skill, looks = (np.mean(column[kind]) for kind in ("skill", "coherence"))
+        numbers = f"{skill:.2f}", f"{np.mean(kept):.0%}", f"{looks:.0%}"
+        rows.append([f"**{said}**", *numbers, len(kept)])
     return markdown_table(
         ["told one label as", *["skill at 6", "kept", "one scene", "seeds"]], rows
     )
@@ -423,7 +423,7 @@ def crowded_skill(
 def crowded_table(found: dict[tuple[str, str], list[float]]) -> str:
     """The table of `crowded_skill`."""
     return markdown_table(
-        ["skill at six, by places that hear a second", *CROWDED],
+        ["skill at six, by how many of six have another within 5 × 5 cells", *CROWDED],
         [
             [f"**{said}**", *(f"{value:.2f}" for value in found[which])]
             for which, said in LOSES.items()
