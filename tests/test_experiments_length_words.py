@@ -258,6 +258,9 @@ def test_what_is_said_of_ideas_is_what_was_timed_and_seen():
     exchanged(broken, "as reported", "batches of 16")
     exchanged(broken, "twice the learning rate", "half the learning rate")
     exchanged(broken, "batches of 64", "a late fall of the rate")
+    exchanged(broken, "a quarter of the learning rate", "places by Fourier features")
+    exchanged(broken, "half the parameters", "rows meet places in products")
+    exchanged(broken, "less noise", "half the rate, three times the pictures")
     for run_ in broken.values():
         run_["seconds"] *= 10
     found = {line.split(":")[0] for line in words.untrue(words.of_ideas(broken))}
