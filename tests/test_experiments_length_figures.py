@@ -50,7 +50,7 @@ def test_skill_by_count_draws_every_network_in_the_panel_of_its_kind():
         assert len(marks(ax, ".")) == sum(len(v) for part in each for v in part.values())
         line = next(line for line in ax.lines if line.get_label() == names(ax)[0])
         assert np.allclose(line.get_ydata(), [np.mean(v) for v in each[0].values()])
-    assert f"{length_words.LABELS[SEEN_BEFORE]} 0.89 and 0.03" in alt
+    assert f"{length_words.LABELS[SEEN_BEFORE]} 0.88 and 0.03" in alt
     fig, alt = pictures.skill_by_count({TOLD_ALL: RUNS[TOLD_ALL]})  # no network with windows
     assert names(fig.axes[0]) == ["all labelled"]
     assert fig.axes[1].get_legend() is None
