@@ -48,6 +48,15 @@ def test_a_high_panel_stays_high_only_for_the_rows_that_it_lists():
         assert least < fig.get_figheight() < most
 
 
+def test_long_names_along_a_scale_do_not_meet():
+    figure, axes = plt.subplots(figsize=(6.4, 4))
+    axes.set_yticks(range(10), ["all labelled, hears one at random", "one labelled"] * 5)
+    assert narrow.relayout(figure)
+    figure.draw_without_rendering()
+    boxes = sorted((t.get_window_extent() for t in axes.get_yticklabels()), key=lambda b: b.y0)
+    assert all(low.y1 < high.y0 for low, high in itertools.pairwise(boxes))
+
+
 def test_a_name_is_not_lent_to_a_panel_with_another_scale():
     fig, (one, two) = plt.subplots(1, 2, figsize=(9, 3))
     one.set_ylabel("error")

@@ -329,7 +329,7 @@ def test_the_table_of_what_networks_were_shown_is_a_row_a_network_and_number():
     assert head[1:] == ["shown", "skill at 1", "at 6", "kept", "one scene", "near",
                         "scissors", "$K_{\\max}$", "paper's", "seeds"]  # fmt: skip
     assert one == ["**one labelled**", "1", "0.80", "0.10", "13%", "", "0.75", "", "1", "1", "2"]
-    assert five == ["", "1 to 5", "0.80", "0.60", "75%", "50%", "", "", "1", "3", "1"]
+    assert five == ["", "1–5", "0.80", "0.60", "75%", "50%", "", "", "1", "3", "1"]
 
 
 def test_the_nearest_alone_is_told_in_one_call():

@@ -52,9 +52,10 @@ def relayout(figure: Figure) -> bool:
             axes.set_subplotspec(grid[k // columns, k % columns])
         height = sum(heights)
     figure.set_size_inches(WIDTH, height)
+    named = {label for axes in figure.axes for label in axes.get_yticklabels()}  # see `_wrap_scale`
     for text in texts:
         text.set_fontsize(max(text.get_fontsize(), TEXT))
-        if text.axes is None or text in _headings(text.axes):
+        if text not in named and (text.axes is None or text in _headings(text.axes)):
             text.set_wrap(True)
     for axes in figure.axes:
         _wrap_scale(axes)
@@ -137,13 +138,21 @@ def _height(axes: Axes, before: float) -> float:
     spec = axes.get_subplotspec()
     before *= len(spec.rowspan)
     if axes.get_aspect() == "auto":
-        return min(before, 3.2) if len(axes.get_yticks()) < 12 else before
+        return max(min(before, 3.2), _room(axes)) if len(axes.get_yticks()) < 12 else before
     x0, x1 = axes.get_xlim()
     y0, y1 = axes.get_ylim()
     shape = abs(y1 - y0) / abs(x1 - x0) * float(axes.get_aspect())
     if _is_tile(axes):  # beside it nothing, and a line above
         return min(before, WIDTH * shape + 0.35)
     return min(max(before, 1.0), 0.8 * WIDTH * shape + 0.6)
+
+
+def _room(axes: Axes) -> float:
+    """The height in inches at which names along the scale that are broken do not meet."""
+    labels = axes.get_yticklabels()
+    lines = max((len(textwrap.wrap(label.get_text(), _NAME)) for label in labels), default=0)
+    size = max((label.get_fontsize() for label in labels), default=TEXT)
+    return lines * len(labels) * 1.6 * max(size, TEXT) / 72 + 0.6 if lines > 1 else 0.0
 
 
 def _is_tile(axes: Axes) -> bool:

@@ -490,7 +490,7 @@ def account_bars(account: dict[str, Sequence[float]], names: dict[str, str]) -> 
     ax.axvline(0, color=figures.INK, lw=0.8)
     _name_bars(ax, [names[way] for way in account])
     ax.set(xlabel="places missed, and objects, a picture; six asked for", xlim=(-6.2, 8.6))
-    fig.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=5)
+    fig.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=3)
     told = (
         f"{names[way]}: "
         + ", ".join(f"{v:.1f} {kind}" for v, kind in zip(values, kinds, strict=True))

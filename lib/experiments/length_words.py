@@ -340,7 +340,7 @@ def objects_table(runs: dict[str, dict[int, list[dict]]], answers: dict) -> str:
             rows.append(
                 [
                     f"**{LABELS[name]}**" if most == min(shown) else "",
-                    "1" if most == 1 else f"1 to {most}",
+                    "1" if most == 1 else f"1–{most}",
                     *(f"{np.mean(length_results.skills(seeds, K)):.2f}" for K in (1, 6)),
                     f"{np.mean(length_results.retention(seeds)):.0%}",
                     f"{np.mean(passing):.0%}" if passing else "",
