@@ -138,7 +138,8 @@ def _height(axes: Axes, before: float) -> float:
     spec = axes.get_subplotspec()
     before *= len(spec.rowspan)
     if axes.get_aspect() == "auto":
-        return max(min(before, 3.2), _room(axes)) if len(axes.get_yticks()) < 12 else before
+        alike = axes.get_shared_y_axes().get_siblings(axes)  # of which one alone has the names
+        return max(min(before, 3.2), *map(_room, alike)) if len(axes.get_yticks()) < 12 else before
     x0, x1 = axes.get_xlim()
     y0, y1 = axes.get_ylim()
     shape = abs(y1 - y0) / abs(x1 - x0) * float(axes.get_aspect())
