@@ -57,6 +57,14 @@ def test_long_names_along_a_scale_do_not_meet():
     assert all(low.y1 < high.y0 for low, high in itertools.pairwise(boxes))
 
 
+def test_powers_along_a_scale_are_no_long_names():
+    figure, axes = plt.subplots(figsize=(6.4, 2.5))
+    axes.set(yscale="log", ylim=(1e-4, 3))
+    before = figure.get_figheight()
+    assert narrow.relayout(figure)
+    assert figure.get_figheight() == before
+
+
 def test_a_name_is_not_lent_to_a_panel_with_another_scale():
     fig, (one, two) = plt.subplots(1, 2, figsize=(9, 3))
     one.set_ylabel("error")

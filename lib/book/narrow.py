@@ -76,9 +76,14 @@ def relayout(figure: Figure) -> bool:
 
 def _wrap_scale(axes: Axes) -> None:
     """Breaks the names along a scale that would leave no room for the panel."""
+    if any(len(lines) > 1 for lines in _broken(axes)):
+        axes.set_yticks(axes.get_yticks(), ["\n".join(lines) for lines in _broken(axes)])
+
+
+def _broken(axes: Axes) -> list[list[str]]:
+    """The lines of the names along a scale; none if they are formulas, which cannot be broken."""
     names = [label.get_text() for label in axes.get_yticklabels()]
-    if max(map(len, names), default=0) > _NAME and not any("$" in name for name in names):
-        axes.set_yticks(axes.get_yticks(), [textwrap.fill(name, _NAME) for name in names])
+    return [] if any("$" in name for name in names) else [textwrap.wrap(n, _NAME) for n in names]
 
 
 def _lay_out(figure: Figure) -> bool:
@@ -150,10 +155,9 @@ def _height(axes: Axes, before: float) -> float:
 
 def _room(axes: Axes) -> float:
     """The height in inches at which names along the scale that are broken do not meet."""
-    labels = axes.get_yticklabels()
-    lines = max((len(textwrap.wrap(label.get_text(), _NAME)) for label in labels), default=0)
-    size = max((label.get_fontsize() for label in labels), default=TEXT)
-    return lines * len(labels) * 1.6 * max(size, TEXT) / 72 + 0.6 if lines > 1 else 0.0
+    lines = max(map(len, _broken(axes)), default=0)
+    size = max((label.get_fontsize() for label in axes.get_yticklabels()), default=TEXT)
+    return lines * len(_broken(axes)) * 1.6 * max(size, TEXT) / 72 + 0.6 if lines > 1 else 0.0
 
 
 def _is_tile(axes: Axes) -> bool:
