@@ -76,8 +76,9 @@ def relayout(figure: Figure) -> bool:
 
 def _wrap_scale(axes: Axes) -> None:
     """Breaks the names along a scale that would leave no room for the panel."""
-    if any(len(lines) > 1 for lines in _broken(axes)):
-        axes.set_yticks(axes.get_yticks(), ["\n".join(lines) for lines in _broken(axes)])
+    names = _broken(axes)
+    if any(len(lines) > 1 for lines in names):
+        axes.set_yticks(axes.get_yticks(), ["\n".join(lines) for lines in names])
 
 
 def _broken(axes: Axes) -> list[list[str]]:
@@ -155,9 +156,10 @@ def _height(axes: Axes, before: float) -> float:
 
 def _room(axes: Axes) -> float:
     """The height in inches at which names along the scale that are broken do not meet."""
-    lines = max(map(len, _broken(axes)), default=0)
+    names = _broken(axes)
+    lines = max(map(len, names), default=0)
     size = max((label.get_fontsize() for label in axes.get_yticklabels()), default=TEXT)
-    return lines * len(_broken(axes)) * 1.6 * max(size, TEXT) / 72 + 0.6 if lines > 1 else 0.0
+    return lines * len(names) * 1.6 * max(size, TEXT) / 72 + 0.6 if lines > 1 else 0.0
 
 
 def _is_tile(axes: Axes) -> bool:

@@ -185,7 +185,7 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
         found[f"pair-{name}"] = partial(sampled, asking.with_hearing(denoiser, pair))
         found[f"added-{name}"] = partial(sampled, asking.by_place(denoiser, pair))
     found["random"] = at_random
-    found["embedded"] = partial(sampled, adding_up(denoiser))
+    found["embedded"] = lambda *asked: sampled(adding_up(denoiser), *asked)  # copies when it draws
     found["composed"] = partial(sampled, asking.by_place(denoiser, everywhere))
     if not isinstance(denoiser.network, patch.WindowNetwork):
         found["nearest-heard"] = partial(sampled, asking.with_hearing(denoiser, near))

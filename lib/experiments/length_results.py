@@ -391,8 +391,7 @@ def samples(
     kept = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
     found[f"length.three.{AT_RANDOM}"] = skills(results.get(AT_RANDOM, []), 3)
     found |= less_of_runs(kept) | at_half_the_rate(results, slower)
-    products, sums = (retained(results.get(name, [])) for name in (PRODUCT, SEEN_BEFORE))
-    found["length.product.more"] = less_by_seed(leave_out_first(products), sums)
+    found["length.product.more"] = more_in_products(results)
     skilled, looks, cuts = _in_all(answers.get(ASKED, {}))
     found |= {f"length.asked.{way}": values for way, values in skilled.items()}
     found |= {f"length.coherence.{way}": looks[way] for way in looks if way != "real"}
@@ -417,6 +416,12 @@ def samples(
     failed = [row["scissors"] for row in rows]
     found["length.coherence.scissors"] = [sum(failed) / len(failed)]
     return found
+
+
+def more_in_products(results: dict[str, list[dict]]) -> list[float]:
+    """What is kept where rows meet the places in products, less where sums are bent, by pairs."""
+    products, sums = (retained(results.get(name, [])) for name in (PRODUCT, SEEN_BEFORE))
+    return less_by_seed(leave_out_first(products), sums)
 
 
 def at_half_the_rate(

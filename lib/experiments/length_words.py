@@ -463,10 +463,7 @@ def of_bends(runs: dict[str, list[dict]], answers: dict) -> dict[str, Bounds]:
     rows = {n: length_results.by_way(answers[n]) for n in (SEEN_BEFORE, PRODUCT, ALONE, ASKED)}
     bent, straight = (length_results.average(rows[n], "skill") for n in (SEEN_BEFORE, PRODUCT))
     second = [each["nearest-heard"] - each["pair-near"] for each in (bent, straight)]
-    kept = {n: length_results.retained(runs[n]) for n in (PRODUCT, SEEN_BEFORE)}
-    more = length_results.less_by_seed(
-        length_results.leave_out_first(kept[PRODUCT]), kept[SEEN_BEFORE]
-    )
+    more = length_results.more_in_products(runs)
     looks = rows[PRODUCT]
     lead = np.subtract(looks["all"]["coherence"], looks["paste"]["coherence"])
     return {
@@ -477,7 +474,7 @@ def of_bends(runs: dict[str, list[dict]], answers: dict) -> dict[str, Bounds]:
         "and .76 so": (straight["nearest-heard"], 0.75, 0.76),
         "a second costs .32 where it is bent": (second[0], 0.315, 0.325),
         "and .11 in products": (second[1], 0.1, 0.115),
-        "in products half is kept": (np.mean(list(kept[PRODUCT].values())), 0.45, 0.6),
+        "in products half is kept": (np.mean(length_results.retention(runs[PRODUCT])), 0.45, 0.6),
         "more in each of six pairs": (min(more) if len(more) == 6 else -inf, 0.3, inf),
         "nothing after one alone": (max(rows[ALONE]["embedded"]["skill"]), -inf, 0.02),
         "with windows .06": (np.mean(rows[ASKED]["embedded"]["skill"]), 0.055, 0.065),
@@ -596,8 +593,8 @@ def _of_widths(results, answers) -> dict[str, Bounds]:
 
 def _of_glue_near(results, answers) -> dict[str, Bounds]:
     """Of pastes that are glued while each place is asked for its nearest, by fresh seeds."""
-    own, fresh = (results[SEEN_BEFORE], answers[SEEN_BEFORE])
-    fresh = length_results.of_seeds(fresh, length_results.FRESH)
+    own = results[SEEN_BEFORE]
+    fresh = length_results.of_seeds(answers[SEEN_BEFORE], length_results.FRESH)
     six, ten = (np.mean(length_results.kept_of(own, fresh, "glued-near", K)) for K in ("6", "10"))
     passing = length_results.average(length_results.by_way(fresh, 10), "coherence")
     return {
