@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -70,6 +72,20 @@ def test_added_up_each_request_goes_through_the_small_network_alone(denoiser, ki
     expected = told(0) + told(1) + told(2) - 2 * told()
     assert torch.linalg.norm((found[1] if kind == "vector" else found) - expected) < 1e-10
     assert torch.linalg.norm(expected - told(0, 1, 2)) > 1e-3
+
+
+def test_added_up_each_request_is_heard_where_it_is_told_to(denoiser):
+    x, inner = random(1, 3, 16, 16), denoiser.network.condition
+    hear = partial(hearing.window, grid=GRID, k=1)
+    _, found = asking.AddedUp(inner, hear)(CONDITIONS, x)
+    none, expected = inner(None, x)[1], inner(None, x)[1].clone()
+    for j, place in enumerate((LOCATIONS[0] * GRID).long().tolist()):
+        column, row = (max(0, at - 1) for at in place)
+        here = (..., slice(row, place[1] + 2), slice(column, place[0] + 2))
+        one = inner((LOCATIONS[:, j : j + 1], ALL[:, :1]), x)[1]
+        expected[here] += (one - none)[here]
+    assert torch.linalg.norm(found - expected) < 1e-10
+    assert torch.linalg.norm(found - asking.AddedUp(inner)(CONDITIONS, x)[1]) > 1e-3
 
 
 def test_added_up_what_is_a_sum_already_is_the_same(monkeypatch):

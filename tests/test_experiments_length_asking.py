@@ -26,7 +26,7 @@ WAYS |= {f"window-{k}" for k in (0, 1, 2, 4, 8)}
 PAIRS = {f"{kind}-{other}" for kind in ("pair", "added") for other in ("near", "far")}
 WAYS |= PAIRS
 GLUED = {"glued", "glued-near"}
-WAYS |= {*GLUED, "nearest-window", "embedded"}
+WAYS |= {*GLUED, "nearest-window", "embedded", "embedded-window"}
 LEVELS = ("0.1", "0.3", "1", "3", "10")
 WAYS |= {f"nearest-{side}-{level}" for side in ("above", "below") for level in LEVELS}
 
@@ -77,7 +77,7 @@ def folder(windows, tmp_path):
 
 def test_the_ways_are_those_of_the_ledger(windows, vector):
     assert set(length_asking.ways(windows, 0)) == WAYS
-    assert set(length_asking.ways(vector, 0)) == WAYS | {"nearest-heard"}
+    assert set(length_asking.ways(vector, 0)) == WAYS | {"nearest-heard", "window-heard"}
     rows = [row.id for row in ledger.ROWS if row.id.startswith("length.asked.")]
     assert rows
     assert {id.removeprefix("length.asked.") for id in rows} <= WAYS
@@ -114,6 +114,13 @@ def test_every_way_starts_from_the_same_noise(windows, toy, drawn_from):
     assert all(scores == alike[0] for scores in alike)
 
 
+def test_pictures_of_one_object_have_no_seams_and_are_scored(windows, toy, drawn_from):
+    found = length_asking.measure_ways(*toy, windows, 1, ["all"], 7)
+    assert "hits" in found["all"]
+    assert "looks" in found["all"]
+    assert not any("seams" in part for part in found.values())
+
+
 @pytest.mark.parametrize("which", ["windows", "vector"])
 def test_asked_for_one_all_ways_that_hear_it_everywhere_agree(which, request, monkeypatch):
     monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
@@ -126,6 +133,7 @@ def test_asked_for_one_all_ways_that_hear_it_everywhere_agree(which, request, mo
         "displaced",
         "paste-apart",
         "nearest-window",
+        "embedded-window",
         *(f"window-{k}" for k in (0, 1, 2, 4, 8)),
     }
     for name in WAYS - elsewhere - PAIRS - GLUED:
@@ -135,6 +143,9 @@ def test_asked_for_one_all_ways_that_hear_it_everywhere_agree(which, request, mo
             draws[name](noise, conditions)
     for name in ("displaced", "paste-apart", "window-2", "nearest-window"):
         assert torch.linalg.norm(draws[name](noise, conditions) - plain) > 1e-2, name
+    heard = "window-heard" if which == "vector" else "window-2"
+    change = draws["embedded-window"](noise, conditions) - draws[heard](noise, conditions)
+    assert torch.linalg.norm(change) < 1e-3
 
 
 def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
@@ -166,6 +177,10 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
         assert not same(
             f"pair-{name}", found[f"added-{name}"]
         )  # a sum of rows is no sum of answers
+    assert same("embedded-window", found["window-2"])  # no two places share a window here
+    close = labelling.request([(0.3, 0.6), (0.35, 0.6)], 2)
+    apart = draws["embedded-window"](noise, close) - draws["window-2"](noise, close)
+    assert torch.linalg.norm(apart) > 1e-2
     own = hearing.nearest(conditions, length.GRID) * hearing.window(conditions, length.GRID, 2)
     assert same("nearest-window", plain(lambda x, s, c: windows(x, s, (*c, own))))
     one = hearing.one_at_random(conditions, 16, train.stream(0, 3, 3))

@@ -100,21 +100,26 @@ class AddedUp(nn.Module):
     network behind is called once.
     """
 
-    def __init__(self, inner: nn.Module):
-        """Takes the place of `inner`, a pathway or a `lib.diffusion.patch.CellEncoder`."""
+    def __init__(self, inner: nn.Module, heard: Callable[[Locations], Tensor] | None = None):
+        """Takes the place of `inner`, a pathway or a `lib.diffusion.patch.CellEncoder`.
+
+        `heard` says how much of each request's part a cell gets, (B, K, grid, grid) weights of
+        conditions; all of it everywhere if not given.
+        """
         super().__init__()
-        self.inner = inner
+        self.inner, self.heard = inner, heard
 
     def forward(self, conditions: Locations, x: Tensor) -> Any:
         """What `inner` gives, a tensor or a pair of which one may be None, of conditions and x."""
         count = conditions[1].shape[1]
         told = self.inner(singly_and_none(conditions), x.repeat(count + 1, 1, 1, 1))
+        weights = None if self.heard is None else self.heard(conditions).to(x)
 
         def summed(part: Tensor | None) -> Tensor | None:
             if part is None:
                 return None
             *each, none = part.chunk(count + 1)
-            return added(none, each)
+            return added(none, each, weights)
 
         return tuple(map(summed, told)) if isinstance(told, tuple) else summed(told)
 
