@@ -445,7 +445,8 @@ def of_crowds(found: dict[tuple[str, str], list[float]]) -> dict[str, Bounds]:
     return {
         "asked near .83 alone": (near[0], 0.825, 0.835),
         ".70 in a crowd": (near[-1], 0.695, 0.705),
-        "scissors as much everywhere": (np.ptp(paste), -inf, 0.03),
+        "scissors .88 alone": (paste[0], 0.875, 0.885),
+        "scissors .88 in a crowd": (paste[-1], 0.875, 0.885),
         "hearing near, .75 alone": (hears[0], 0.745, 0.755),
         ".47 in a crowd": (hears[-1], 0.465, 0.475),
         "one of a window gives it back": (min(alone - hears[0]), -0.05, inf),
@@ -573,7 +574,7 @@ def statements(results, answers, near) -> dict[str, Bounds]:
 def _of_widths(results, answers) -> dict[str, Bounds]:
     """Of windows that are wider or narrower in training, and of the same in asking alone."""
     wider = varied(results, NEAR, "k", (0, 1, 2, 4, 8))
-    own, one, two, four, eight = (np.mean(length_results.retention(r)) for r in wider.values())
+    _, one, two, four, eight = (np.mean(length_results.retention(r)) for r in wider.values())
     asked = length_results.kept_of(results[ASKED], answers[ASKED], "window-4")
     rows = length_results.average(length_results.by_way(answers[SEEN_BEFORE]), "skill")
     return {
@@ -581,7 +582,6 @@ def _of_widths(results, answers) -> dict[str, Bounds]:
         "two .71": (two, 0.705, 0.715),
         "four cells to each side keep .22": (four, 0.215, 0.23),
         "eight next to nothing": (eight, -inf, 0.05),
-        "hearing its own cell alone, as much as any": (own - one, -0.03, inf),
         "but draws one at half": (np.mean(length_results.skills(wider[0], 1)), 0.45, 0.55),
         "in asking .12 at four": (np.mean(asked), 0.115, 0.125),
         "told a row, windows of one fill .67": (rows["window-1"], 0.665, 0.675),
