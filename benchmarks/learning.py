@@ -50,6 +50,7 @@ IDEAS: dict[str, dict] = {  # what is changed, of the scale or of the setting
     "places by Fourier features": {"pathway": "fourier"},
     "places as a map": {"pathway": "map"},
     "rows meet places in products": {"pathway": "product"},
+    "places attend to requests": {"pathway": "attending"},
 }
 COUNTS = (1, 3, 6)  # objects that are asked for at a look
 RUNS, KEPT = storage.RUNS / "learning", storage.RESULTS / "learning.json"

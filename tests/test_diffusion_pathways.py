@@ -50,6 +50,25 @@ def test_where_nothing_bends_planes_of_a_sum_are_the_sum_of_planes(pathway):
     assert off > 0.01 if pathway == "vector" else off < 1e-12
 
 
+def test_cells_attend_to_all_alike_at_first_and_to_what_their_rows_say_after():
+    condition, x = tiny("attending").condition, random(1, 3, 16, 16)
+    mask = torch.tensor([[True, False, True]])
+    found = condition.attention((LOCATIONS, mask), x)
+    rows = pathways.shares(LOCATIONS[0], GRID).to(x) @ condition.table  # (3, embedding)
+    scores = (rows @ condition.attends.T / rows.shape[-1] ** 0.5).exp()
+    expected = scores * mask.mT / (condition.none.exp() + (scores * mask.mT).sum(0))
+    assert torch.linalg.norm(found[0].flatten(1) - expected) < 1e-12
+    told = condition.embedding((LOCATIONS, mask), x)[0].flatten(1)
+    assert torch.linalg.norm(told - rows.T @ expected) < 1e-12
+    only = torch.zeros(1, 3, GRID, GRID).double()
+    only[0, 2, :3] = 1
+    one = condition.attention((LOCATIONS, ALL, only), x)
+    assert torch.equal(one > 0, only > 0)
+    fresh = pathways.Attending(GRID, 8, 8, 8, 3)
+    alike = fresh.attention((LOCATIONS.float(), mask), x.float())
+    assert torch.allclose(alike[0, [0, 2]], torch.full((2, GRID, GRID), 1 / 3))
+
+
 def test_a_map_is_a_spot_of_mass_one_a_location():
     picture = tiny("map").condition.picture((LOCATIONS, ALL), random(1, 3, 16, 16))
     assert picture.shape == (1, 1, 16, 16)
@@ -60,7 +79,7 @@ def test_a_map_is_a_spot_of_mass_one_a_location():
 
 
 def test_a_small_move_within_a_cell_changes_what_a_network_is_told():
-    for pathway in ("vector", "product", "fourier", "map"):
+    for pathway in ("vector", "product", "attending", "fourier", "map"):
         network, x = tiny(pathway), random(1, 3, 16, 16)
         near = LOCATIONS + 0.01
         change = network(x, NOISE, (near, ALL)) - network(x, NOISE, (LOCATIONS, ALL))

@@ -232,6 +232,39 @@ class Product(Vector):
         self.meeting = Crossing(embedding, hidden, width, grid)
 
 
+class Attending(Vector):
+    """As `Vector`, but each cell attends to the requests and to none, and hears what it attends to.
+
+    Attention is a softmax of inner products of a row of the cell's own with those of the requests;
+    none counts as one more. The cells' rows start at zero, so that a cell attends to all alike.
+    """
+
+    def __init__(self, grid: int, embedding: int, hidden: int, width: int, limit: int):
+        """Planes (B, width, grid, grid) of at most `limit` locations."""
+        super().__init__(grid, embedding, hidden, width, limit)
+        self.attends = nn.Parameter(torch.zeros(grid**2, embedding))
+        self.none = nn.Parameter(torch.zeros(1))
+
+    def attention(self, conditions: Locations | None, x: Tensor) -> Tensor:
+        """How much each cell attends to each request: (B, K, grid, grid), the rest is for none.
+
+        Weights that say who hears what (`lib.diffusion.hearing`) take part in the softmax.
+        """
+        locations, mask, weights = check_heard(conditions, x, self.limit, self.grid)
+        rows = shares(locations, self.grid).to(self.table) @ self.table  # (B, K, embedding)
+        scores = rows @ self.attends.T / rows.shape[-1] ** 0.5
+        allowed = mask[..., None] if weights is None else weights.flatten(2)
+        scores = scores + allowed.to(scores).log()
+        none = self.none.expand(len(scores), 1, scores.shape[2])
+        attended = torch.cat([none, scores], 1).softmax(1)[:, 1:]
+        return attended.unflatten(2, (self.grid, self.grid))
+
+    def embedding(self, conditions: Locations | None, x: Tensor) -> Tensor:
+        """The mixture of rows that each cell hears: (B, embedding, grid, grid)."""
+        locations, mask = check_heard(conditions, x, self.limit, self.grid)[:2]
+        return super().embedding((locations, mask, self.attention(conditions, x)), x)
+
+
 class Fourier(nn.Module):
     """Fourier features of the locations, summed, which then meet the places."""
 
@@ -336,6 +369,7 @@ Made = dict[str, Callable[..., nn.Module]]
 OF_LOCATIONS: Made = {
     "vector": lambda n: Vector(n.grid, n.told, n.hidden, n.width, n.limit),
     "product": lambda n: Product(n.grid, n.told, n.hidden, n.width, n.limit),
+    "attending": lambda n: Attending(n.grid, n.told, n.hidden, n.width, n.limit),
     "map": lambda n: Map(n.size, n.grid, n.width, n.limit),
     "fourier": lambda n: Fourier(n.grid, n.told, n.hidden, n.width, n.limit),
 }
