@@ -635,6 +635,18 @@ def test_length_generalisation():
         seeds = [s for n, s in of if n == "local_local" and ("full_local", s) in of]
         return [of["local_local", s] - of["full_local", s] for s in seeds]
 
+    near = {
+        network: {
+            r["setting"]["seed"]: r["counts"]["6"]
+            for r in length_runs(f"asked.label_one.{network}")
+        }
+        for network in ("vector", "product")
+    }
+
+    def reached(network, count, way, other, of):
+        asked_ = [r["counts"].get(count, {}) for r in length_runs(f"asked.label_one.{network}")]
+        return [of(skill(a[way]), skill(a[other])) for a in asked_ if {way, other} <= set(a)]
+
     special = {
         "length.pixels.far": pixels["far"],
         "length.pixels.kept": near_less_all(pixels["keeps"]),
@@ -690,6 +702,17 @@ def test_length_generalisation():
             skill(r["counts"]["6"]) / skill(r["counts"]["1"]) - keep["one"][r["setting"]["seed"]]
             for r in length_runs("label_one.product")
             if r["setting"]["seed"]
+        ],
+        "length.reach.one": reached("vector", "1", "embedded-window", "all", np.divide),
+        "length.reach.one.product": reached("product", "1", "window-heard", "all", np.divide),
+        "length.reach.parts": reached("vector", "6", "embedded-window", "embedded", np.subtract),
+        "length.reach.bends": reached(
+            "vector", "6", "embedded-window", "window-heard", np.subtract
+        ),
+        "length.reach.product": reached("product", "6", "window-heard", "all", np.subtract),
+        "length.reach.left": [
+            skill(near["product"][s]["window-heard"]) - skill(near["vector"][s]["embedded-window"])
+            for s in (0, 4, 5, 6)
         ],
         "length.rate.kept": half_rate("all"),
         "length.rate.more": [

@@ -392,6 +392,7 @@ def samples(
     found[f"length.three.{AT_RANDOM}"] = skills(results.get(AT_RANDOM, []), 3)
     found |= less_of_runs(kept) | at_half_the_rate(results, slower)
     found["length.product.more"] = more_in_products(results)
+    found |= reaching(answers)
     skilled, looks, cuts = _in_all(answers.get(ASKED, {}))
     found |= {f"length.asked.{way}": values for way, values in skilled.items()}
     found |= {f"length.coherence.{way}": looks[way] for way in looks if way != "real"}
@@ -422,6 +423,29 @@ def more_in_products(results: dict[str, list[dict]]) -> list[float]:
     """What is kept where rows meet the places in products, less where sums are bent, by pairs."""
     products, sums = (retained(results.get(name, [])) for name in (PRODUCT, SEEN_BEFORE))
     return less_by_seed(leave_out_first(products), sums)
+
+
+def asked_so(answers: dict[int, dict], way: str, count: str = SIX) -> dict[int, float]:
+    """Skill of one way of asking one setting's weights, by seed, of those that were asked so."""
+    parts = {seed: counts.get(count, {}) for seed, counts in answers.items()}
+    return {seed: skill(part[way]) for seed, part in parts.items() if way in part}
+
+
+def reaching(answers: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
+    """What stands behind the rows `length.reach.*`, see `samples`: a number a run, or a pair."""
+    bent, straight = (answers.get(name, {}) for name in (SEEN_BEFORE, PRODUCT))
+    parts, products = asked_so(bent, "embedded-window"), asked_so(straight, "window-heard")
+    found = {}
+    for end, asked, way in (("", bent, "embedded-window"), (".product", straight, "window-heard")):
+        near, usual = (asked_so(asked, which, "1") for which in (way, "all"))
+        pairs = [(near[seed], usual[seed]) for seed in sorted(set(near) & set(usual))]
+        found[f"length.reach.one{end}"] = _over_one(*zip(*pairs, strict=True)) if pairs else []
+    return found | {
+        "length.reach.parts": less_by_seed(parts, asked_so(bent, "embedded")),
+        "length.reach.bends": less_by_seed(parts, asked_so(bent, "window-heard")),
+        "length.reach.product": less_by_seed(products, asked_so(straight, "all")),
+        "length.reach.left": less_by_seed(products, parts),
+    }
 
 
 def at_half_the_rate(
