@@ -1,5 +1,6 @@
 """The same weights asked in other ways: on a tiny untrained network, which need not draw well."""
 
+import itertools
 import json
 from dataclasses import asdict, replace
 from functools import partial
@@ -81,6 +82,28 @@ def test_the_ways_are_those_of_the_ledger(windows, vector):
     rows = [row.id for row in ledger.ROWS if row.id.startswith("length.asked.")]
     assert rows
     assert {id.removeprefix("length.asked.") for id in rows} <= WAYS
+
+
+def test_cells_attend_alike_or_to_each_request_alone(monkeypatch):
+    denoiser = made(Setting(pathway="attending"))
+    pathway, x = denoiser.network.condition, torch.zeros(1, 3, 32, 32)
+    conditions = labelling.request([(0.3, 0.6), (0.8, 0.2)], 1)
+    usual = pathway.attention(conditions, x)
+    alike, apart = (length_asking.attending(denoiser, each) for each in (False, True))
+    found = alike.network.condition.attention(conditions, x)
+    assert torch.allclose(found, usual.mean((2, 3), keepdim=True).expand(1, 2, 16, 16))
+    for j, place in enumerate([(0.3, 0.6), (0.8, 0.2)]):
+        one = pathway.attention(labelling.request([place], 1), x)
+        found = apart.network.condition.attention(conditions, x)[:, j : j + 1]
+        assert torch.allclose(found, one)
+        assert torch.linalg.norm(found - usual[:, j : j + 1]) > 1e-3
+    assert torch.equal(pathway.attention(conditions, x), usual)  # a twin attends, not the network
+    monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
+    draws, noise = length_asking.ways(denoiser, 0), torch.randn(1, 3, 32, 32)
+    ways = {"all", "attending-alike", "attending-apart"}
+    drawn = [draws[way](noise, conditions) for way in sorted(ways)]
+    assert min(torch.linalg.norm(a - b) for a, b in itertools.combinations(drawn, 2)) > 1e-3
+    assert set(draws) == WAYS | {"nearest-heard", "window-heard"} | ways
 
 
 @pytest.fixture

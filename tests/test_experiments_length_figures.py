@@ -211,7 +211,7 @@ def test_changes_at_a_level_are_a_point_a_seed():
         rows = length_results.by_way(ANSWERS[name])
         levels = [w for w in rows if w.startswith(("nearest-above", "nearest-below"))]
         assert len(marks(ax)) == sum(len(rows[w]["skill"]) for w in levels)
-    assert "near above 1 and all below 0.26" in alt
+    assert "near above 1 and all below 0.25" in alt
     assert names(fig.axes[0]) == ["near above, all below", "all above, near below"]
 
 

@@ -135,7 +135,7 @@ TAMPERED = {
     "looks": "to .50 where as good at one",
     "wider": "eight next to nothing",
     ("window-4", "window-8"): "in asking .12 at four",
-    ("window-1", "soft"): "soft borders .66",
+    ("window-1", "soft"): "soft borders .67",
     "farther": "told a row K_max is 1",
     "spot": "at one, windows miss by little",
     ("nearest", "all"): "one labelled: near fills most, scissors more",
@@ -377,29 +377,21 @@ def test_what_is_said_of_bending_is_so_and_can_fail():
     product = length_results.PRODUCT
     results, answers, _ = map(copy.deepcopy, kept())
     assert words.untrue(words.of_bends(results, answers)) == []
-    found = rows(words.bend_table(results, answers))
-    assert len(found) == 1 + len(words.BENT)
-    assert found[4][2:5:2] == [f"{np.mean(kept_share(results, answers, product)):.0%}", "3"]
     for run in [*results[product], *results[SEEN_BEFORE]]:
         all_hit(run["counts"]["6"])
-    for name in (SEEN_BEFORE, ASKED, product, length_results.ALONE):
-        for ways in (asked["6"] for asked in answers[name].values()):
-            ways["all"]["looks"] = [1.0] * len(ways["all"]["looks"])
-            for way in {"all", "embedded", "nearest-heard", "pair-near"} & set(ways):
-                all_hit(ways[way])
+    networks = (SEEN_BEFORE, ASKED, product, length_results.ALONE)
+    for asked in (asked for name in networks for asked in answers[name].values()):
+        for way, part in asked["6"].items():
+            part["looks"] = [1.0] * len(part["looks"])
+            if way != "real":
+                all_hit(part)
+        for way in {"embedded-window", "window-heard"} & set(asked.get("1", {})):
+            asked["1"][way]["hits"] = asked["1"][way]["blind"]
     said = words.of_bends(results, answers)
     assert len(words.untrue(said)) == len(said)
     reach = {product: 0.53, SEEN_BEFORE: 0.75, "label_one.map": 0.0}
     assert words.untrue(words.of_reach(reach)) == []
     assert len(words.untrue(words.of_reach(dict.fromkeys(reach, 0.9)))) == 3
-
-
-def kept_share(results, answers, name):
-    """Skill asked for six as trained over skill at one, by hand."""
-    skill = length_results.skill
-    ones = {run["setting"]["seed"]: skill(run["counts"]["1"]) for run in results[name]}
-    asked = {seed: skill(a["6"]["all"]) for seed, a in answers[name].items()}
-    return [value / ones[seed] for seed, value in asked.items()]
 
 
 def test_what_is_said_of_the_rate_is_so_and_can_fail():

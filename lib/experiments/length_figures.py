@@ -20,7 +20,7 @@ from lib.experiments import length_colours, length_lamps, length_results
 from lib.experiments.length_asking import LEVELS
 from lib.experiments.length_generalization import SETTINGS
 from lib.experiments.length_results import ONE_LABEL, SEEN_BEFORE, SIGMA
-from lib.experiments.length_words import LABELS, PAIRS, WAYS, second_requests
+from lib.experiments.length_words import LABELS, PAIRS, TOLD_HOW, TOLD_TO, WAYS, second_requests
 from lib.scenes import coherence, detector, failures, labelling, measure, render
 from lib.scenes.scene import Scenes
 
@@ -45,6 +45,13 @@ LOOKS = {  # colour and line of a network
     "label_all.full_nearest": (figures.GREEN, "--"),
     "label_all.full_random": (figures.INK, "--"),
 }
+TOLD_LOOKS = (  # colour and line, in the order of `length_words.TOLD_HOW`
+    (figures.RED, "-"),
+    (figures.ORANGE, "-"),
+    (figures.BLUE, "-"),
+    (figures.RED, ":"),
+    (figures.ORANGE, ":"),
+)
 GLUE = {
     "paste": figures.RED,
     "glued": figures.ORANGE,
@@ -548,6 +555,25 @@ def window_in_training(
     ax.set(xlabel="cells heard to each side", ylabel="kept at six", ylim=(-0.1, 1.0))
     ax.legend(fontsize=8)
     return fig, f"What is kept at six by cells heard to each side: {'; '.join(told)}."
+
+
+def told_to(answers: Answers) -> tuple[Figure, str]:
+    """Skill and coherence at six by the cells that are told of a request, and how requests meet."""
+    fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.2))
+    told = []
+    for (said, (name, ways)), (colour, line) in zip(TOLD_HOW.items(), TOLD_LOOKS, strict=True):
+        for ax, kind in zip(axes, ("skill", "coherence"), strict=True):
+            values = length_results.asked_in(answers[name], ways, kind)
+            ax.plot(values.mean(1), line, color=colour, label=said)
+            ax.plot(values, "o", ms=3, color=colour, mfc="none" if line == ":" else colour)
+        skill = length_results.asked_in(answers[name], ways).mean(1)
+        told.append(f"{said} {', '.join(f'{value:.2f}' for value in skill)}")
+    for ax, label in zip(axes, ("skill at 6", "share that passes for one scene"), strict=True):
+        ax.set_xticks(range(len(TOLD_TO)), TOLD_TO)
+        ax.set(xlabel="cells told of a request", ylabel=label, ylim=(-0.05, 1.0))
+    names = axes[0].get_legend_handles_labels()
+    fig.legend(*names, fontsize=8, loc="outside lower center", ncols=3)
+    return fig, f"Skill at six, each request told to {', to '.join(TOLD_TO)}: {'; '.join(told)}."
 
 
 def hits_and_passes(pictures: Tensor, asked: Tensor, finder, judge) -> str:

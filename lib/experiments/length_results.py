@@ -431,6 +431,13 @@ def asked_so(answers: dict[int, dict], way: str, count: str = SIX) -> dict[int, 
     return {seed: skill(part[way]) for seed, part in parts.items() if way in part}
 
 
+def asked_in(answers: dict[int, dict], ways: Sequence[str], kind: str = "skill") -> np.ndarray:
+    """Skill or coherence at six of the seeds that were asked in all of some ways: (ways, seeds)."""
+    parts = [counts[SIX] for counts in answers.values() if set(ways) <= set(counts.get(SIX, {}))]
+    rows = _by_way(parts)
+    return np.array([rows[way][kind] for way in ways])
+
+
 def reaching(answers: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
     """What stands behind the rows `length.reach.*`, see `samples`: a number a run, or a pair."""
     bent, straight = (answers.get(name, {}) for name in (SEEN_BEFORE, PRODUCT))
