@@ -640,7 +640,7 @@ def test_length_generalisation():
             r["setting"]["seed"]: r["counts"]["6"]
             for r in length_runs(f"asked.label_one.{network}")
         }
-        for network in ("vector", "product")
+        for network in ("vector", "product", "attending")
     }
 
     def reached(network, count, way, other, of):
@@ -713,6 +713,14 @@ def test_length_generalisation():
         "length.reach.left": [
             skill(near["product"][s]["window-heard"]) - skill(near["vector"][s]["embedded-window"])
             for s in (0, 4, 5, 6)
+        ],
+        "length.attending.place": [
+            skill(near["attending"][s]["all"]) - skill(near["attending"][s]["attending-alike"])
+            for s in (1, 2, 3)
+        ],
+        "length.attending.apart": [
+            skill(near["attending"][s]["attending-apart"]) - skill(near["attending"][s]["all"])
+            for s in (1, 2, 3)
         ],
         "length.rate.kept": half_rate("all"),
         "length.rate.more": [

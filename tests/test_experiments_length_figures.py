@@ -246,6 +246,36 @@ def test_training_is_a_line_a_run_named_once():
     assert len(pictures.along_training({NEAR: RUNS[NEAR][:1]}).axes[0].lines) == 1
 
 
+def test_maps_of_attention_add_up_requests_on_one_scale():
+    weights = [torch.full((1, 4, 4), 0.2), torch.full((3, 4, 4), 0.1)]
+    weights[1][2, 1, 3] = 0.5
+    places = [torch.tensor([[0.5, 0.5]]), torch.tensor([[0.1, 0.1], [0.5, 0.2], [0.875, 0.375]])]
+    fig, said = pictures.attention_maps(weights, places)
+    one, three = fig.axes[:2]
+    for ax, part in ((one, weights[0]), (three, weights[1])):
+        assert np.allclose(ax.images[0].get_array(), part.sum(0))
+        assert ax.images[0].get_clim() == pytest.approx((0, 0.7))
+    assert np.allclose(three.lines[0].get_xydata()[2], (3, 1))  # on the cell's own middle
+    assert "at most 0.20, 0.70" in said
+    assert three.get_title("left") == "asked for 3"
+
+
+def test_where_requests_are_told_is_a_line_a_way_of_meeting():
+    fig, said = pictures.told_to(ANSWERS)
+    for ax, kind in zip(fig.axes, ("skill", "coherence"), strict=True):
+        means = [line for line in ax.lines if line.get_marker() == "None"]
+        assert len(means) == len(length_words.TOLD_HOW)
+        for line, (name, ways) in zip(means, length_words.TOLD_HOW.values(), strict=True):
+            seeds = [a["6"] for a in ANSWERS[name].values() if set(ways) <= set(a["6"])]
+            assert len(seeds) >= 3
+            for y, way in zip(line.get_ydata(), ways, strict=True):
+                of = {"skill": lambda p, w: length_results.skill(p[w]),
+                      "coherence": length_results.coherent}[kind]  # fmt: skip
+                assert np.isclose(y, np.mean([of(part, way) for part in seeds]))
+        assert [text.get_text() for text in ax.get_xticklabels()] == list(length_words.TOLD_TO)
+    assert "a sum of rows, bent 0.02, 0.57, 0.68" in said
+
+
 def test_a_window_in_training_is_drawn_beside_the_same_in_asking():
     def kept(one, six):
         counts = {

@@ -90,3 +90,29 @@ def test_what_one_request_adds_far_away_is_none_of_a_spot_and_the_rest_by_hand()
         far += float(square.sum() - inside)
     assert near.added_outside(rows, 3) == pytest.approx(far / all_, rel=1e-4)
     assert 0.1 < far / all_ < 1
+
+
+def test_whom_cells_attend_to_by_hand():
+    network = length.network(Setting(pathway="attending"), SCALE)
+    torch.nn.init.normal_(network.condition.attends, generator=torch.Generator().manual_seed(0))
+    scenes, x = length_asking.scenes_and_noise(3, length_asking.FIRST + 3)
+    places, mask = labelling.label_all(scenes)
+    with torch.no_grad():
+        weights = network.condition.attention((places, mask), x)
+    middles = (torch.arange(16) + 0.5) / 16
+    at, far, to_nearest = [], [], 0.0
+    for picture, where in zip(weights, places, strict=True):
+        away = (middles[:, None] - where[:, 1, None, None]).square() + (
+            middles - where[:, 0, None, None]
+        ).square()
+        to_nearest += float((picture * (away == away.amin(0))).sum())
+        for part, (column, row) in zip(picture, (where * 16).long().tolist(), strict=True):
+            at.append(float(part[row, column]))
+            outside = torch.ones(16, 16, dtype=torch.bool)
+            outside[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3] = False
+            far += part[outside].tolist()
+    found = near.attention_shares(edm.Preconditioned(network, 0.2), 3, 3)
+    assert found["at"] == pytest.approx(sum(at) / len(at), rel=1e-4)
+    assert found["elsewhere"] == pytest.approx(sum(far) / len(far), rel=1e-4)
+    assert found["nearest"] == pytest.approx(to_nearest / float(weights.sum()), rel=1e-4)
+    assert abs(found["at"] - found["elsewhere"]) > 1e-3

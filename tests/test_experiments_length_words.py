@@ -394,6 +394,35 @@ def test_what_is_said_of_bending_is_so_and_can_fail():
     assert len(words.untrue(words.of_reach(dict.fromkeys(reach, 0.9)))) == 3
 
 
+def test_what_is_said_of_attention_is_so_and_can_fail():
+    results, answers, _ = map(copy.deepcopy, kept())
+    own, asked = results[length_results.ATTENDS], answers[length_results.ATTENDS]
+    shares = {
+        1: {"at": 0.44, "elsewhere": 0.08, "nearest": 1.0},
+        6: {"at": 0.34, "elsewhere": 0.05, "nearest": 0.25},
+    }
+    assert words.untrue(words.of_attention(results, answers, shares)) == []
+    found = rows(words.attention_table(asked))
+    assert len(found) == 1 + len(words.ATTENDED)
+    six = [length_results.skill(a["6"]["attending-apart"]) for a in asked.values()]
+    assert found[2][1:2] + found[2][3:] == [f"{np.mean(six):.2f}", ""]
+    for run in own:
+        run["counts"]["1"]["hits"] = [0.5 * most for most in run["counts"]["1"]["ceiling"]]
+    for parts in (ways for counts in asked.values() for ways in counts.values()):
+        for way, part in parts.items():
+            if way != "real":
+                nothing = way in ("all", "pair-near", "pair-far", "nearest-heard")
+                part["hits"] = part["blind" if nothing else "ceiling"]
+    none = {count: dict.fromkeys(part, 0.0) for count, part in shares.items()}
+    said = words.of_attention(results, answers, none)
+    harmless = {"a second request far costs nothing", "and near little"}
+    assert {line.split(":")[0] for line in words.untrue(said)} == set(said) - harmless
+    for ways in (counts["6"] for counts in asked.values()):
+        all_hit(ways["nearest-heard"])
+    untrue = words.untrue(words.of_attention(results, answers, none))
+    assert harmless <= {line.split(":")[0] for line in untrue}
+
+
 def test_what_is_said_of_the_rate_is_so_and_can_fail():
     measured = length.results()
     runs, slower = measured["results"], measured["slower"]

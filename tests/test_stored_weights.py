@@ -33,6 +33,7 @@ SAID = {  # norm of the answer to the pictures, of a denoiser at noise 1 and so 
     "length_generalization/label_all.full_random.seed0": 17.62692,
     "length_generalization/label_all.map.seed0": 21.098,
     "length_generalization/label_all.vector.seed0": 22.02611,
+    "length_generalization/label_one.attending.seed0": 19.7946,
     "length_generalization/label_one.full_all.seed0": 18.40477,
     "length_generalization/label_one.full_local.seed0": 17.32045,
     "length_generalization/label_one.local_all.seed0": 18.49485,

@@ -576,6 +576,26 @@ def told_to(answers: Answers) -> tuple[Figure, str]:
     return fig, f"Skill at six, each request told to {', to '.join(TOLD_TO)}: {'; '.join(told)}."
 
 
+def attention_maps(weights: list[Tensor], places: list[Tensor]) -> tuple[Figure, str]:
+    """How much each cell attends to the requests of a picture, all of them together: a panel each.
+
+    Args:
+        weights: Of each picture (K, grid, grid).
+        places: Asked for, (K, 2) each.
+    """
+    fig, axes = plt.subplots(1, len(weights), figsize=(8.4, 2.3))
+    most = max(float(part.sum(0).max()) for part in weights)
+    for ax, part, where in zip(axes, weights, places, strict=True):
+        grid = part.shape[-1]
+        image = ax.imshow(part.sum(0).numpy(), cmap=figures.SEQUENTIAL, vmin=0, vmax=most)
+        ax.plot(*(where.numpy() * grid - 0.5).T, "o", ms=8, mfc="none", mec="white", mew=1)
+        ax.set_title(f"asked for {len(part)}", fontsize=9)
+        ax.axis("off")
+    fig.colorbar(image, ax=axes, label="attention to requests", shrink=0.8)
+    peaks = ", ".join(f"{float(part.sum(0).max()):.2f}" for part in weights)
+    return fig, f"Maps of how much each cell attends to requests; at most {peaks}."
+
+
 def hits_and_passes(pictures: Tensor, asked: Tensor, finder, judge) -> str:
     """How many places (n, K, 2) are hit and how many pictures pass for one scene, in words."""
     where = detector.detect(finder, pictures)

@@ -90,3 +90,33 @@ def added_outside(denoiser: edm.Preconditioned, seed: int, k: int = 2) -> float:
     change = (pathway(request, x)[1] - pathway(None, x)[1]).square().sum(1)
     inside = hearing.window(request, length.GRID, k)[:, 0]
     return float(1 - (change * inside).sum() / change.sum())
+
+
+@torch.no_grad()
+def attention_shares(denoiser: edm.Preconditioned, seed: int, count: int, k: int = 2) -> dict:
+    """Whom the cells of a network attend to (`pathways.Attending`) when asked for `count` requests.
+
+    Args:
+        denoiser: Of a U-Net whose pathway attends.
+        seed: Of the run: the requests are those of `length_asking`.
+        count: Locations asked for.
+        k: Elsewhere is outside the (2k + 1) x (2k + 1) cells about a request.
+
+    Returns:
+        `at` and `elsewhere`, the mean attention to a request of the cell that it stands in and of
+        those elsewhere; `nearest`, the share of all attention to requests that goes to a cell's
+        nearest.
+    """
+    scenes, x = length_asking.scenes_and_noise(count, length_asking.FIRST + seed)
+    request = labelling.label_all(scenes)
+    weights = denoiser.network.condition.attention(request, x)
+
+    def mean(heard: torch.Tensor) -> float:
+        return float((weights * heard).sum() / heard.sum())
+
+    near = hearing.nearest(request, length.GRID)
+    return {
+        "at": mean(hearing.window(request, length.GRID, 0)),
+        "elsewhere": mean(1 - hearing.window(request, length.GRID, k)),
+        "nearest": float((weights * near).sum() / weights.sum()),
+    }

@@ -41,8 +41,9 @@ NEAR = "label_one.full_local"  # hears near; whose weights the next row is about
 NEAREST, AT_RANDOM = (f"label_all.full_{who}" for who in ("nearest", "random"))  # hear one a cell
 SEES_NEAR = "label_one.local_local"  # and sees near too
 PRODUCT = "label_one.product"  # rows that meet the places in products
+ATTENDS = "label_one.attending"  # whose places attend to requests
 ALONE = f"{SEEN_BEFORE}.objects-1"  # met one object in every picture
-DRAWN_BESIDE = PRODUCT, ALONE  # beside the reported settings; whose pictures the book shows
+DRAWN_BESIDE = PRODUCT, ATTENDS, ALONE  # not reported on; whose pictures the book shows as well
 LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
 CONFIRMING, FRESH = (1, 2, 3), (4, 5, 6)  # seeds of `SEEN_BEFORE`, for rules after the first seed
 LESS_TEN = {"length.near.coherence": (COHERENCE, "nearest", "paste")}  # as `LESS_AGAIN`, at ten
@@ -392,7 +393,7 @@ def samples(
     found[f"length.three.{AT_RANDOM}"] = skills(results.get(AT_RANDOM, []), 3)
     found |= less_of_runs(kept) | at_half_the_rate(results, slower)
     found["length.product.more"] = more_in_products(results)
-    found |= reaching(answers)
+    found |= reaching(answers) | attending(answers)
     skilled, looks, cuts = _in_all(answers.get(ASKED, {}))
     found |= {f"length.asked.{way}": values for way, values in skilled.items()}
     found |= {f"length.coherence.{way}": looks[way] for way in looks if way != "real"}
@@ -452,6 +453,22 @@ def reaching(answers: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
         "length.reach.bends": less_by_seed(parts, asked_so(bent, "window-heard")),
         "length.reach.product": less_by_seed(products, asked_so(straight, "all")),
         "length.reach.left": less_by_seed(products, parts),
+    }
+
+
+def attending(answers: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
+    """What stands behind the rows `length.attending.*`, pairs of ways of the seeds after the first.
+
+    Args:
+        answers: As for `samples`.
+    """
+    own = leave_out_first(answers.get(ATTENDS, {}))
+    usual, alike, apart = (
+        asked_so(own, way) for way in ("all", "attending-alike", "attending-apart")
+    )
+    return {
+        "length.attending.place": less_by_seed(usual, alike),
+        "length.attending.apart": less_by_seed(apart, usual),
     }
 
 
