@@ -210,6 +210,7 @@ BESIDE = {
         Setting("label_all", objects=5),
         Setting("label_one", "product"),
         Setting("label_one", "attending"),
+        Setting("label_all", "attending"),
         *(Setting("label_one", "window", "full", "local", k) for k in (0, 1, 4, 8)),
     )
 }  # most objects in a picture (of one, one label is all), how rows meet the places, the window (of
