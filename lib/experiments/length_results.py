@@ -486,10 +486,16 @@ def at_half_the_rate(
     }
 
 
-def seen_outside(run: dict, sigma: float = FAR) -> float:
-    """Of what a pixel of a trained network depends on, the share outside 5 x 5 cells about it."""
+def seen_outside(run: dict, sigma: float = FAR, what: str = "pixel") -> float:
+    """Of what a pixel of a trained network depends on, the share outside 5 x 5 cells about it.
+
+    Args:
+        run: With what was watched along its training.
+        sigma: One of `LEVELS`.
+        what: `pixel`; or `moved`, of the change when one of three requests moves.
+    """
     last = max(run["training"], key=int)
-    return run["training"][last]["locality"]["pixel"][LEVELS.index(sigma)]
+    return run["training"][last]["locality"][what][LEVELS.index(sigma)]
 
 
 def seeing(
