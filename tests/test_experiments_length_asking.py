@@ -25,6 +25,7 @@ RUN = length_asking.Setting("label_one.full_all", 3)
 WAYS = {"all", "mean", "random", "nearest", "soft", "composed", "displaced", "paste", "paste-apart"}
 WAYS |= {f"window-{k}" for k in (0, 1, 2, 4, 8)}
 PAIRS = {f"{kind}-{other}" for kind in ("pair", "added") for other in ("near", "far")}
+PAIRS |= {f"embedded-pair-{other}" for other in ("near", "far")}
 WAYS |= PAIRS
 GLUED = {"glued", "glued-near"}
 WAYS |= {*GLUED, "nearest-window", "embedded", "embedded-window"}
@@ -89,9 +90,14 @@ def test_cells_attend_alike_or_to_each_request_alone(monkeypatch):
     pathway, x = denoiser.network.condition, torch.zeros(1, 3, 32, 32)
     conditions = labelling.request([(0.3, 0.6), (0.8, 0.2)], 1)
     usual = pathway.attention(conditions, x)
-    alike, apart = (length_asking.attending(denoiser, each) for each in (False, True))
+    alike, loud, apart = (
+        length_asking.attending(denoiser, how) for how in ("alike", "loud", "apart")
+    )
     found = alike.network.condition.attention(conditions, x)
     assert torch.allclose(found, usual.mean((2, 3), keepdim=True).expand(1, 2, 16, 16))
+    found = loud.network.condition.attention(conditions, x)
+    for j, (row, column) in enumerate([(9, 4), (3, 12)]):
+        assert torch.allclose(found[0, j], usual[0, j, row, column])
     for j, place in enumerate([(0.3, 0.6), (0.8, 0.2)]):
         one = pathway.attention(labelling.request([place], 1), x)
         found = apart.network.condition.attention(conditions, x)[:, j : j + 1]
@@ -100,7 +106,7 @@ def test_cells_attend_alike_or_to_each_request_alone(monkeypatch):
     assert torch.equal(pathway.attention(conditions, x), usual)  # a twin attends, not the network
     monkeypatch.setattr(length_asking, "SAMPLER", SIGMAS)
     draws, noise = length_asking.ways(denoiser, 0), torch.randn(1, 3, 32, 32)
-    ways = {"all", "attending-alike", "attending-apart"}
+    ways = {"all", *(f"attending-{how}" for how in ("alike", "loud", "apart"))}
     drawn = [draws[way](noise, conditions) for way in sorted(ways)]
     assert min(torch.linalg.norm(a - b) for a, b in itertools.combinations(drawn, 2)) > 1e-3
     assert set(draws) == WAYS | {"nearest-heard", "window-heard"} | ways
@@ -195,6 +201,8 @@ def test_each_way_of_several_is_what_its_name_says(windows, monkeypatch):
     for name, far in (("near", False), ("far", True)):
         pair = partial(hearing.accompanied, far=far)
         assert same(f"added-{name}", differences(pair))
+        twin = length_asking.adding_up(windows, partial(pair, grid=length.GRID))
+        assert same(f"embedded-pair-{name}", plain(twin))
         weights = pair(conditions, length.GRID)
         assert same(f"pair-{name}", plain(lambda x, s, c, w=weights: windows(x, s, (*c, w))))
         assert not same(

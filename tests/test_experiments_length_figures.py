@@ -257,7 +257,7 @@ def test_maps_of_attention_add_up_requests_on_one_scale():
         assert ax.images[0].get_clim() == pytest.approx((0, 0.7))
     assert np.allclose(three.lines[0].get_xydata()[2], (3, 1))  # on the cell's own middle
     assert "at most 0.20, 0.70" in said
-    assert three.get_title("left") == "asked for 3"
+    assert three.get_title("left") == "$K = 3$"
 
 
 def test_where_requests_are_told_is_a_line_a_way_of_meeting():

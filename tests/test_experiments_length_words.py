@@ -254,7 +254,8 @@ def test_what_is_said_of_ideas_is_what_was_timed_and_seen():
     kept_ideas = storage.read_json(storage.RESULTS / "learning.json")["settings"][TOLD_ALL]
     assert words.untrue(words.of_ideas(kept_ideas)) == []
     broken = copy.deepcopy(kept_ideas)
-    exchanged(broken, "AdamW", "places as a map")
+    exchanged(broken, "AdamW", "places attend to requests")
+    exchanged(broken, "places as a map", "more noise")
     exchanged(broken, "as reported", "batches of 16")
     exchanged(broken, "twice the learning rate", "half the learning rate")
     exchanged(broken, "batches of 64", "a late fall of the rate")

@@ -123,38 +123,42 @@ def tell_cells(denoiser: edm.Preconditioned, hear: asking.Hear) -> edm.Denoiser:
     return asking.by_place(denoiser, hear)
 
 
-def adding_up(denoiser: edm.Preconditioned, k: int | None = None) -> edm.Preconditioned:
+def adding_up(
+    denoiser: edm.Preconditioned, heard: Callable[[tuple], Tensor] | None = None
+) -> edm.Preconditioned:
     """A twin in which requests are added after the small network that takes them in.
 
     Args:
         denoiser: Of which it is one.
-        k: Each is added only to the (2k + 1) x (2k + 1) cells about it; to all if not given.
+        heard: How much of each request a cell is told, see `asking.AddedUp`.
     """
     twin = copy.deepcopy(denoiser)
     name = "encoder" if isinstance(twin.network, patch.WindowNetwork) else "condition"
-    near = None if k is None else lambda conditions: hearing.window(conditions, GRID, k)
-    setattr(twin.network, name, asking.AddedUp(getattr(twin.network, name), near))
+    setattr(twin.network, name, asking.AddedUp(getattr(twin.network, name), heard))
     return twin
 
 
-def attending(denoiser: edm.Preconditioned, apart: bool) -> edm.Preconditioned:
+def attending(denoiser: edm.Preconditioned, how: str) -> edm.Preconditioned:
     """A twin whose cells attend otherwise than they learned to, see `pathways.Attending`.
 
     Args:
         denoiser: Of which it is one.
-        apart: Each request is attended to as if it were asked for alone; else all cells attend to a
-            request alike, as much as they do on average.
+        how: `apart`, to each request as if it were asked for alone; `alike`, all cells as much as
+            they do on average; `loud`, all cells as much as that in which the request stands.
     """
     twin = copy.deepcopy(denoiser)
     pathway, attend = twin.network.condition, denoiser.network.condition.attention
 
     def otherwise(conditions, x):
-        if not apart:
-            weights = attend(conditions, x)
-            return weights.mean((2, 3), keepdim=True).expand_as(weights)
         locations, mask = conditions
-        each = [slice(j, j + 1) for j in range(mask.shape[1])]
-        return torch.cat([attend((locations[:, j], mask[:, j]), x) for j in each], 1)
+        if how == "apart":
+            each = [slice(j, j + 1) for j in range(mask.shape[1])]
+            return torch.cat([attend((locations[:, j], mask[:, j]), x) for j in each], 1)
+        weights = attend(conditions, x)
+        if how == "alike":
+            return weights.mean((2, 3), keepdim=True).expand_as(weights)
+        own = hearing.window(conditions, GRID, 0)
+        return (weights * own).sum((2, 3), keepdim=True).expand_as(weights)
 
     pathway.attention = otherwise
     return twin
@@ -225,6 +229,10 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
     }
     found: dict[str, Draw] = {"all": partial(sampled, denoiser)}
     found |= {name: partial(sampled, tell_cells(denoiser, hear)) for name, hear in heard.items()}
+
+    def added_up(heard, *asked):  # copies when it draws
+        return sampled(adding_up(denoiser, heard and partial(heard, sigma=0.0)), *asked)
+
     for name, far in (("near", False), ("far", True)):
 
         def pair(conditions, sigma, far=far):
@@ -233,14 +241,15 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
         # Two rows in one call, a sum that was never met; and two answers added, each of which was.
         found[f"pair-{name}"] = partial(sampled, asking.with_hearing(denoiser, pair))
         found[f"added-{name}"] = partial(sampled, asking.by_place(denoiser, pair))
+        found[f"embedded-pair-{name}"] = partial(added_up, pair)
     found["random"] = at_random
-    for name, k in (("embedded", None), ("embedded-window", 2)):
-        # Copies when it draws.
-        found[name] = lambda *asked, k=k: sampled(adding_up(denoiser, k), *asked)
+
+    found["embedded"] = partial(added_up, None)
+    found["embedded-window"] = partial(added_up, window(2))
     if isinstance(getattr(denoiser.network, "condition", None), pathways.Attending):
-        for name, apart in (("alike", False), ("apart", True)):
-            found[f"attending-{name}"] = lambda *asked, apart=apart: sampled(
-                attending(denoiser, apart), *asked
+        for how in ("alike", "loud", "apart"):
+            found[f"attending-{how}"] = lambda *asked, how=how: sampled(
+                attending(denoiser, how), *asked
             )
     found["composed"] = partial(sampled, asking.by_place(denoiser, everywhere))
     if not isinstance(denoiser.network, patch.WindowNetwork):

@@ -589,7 +589,7 @@ def attention_maps(weights: list[Tensor], places: list[Tensor]) -> tuple[Figure,
         grid = part.shape[-1]
         image = ax.imshow(part.sum(0).numpy(), cmap=figures.SEQUENTIAL, vmin=0, vmax=most)
         ax.plot(*(where.numpy() * grid - 0.5).T, "o", ms=8, mfc="none", mec="white", mew=1)
-        ax.set_title(f"asked for {len(part)}", fontsize=9)
+        ax.set_title(f"$K = {len(part)}$", fontsize=9)
         ax.axis("off")
     fig.colorbar(image, ax=axes, label="attention to requests", shrink=0.8)
     peaks = ", ".join(f"{float(part.sum(0).max()):.2f}" for part in weights)

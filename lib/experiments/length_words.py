@@ -265,6 +265,8 @@ def of_ideas(ideas: dict[str, dict]) -> dict[str, Bounds]:
     by_map, product = last.pop("places as a map"), "rows meet places in products"
     by_product, usual, noises = last.pop(product), last["as reported"], ("more noise", "less noise")
     thrice = last.pop("half the rate, three times the pictures")
+    attends = "places attend to requests"
+    by_attention = last.pop(attends)
     dearer = small["seconds"] / small["batch"] / (muon["seconds"] / muon["batch"])
     behind = [look["skill_1"] for look in as_map["looks"][:3]]
     rates = ("twice the learning rate", "as reported", "half the learning rate")
@@ -276,11 +278,15 @@ def of_ideas(ideas: dict[str, dict]) -> dict[str, Bounds]:
         "and ends no lower": (last["AdamW"] - last["as reported"], -0.03, inf),
         "half the batch costs a quarter more a picture": (dearer, 1.15, 1.35),
         "a map is late": (max(behind), -inf, 0.4),
-        "and best at six": (by_map - by_product, 0.05, inf),
+        "and best at six": (by_map - by_attention, 0.02, inf),
+        "attention is next": (by_attention - by_product, 0.04, inf),
         "the smaller the rate the more of six": (min(rising[0]), 0.05, inf),
         "the larger the batch the more": (min(rising[1]), 0.05, inf),
         "less by a late fall": (last["a late fall of the rate"] - last["as reported"], -inf, -0.05),
-        "products come next": (by_product - max(last.values()), 0.05, inf),
+        "products come then": (by_product - max(last.values()), 0.05, inf),
+        "by attention one": (minutes_to(ideas[attends], 1, 0.8), 0.7, 1.3),
+        "one at six": (minutes_to(ideas[attends], 6, 0.6), 1.0, 1.5),
+        "and two at six": (minutes_to(ideas[attends], 6, 0.8), 1.6, 2.4),
         ".35 at twice the rate": (last["twice the learning rate"], 0.345, 0.355),
         ".54 at it": (usual, 0.535, 0.545),
         ".67 at half": (last["half the learning rate"], 0.665, 0.675),
