@@ -151,6 +151,7 @@ TAMPERED = {
     ("composed", "random"): "adding keeps three fifths",
     ("glued-near", "random"): "glued near, .93",
     ("nearest-heard", "random"): "in a single call, two thirds",
+    ("nearest-heard", "paste"): "and .44 of ten",
 }
 
 

@@ -701,6 +701,11 @@ def _of_one_alone(results, answers) -> dict[str, Bounds]:
         "after one alone, near, .92": (skill["nearest"], 0.915, 0.93),
         "kept are .93": (kept["nearest"], 0.925, 0.935),
         "in a single call, two thirds": (kept["nearest-heard"], 0.62, 0.7),
+        "and .44 of ten": (
+            np.mean(length_results.kept_of(results[ALONE], answers[ALONE], "nearest-heard", "10")),
+            0.435,
+            0.45,
+        ),
         "its scissors fill .98": (skill["paste"], 0.97, 0.985),
         "of its .66": (skill["nearest-heard"], 0.655, 0.665),
         "two in a call, .24": (skill["pair-near"], 0.235, 0.247),
@@ -819,6 +824,10 @@ def _of_a_row(results, answers) -> dict[str, Bounds]:
     whole, pasted = np.mean(of_all["all"]["coherence"]), np.mean(of_all["paste"]["skill"])
     kept = {K: np.mean(length_results.kept_near(ones, again, K)) for K in ("6", "10")}
     glued_near = np.mean(length_results.kept_near(ones, again, "6", "glued-near"))
+    in_one = [
+        np.mean(length_results.kept_of(results[SEEN_BEFORE], own, "nearest-heard", K))
+        for K in ("6", "10")
+    ]
     ten = {w: np.array(r["coherence"]) for w, r in length_results.by_way(again, 10).items()}
     fail = max(skill[way] for way in ("random", "mean", "displaced"))
     high = max(skill["nearest-above-3"], skill["nearest-below-0.3"])
@@ -840,6 +849,8 @@ def _of_a_row(results, answers) -> dict[str, Bounds]:
         "and .80 of one told all labels": (whole, 0.795, 0.805),
         "it keeps .85 of its skill at six": (kept["6"], 0.844, 0.856),
         "and .76 at ten": (kept["10"], 0.754, 0.766),
+        "in one call .79": (in_one[0], 0.78, 0.795),
+        "and .60 at ten": (in_one[1], 0.595, 0.61),
         "glued near, .93": (glued_near, 0.924, 0.936),
         "at ten near passes more than glued": (min(ten["nearest"] - ten["glued"]), 0.2, inf),
         "by a quarter": (np.mean(ten["nearest"] - ten["glued"]), 0.22, 0.3),
