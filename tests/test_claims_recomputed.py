@@ -714,13 +714,19 @@ def test_length_generalisation():
             skill(near["product"][s]["window-heard"]) - skill(near["vector"][s]["embedded-window"])
             for s in (0, 4, 5, 6)
         ],
+        "length.attending.one": reached("attending", "1", "attending-loud", "all", np.divide)[1:],
+        "length.reach.second": [
+            skill(near["vector"][s]["embedded-pair-far"])
+            - skill(near["vector"][s]["nearest-heard"])
+            for s in (4, 5, 6)
+        ],
         "length.attending.place": [
-            skill(near["attending"][s]["all"]) - skill(near["attending"][s]["attending-alike"])
-            for s in (1, 2, 3)
+            skill(near["attending"][s]["all"]) - skill(near["attending"][s]["attending-loud"])
+            for s in (1, 2, 3, 4)
         ],
         "length.attending.apart": [
             skill(near["attending"][s]["attending-apart"]) - skill(near["attending"][s]["all"])
-            for s in (1, 2, 3)
+            for s in (1, 2, 3, 4)
         ],
         "length.rate.kept": half_rate("all"),
         "length.rate.more": [

@@ -439,20 +439,27 @@ def asked_in(answers: dict[int, dict], ways: Sequence[str], kind: str = "skill")
     return np.array([rows[way][kind] for way in ways])
 
 
+def _of_one(answers: dict[int, dict], way: str) -> list[float]:
+    """Skill asked so for one object over that as trained, of the seeds that were asked so."""
+    asked, usual = (asked_so(answers, which, "1") for which in (way, "all"))
+    both = sorted(set(asked) & set(usual))
+    return _over_one([asked[seed] for seed in both], [usual[seed] for seed in both])
+
+
 def reaching(answers: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
     """What stands behind the rows `length.reach.*`, see `samples`: a number a run, or a pair."""
     bent, straight = (answers.get(name, {}) for name in (SEEN_BEFORE, PRODUCT))
     parts, products = asked_so(bent, "embedded-window"), asked_so(straight, "window-heard")
-    found = {}
-    for end, asked, way in (("", bent, "embedded-window"), (".product", straight, "window-heard")):
-        near, usual = (asked_so(asked, which, "1") for which in (way, "all"))
-        pairs = [(near[seed], usual[seed]) for seed in sorted(set(near) & set(usual))]
-        found[f"length.reach.one{end}"] = _over_one(*zip(*pairs, strict=True)) if pairs else []
-    return found | {
+    return {
+        "length.reach.one": _of_one(bent, "embedded-window"),
+        "length.reach.one.product": _of_one(straight, "window-heard"),
         "length.reach.parts": less_by_seed(parts, asked_so(bent, "embedded")),
         "length.reach.bends": less_by_seed(parts, asked_so(bent, "window-heard")),
         "length.reach.product": less_by_seed(products, asked_so(straight, "all")),
         "length.reach.left": less_by_seed(products, parts),
+        "length.reach.second": less_by_seed(
+            *(asked_so(of_seeds(bent, FRESH), w) for w in ("embedded-pair-far", "nearest-heard"))
+        ),
     }
 
 
@@ -463,11 +470,10 @@ def attending(answers: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
         answers: As for `samples`.
     """
     own = leave_out_first(answers.get(ATTENDS, {}))
-    usual, alike, apart = (
-        asked_so(own, way) for way in ("all", "attending-alike", "attending-apart")
-    )
+    usual, loud, apart = (asked_so(own, w) for w in ("all", "attending-loud", "attending-apart"))
     return {
-        "length.attending.place": less_by_seed(usual, alike),
+        "length.attending.one": _of_one(own, "attending-loud"),
+        "length.attending.place": less_by_seed(usual, loud),
         "length.attending.apart": less_by_seed(apart, usual),
     }
 

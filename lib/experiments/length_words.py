@@ -373,8 +373,8 @@ TOLD_HOW = {  # told one label as a row: whose weights, how requests meet, and a
 ATTENDED = {  # ways of asking the network whose places attend
     "all": "all requests, as trained",
     "attending-apart": "each attended to as if alone",
-    "attending-alike": "all cells attend alike",
-    "embedded": "each row bent alone",
+    "attending-alike": "all cells alike, as on average",
+    "attending-loud": "all cells alike, as where it stands",
     "window-heard": "each told to 5 × 5 cells",
     "nearest-heard": "its nearest",
     "paste": "scissors: drawn separately, cut and pasted",
@@ -387,13 +387,12 @@ def attention_table(answers: dict[int, dict]) -> str:
     Args:
         answers: Of `length_generalization.answers`, of that network.
     """
-    six, ten = (length_results.by_way(answers, count) for count in (6, 10))
+    counts = {count: length_results.by_way(answers, count) for count in (1, 6, 10)}
     rows = []
     for way, said in ATTENDED.items():
-        skill, passing = (np.mean(six[way][kind]) for kind in ("skill", "coherence"))
-        last = f"{np.mean(ten[way]['skill']):.2f}" if way in ten else ""
-        rows.append([f"**{said}**", f"{skill:.2f}", f"{passing:.0%}", last])
-    return markdown_table(["each place hears", "skill at 6", "one scene", "at 10"], rows)
+        skill = [f"{np.mean(n[way]['skill']):.2f}" if way in n else "" for n in counts.values()]
+        rows.append([f"**{said}**", *skill, f"{np.mean(counts[6][way]['coherence']):.0%}"])
+    return markdown_table(["each place hears", "skill at 1", "6", "10", "one scene, of 6"], rows)
 
 
 def plain_answers(answers: dict[str, dict[int, dict]]) -> dict:
@@ -480,12 +479,14 @@ def of_bends(runs: dict[str, list[dict]], answers: dict) -> dict[str, Bounds]:
         skill.mean(1) for skill in told.values()
     )
     found = length_results.reaching(answers)
-    second = [
-        np.subtract(*length_results.asked_in(answers[n], ("nearest-heard", "pair-near"))).mean()
-        for n in (SEEN_BEFORE, PRODUCT)
-    ]
+    pairs = ("nearest-heard", "pair-near", "pair-far")
+    row, in_products = (
+        length_results.asked_in(answers[n], pairs).mean(1) for n in (SEEN_BEFORE, PRODUCT)
+    )
+    bent_alone = length_results.asked_in(
+        answers[SEEN_BEFORE], ("nearest-heard", "embedded-pair-near", "embedded-pair-far")
+    ).mean(1)
     more = length_results.more_in_products(runs)
-    products = length_results.asked_in(answers[PRODUCT], ("all", "paste"), "coherence")
     cut = (*found["length.reach.one"], *found["length.reach.one.product"])
     windows = ("embedded", "window-2", "embedded-window")
     one_seed, one_seed_near, one_seed_both = length_results.asked_in(answers[ASKED], windows)[:, 0]
@@ -502,9 +503,12 @@ def of_bends(runs: dict[str, list[dict]], answers: dict) -> dict[str, Bounds]:
         "after one alone, .50 near": (alone[0][1], 0.49, 0.505),
         "and none told everywhere": (max(alone[0][0], alone[1][0]), -inf, 0.01),
         "cut at windows one is drawn": (min(cut), 0.92, inf),
-        "in products .11 more pass than pastes": (-np.diff(products, axis=0).mean(), 0.105, 0.12),
-        "a second costs .33 where it is bent": (second[0], 0.325, 0.335),
-        "and .13 in products": (second[1], 0.125, 0.135),
+        "a second, as a bent sum, .37 near": (row[1], 0.365, 0.375),
+        "and .35 far": (row[2], 0.345, 0.36),
+        "bent alone .59 near": (bent_alone[1], 0.585, 0.595),
+        "and .67 far": (bent_alone[2], 0.665, 0.675),
+        "a second costs .13 in products, near": (in_products[0] - in_products[1], 0.12, 0.135),
+        "and .02 far": (in_products[0] - in_products[2], 0.015, 0.025),
         "in products half is kept": (np.mean(length_results.retention(runs[PRODUCT])), 0.45, 0.6),
         "more in each of six pairs": (min(more) if len(more) == 6 else -inf, 0.3, inf),
         "with windows .06": (one_seed, 0.055, 0.065),
@@ -525,7 +529,11 @@ def of_attention(
     """
     own, asked = runs[ATTENDS], answers[ATTENDS]
     six, ten = (length_results.by_way(asked, count) for count in (6, 10))
-    skill, last = (length_results.average(rows, "skill") for rows in (six, ten))
+    skill, last, one = (
+        length_results.average(rows, "skill")
+        for rows in (six, ten, length_results.by_way(asked, 1))
+    )
+    passing = length_results.average(six, "coherence")
     kept = length_results.kept_of(own, asked, "nearest-heard")
     far = {
         name: np.mean([length_results.seen_outside(run, 1.0, "moved") for run in runs[name]])
@@ -537,21 +545,26 @@ def of_attention(
         "of a sum of rows' .53": (far[SEEN_BEFORE], 0.52, 0.535),
         "two thirds are kept": (np.mean(length_results.retention(own)), 0.64, 0.7),
         "draws one at .92": (np.mean(length_results.skills(own, 1)), 0.915, 0.925),
+        "products keep .54": (np.mean(length_results.retention(runs[PRODUCT])), 0.535, 0.55),
         "attends by .44 where a request stands": (shares[1]["at"], 0.43, 0.45),
         "by .08 elsewhere": (shares[1]["elsewhere"], 0.07, 0.085),
         "a quarter goes to its nearest": (shares[6]["nearest"], 0.22, 0.28),
         "alike, next to none": (skill["attending-alike"], -inf, 0.05),
+        "and of one": (one["attending-alike"], -inf, 0.1),
+        "as loud as at its place, one": (one["attending-loud"], 0.7, 0.85),
+        "but none of six": (skill["attending-loud"], -inf, 0.08),
+        "as trained, .65": (skill["all"], 0.64, 0.655),
+        "apart, fewer pass": (passing["attending-apart"] - passing["all"], -inf, -0.08),
         "apart, about as many": (skill["attending-apart"] - skill["all"], -0.06, 0.06),
-        "each bent alone, as many": (skill["embedded"] - skill["all"], -0.03, 0.03),
         "told near .78": (skill["window-heard"], 0.77, 0.785),
         "its nearest .81": (skill["nearest-heard"], 0.8, 0.815),
         "of which it keeps .88": (np.mean(kept), 0.87, 0.9),
-        "a second request far costs nothing": (
-            skill["nearest-heard"] - skill["pair-far"],
-            -0.03,
+        "a second request costs .04 near": (
+            skill["nearest-heard"] - skill["pair-near"],
             0.03,
+            0.045,
         ),
-        "and near little": (skill["nearest-heard"] - skill["pair-near"], -0.03, 0.06),
+        "and .02 far": (skill["nearest-heard"] - skill["pair-far"], 0.01, 0.03),
         "at ten .38": (last["all"], 0.37, 0.39),
         "and .69 near": (last["nearest-heard"], 0.685, 0.7),
     }
