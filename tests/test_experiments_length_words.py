@@ -415,6 +415,9 @@ def test_what_is_said_of_attention_is_so_and_can_fail():
             watched["locality"]["moved"] = [0.9] * 5
     for run in results[length_results.PRODUCT]:
         all_hit(run["counts"]["6"])
+    for run in results[length_results.ATTENDS_ALL] + results[length_results.AS_MAP]:
+        for K in ("6", "10"):
+            run["counts"][K]["hits"] = run["counts"][K]["blind"]
     for count, ways in ((K, ways) for counts in asked.values() for K, ways in counts.items()):
         for way, part in ways.items():
             part["looks"] = [1.0] * len(part["looks"])

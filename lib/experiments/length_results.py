@@ -42,6 +42,7 @@ NEAREST, AT_RANDOM = (f"label_all.full_{who}" for who in ("nearest", "random")) 
 SEES_NEAR = "label_one.local_local"  # and sees near too
 PRODUCT = "label_one.product"  # rows that meet the places in products
 ATTENDS = "label_one.attending"  # whose places attend to requests
+ATTENDS_ALL = "label_all.attending"  # the same, told all places
 ALONE = f"{SEEN_BEFORE}.objects-1"  # met one object in every picture
 DRAWN_BESIDE = PRODUCT, ATTENDS, ALONE  # not reported on; whose pictures the book shows as well
 LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
