@@ -64,6 +64,7 @@ PANELS = {
     "second": lambda: pictures.second_request_bars(ANSWERS)[0],
     "far": lambda: pictures.far_share_lines(NEAR_BY, (1, 2, 3, 6))[0],
     "levels": lambda: pictures.skill_by_level(ANSWERS)[0],
+    "told to": lambda: pictures.told_to(ANSWERS)[0],
     "training": lambda: pictures.along_training(RUNS),
 }
 

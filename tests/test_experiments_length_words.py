@@ -246,8 +246,8 @@ def test_the_table_of_ideas_is_in_minutes_of_each_best_first():
     usual, slow = (0.7, 0.5, 0.1), (0.9, 0.79, 0.4)
     ideas = {"as reported": tried(0.6, usual, slow), "better": tried(1.2, slow, (0.9, 0.8, 0.6))}
     assert rows(words.ideas_table(ideas))[1:] == [
-        ["**better**", "2.0", "4.0", "", "4.0", "0.60"],
-        ["**nothing (Muon, batches of 32, rows)**", "2.0", "", "", "2.0", "0.40"],
+        ["**better**", "0.60", "2.0", "4.0", "", "4.0"],
+        ["**nothing (Muon, batches of 32, rows)**", "0.40", "2.0", "", "", "2.0"],
     ]
 
 

@@ -571,8 +571,7 @@ def told_to(answers: Answers) -> tuple[Figure, str]:
     for ax, label in zip(axes, ("skill at 6", "share that passes for one scene"), strict=True):
         ax.set_xticks(range(len(TOLD_TO)), TOLD_TO)
         ax.set(xlabel="cells told of a request", ylabel=label, ylim=(-0.05, 1.0))
-    names = axes[0].get_legend_handles_labels()
-    fig.legend(*names, fontsize=8, loc="outside lower center", ncols=3)
+    axes[0].legend(fontsize=7, loc="lower right")
     return fig, f"Skill at six, each request told to {', to '.join(TOLD_TO)}: {'; '.join(told)}."
 
 
