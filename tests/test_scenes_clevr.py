@@ -433,16 +433,18 @@ def test_many_scenes_are_loaded_in_3_ms_each(written, tmp_path, monkeypatch):
     file.write_text(json.dumps({"scenes": entries}))
     monkeypatch.setattr(clevr, "CHUNK", 70)  # the last one is not full
     load_scenes(file, limit=2)  # torch wakes up
-    start = time.perf_counter()
-    loaded, pictures = load_scenes(file)
-    seconds = (time.perf_counter() - start) / many
+    seconds = []
+    for _ in range(3):  # the least is what it takes; the rest is what else runs
+        start = time.perf_counter()
+        loaded, pictures = load_scenes(file)
+        seconds.append((time.perf_counter() - start) / many)
     off = project(loaded.coords, loaded.camera) - project(scenes.coords, scenes.camera)
     assert off[..., :2][scenes.mask].norm(dim=1).max() < 1  # each by its own camera
     assert torch.equal(pictures[:2].repeat(many // 2, 1, 1, 1), pictures)
     assert not torch.equal(pictures[0], pictures[1])
     if os.getloadavg()[0] > 2:
         pytest.skip(f"the machine is busy ({os.getloadavg()[0]:.0f} programs wait): times not held")
-    assert seconds < 3e-3
+    assert min(seconds) < 3e-3
 
 
 def test_cameras_of_many_scenes_are_those_of_each_and_take_no_time():

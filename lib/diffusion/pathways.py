@@ -248,7 +248,8 @@ class Attending(Vector):
     def attention(self, conditions: Locations | None, x: Tensor) -> Tensor:
         """How much each cell attends to each request: (B, K, grid, grid), the rest is for none.
 
-        Weights that say who hears what (`lib.diffusion.hearing`) take part in the softmax.
+        Weights that say who hears what (`lib.diffusion.hearing`), not negative, take part in the
+        softmax: what has none is not attended to.
         """
         locations, mask, weights = check_heard(conditions, x, self.limit, self.grid)
         rows = shares(locations, self.grid).to(self.table) @ self.table  # (B, K, embedding)

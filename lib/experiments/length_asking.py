@@ -50,6 +50,9 @@ row bent alone, .66. So what serves it is that rows are weighed place by place b
 added, and not that requests compete. Written down before any other seed was asked: three fresh
 seeds decide. *Requests compete*, as they do in a mean or where the nearest is told: apart, less is
 drawn. *The softmax keeps a sum small*, wherever a cell is: alike in all cells, as much is drawn.
+Asked alike as on average, it turned out, it hardly draws one either, which any fainter request
+would bring about; so the rule is against all cells as loud as that where the request stands, which
+one is drawn at, and a fourth fresh seed was declared when its gate was undecided by a hair.
 
 **What was hoped for** (`length.glued.*`, `length.objects.ten`): nine tenths of skill at one kept at
 six, eight tenths at ten, and pictures that pass for one scene more often than pastes. Asking near
