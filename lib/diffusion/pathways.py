@@ -210,12 +210,16 @@ class Vector(nn.Module):
         self.table = nn.Parameter(fourier(centres(grid), embedding).flatten(0, 1))
         self.meeting = Meeting(embedding, hidden, width, grid)
 
+    def rows(self, locations: Tensor) -> Tensor:
+        """The row of each location: (B, K, 2) -> (B, K, embedding)."""
+        return shares(locations, self.grid).to(self.table) @ self.table
+
     def embedding(self, conditions: Locations | None, x: Tensor) -> Tensor:
         """The sum of rows of the conditions of a batch x: (B, embedding), or one a cell."""
         locations, mask, weights = check_heard(conditions, x, self.limit, self.grid)
         if weights is None:
             return summed((locations, mask), self.grid).to(self.table) @ self.table
-        rows = shares(locations, self.grid).to(self.table) @ self.table  # (B, K, embedding)
+        rows = self.rows(locations)
         return (weights.flatten(2).mT.to(rows) @ rows).mT.unflatten(2, (self.grid, self.grid))
 
     def forward(self, conditions: Locations | None, x: Tensor) -> tuple[None, Tensor]:
@@ -252,8 +256,7 @@ class Attending(Vector):
         softmax: what has none is not attended to.
         """
         locations, mask, weights = check_heard(conditions, x, self.limit, self.grid)
-        rows = shares(locations, self.grid).to(self.table) @ self.table  # (B, K, embedding)
-        scores = rows @ self.attends.T / rows.shape[-1] ** 0.5
+        scores = self.rows(locations) @ self.attends.T / self.table.shape[1] ** 0.5
         allowed = mask[..., None] if weights is None else weights.flatten(2)
         scores = scores + allowed.to(scores).log()
         none = self.none.expand(len(scores), 1, scores.shape[2])
@@ -261,9 +264,10 @@ class Attending(Vector):
         return attended.unflatten(2, (self.grid, self.grid))
 
     def embedding(self, conditions: Locations | None, x: Tensor) -> Tensor:
-        """The mixture of rows that each cell hears: (B, embedding, grid, grid)."""
-        locations, mask = check_heard(conditions, x, self.limit, self.grid)[:2]
-        return super().embedding((locations, mask, self.attention(conditions, x)), x)
+        """The mixture of rows that each cell hears: (B, embedding, grid, grid); none of None."""
+        if conditions is not None:
+            conditions = (*conditions[:2], self.attention(conditions, x))
+        return super().embedding(conditions, x)
 
 
 class Fourier(nn.Module):

@@ -236,6 +236,9 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
     def added_up(heard, *asked):  # copies when it draws
         return sampled(adding_up(denoiser, heard and partial(heard, sigma=0.0)), *asked)
 
+    def attended(how, *asked):
+        return sampled(attending(denoiser, how), *asked)
+
     for name, far in (("near", False), ("far", True)):
 
         def pair(conditions, sigma, far=far):
@@ -246,14 +249,11 @@ def ways(denoiser: edm.Preconditioned, seed: int, count: int = 0) -> dict[str, D
         found[f"added-{name}"] = partial(sampled, asking.by_place(denoiser, pair))
         found[f"embedded-pair-{name}"] = partial(added_up, pair)
     found["random"] = at_random
-
     found["embedded"] = partial(added_up, None)
     found["embedded-window"] = partial(added_up, window(2))
     if isinstance(getattr(denoiser.network, "condition", None), pathways.Attending):
         for how in ("alike", "loud", "apart"):
-            found[f"attending-{how}"] = lambda *asked, how=how: sampled(
-                attending(denoiser, how), *asked
-            )
+            found[f"attending-{how}"] = partial(attended, how)
     found["composed"] = partial(sampled, asking.by_place(denoiser, everywhere))
     if not isinstance(denoiser.network, patch.WindowNetwork):
         for name, hear in (("nearest", near), ("window", window(2))):

@@ -562,12 +562,11 @@ def told_to(answers: Answers) -> tuple[Figure, str]:
     fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.2))
     told = []
     for (said, (name, ways)), (colour, line) in zip(TOLD_HOW.items(), TOLD_LOOKS, strict=True):
-        for ax, kind in zip(axes, ("skill", "coherence"), strict=True):
-            values = length_results.asked_in(answers[name], ways, kind)
+        of_kinds = [length_results.asked_in(answers[name], ways, k) for k in ("skill", "coherence")]
+        for ax, values in zip(axes, of_kinds, strict=True):
             ax.plot(values.mean(1), line, color=colour, label=said)
             ax.plot(values, "o", ms=3, color=colour, mfc="none" if line == ":" else colour)
-        skill = length_results.asked_in(answers[name], ways).mean(1)
-        told.append(f"{said} {', '.join(f'{value:.2f}' for value in skill)}")
+        told.append(f"{said} {', '.join(f'{value:.2f}' for value in of_kinds[0].mean(1))}")
     for ax, label in zip(axes, ("skill at 6", "share that passes for one scene"), strict=True):
         ax.set_xticks(range(len(TOLD_TO)), TOLD_TO)
         ax.set(xlabel="cells told of a request", ylabel=label, ylim=(-0.05, 1.0))

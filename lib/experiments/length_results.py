@@ -442,9 +442,7 @@ def asked_in(answers: dict[int, dict], ways: Sequence[str], kind: str = "skill")
 
 def _of_one(answers: dict[int, dict], way: str) -> list[float]:
     """Skill asked so for one object over that as trained, of the seeds that were asked so."""
-    asked, usual = (asked_so(answers, which, "1") for which in (way, "all"))
-    both = sorted(set(asked) & set(usual))
-    return _over_one([asked[seed] for seed in both], [usual[seed] for seed in both])
+    return kept_near(asked_so(answers, "all", "1"), answers, "1", way)
 
 
 def reaching(answers: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
@@ -557,10 +555,9 @@ def kept_near(
     Raises:
         ValueError: A seed that was asked has no skill at one.
     """
-    asked = {seed: counts.get(count, {}) for seed, counts in answers.items()}
-    near = {seed: asked[seed][way] for seed in asked if way in asked[seed]}
+    near = asked_so(answers, way, count)
     both = sorted(set(near) & set(ones))
-    return _over_one([skill(near[seed]) for seed in both], [ones[seed] for seed in both])
+    return _over_one([near[seed] for seed in both], [ones[seed] for seed in both])
 
 
 def kept_of(
