@@ -141,7 +141,7 @@ def test_the_unet_sees_the_whole_picture_and_keeps_its_shape(pathway):
     assert seen_by(lambda x: network(x, NOISE, conditions), x, 3, 4).all()
 
 
-@pytest.mark.parametrize("pathway", ["vector", "product", "attending", "fourier", "map"])
+@pytest.mark.parametrize("pathway", pathways.OF_LOCATIONS)
 def test_only_what_is_asked_counts(pathway):
     network, x = tiny(pathway), random(1, 3, 16, 16)
     asked = network(x, NOISE, (LOCATIONS, ALL))
@@ -160,7 +160,7 @@ def test_only_what_is_asked_counts(pathway):
     assert torch.linalg.norm(nothing - network(x, NOISE, None)) < 1e-10
 
 
-@pytest.mark.parametrize("pathway", ["vector", "product", "attending", "fourier", "map"])
+@pytest.mark.parametrize("pathway", pathways.OF_LOCATIONS)
 def test_what_is_masked_is_not_read(pathway):
     network, x, mask = tiny(pathway), random(1, 3, 16, 16), torch.tensor([[True, False, True]])
     nowhere = torch.where(mask[..., None], LOCATIONS, float("nan"))
@@ -209,7 +209,7 @@ def test_parameters_are_counted():
         ((torch.rand(1, 4, 2).double(), torch.ones(1, 4).bool()), "at most 3 conditions .* not 4"),
     ],
 )
-@pytest.mark.parametrize("pathway", ["vector", "product", "attending", "fourier", "map"])
+@pytest.mark.parametrize("pathway", pathways.OF_LOCATIONS)
 def test_bad_conditions_are_refused(pathway, conditions, message):
     network = tiny(pathway, limit=3)
     with pytest.raises(ValueError, match=message):

@@ -69,6 +69,19 @@ def test_cells_attend_to_all_alike_at_first_and_to_what_their_rows_say_after():
     assert torch.allclose(alike[0, [0, 2]], torch.full((2, GRID, GRID), 1 / 3))
 
 
+def test_scattered_rows_are_the_same_rows_but_close_places_begin_unlike():
+    made = (of(16, 64, 8, 8, 3) for of in (pathways.Attending, pathways.Scattered))
+    near, far = (each.table.detach() for each in made)
+    assert torch.equal(near.sum(1).sort().values, far.sum(1).sort().values)
+
+    def beside(table):
+        rows = table.unflatten(0, (16, 16))
+        return float((rows[:, 1:] * rows[:, :-1]).sum(-1).mean() / rows.square().sum(-1).mean())
+
+    assert beside(near) > 0.5
+    assert abs(beside(far)) < 0.1
+
+
 def test_a_map_is_a_spot_of_mass_one_a_location():
     picture = tiny("map").condition.picture((LOCATIONS, ALL), random(1, 3, 16, 16))
     assert picture.shape == (1, 1, 16, 16)
@@ -79,7 +92,7 @@ def test_a_map_is_a_spot_of_mass_one_a_location():
 
 
 def test_a_small_move_within_a_cell_changes_what_a_network_is_told():
-    for pathway in ("vector", "product", "attending", "fourier", "map"):
+    for pathway in pathways.OF_LOCATIONS:
         network, x = tiny(pathway), random(1, 3, 16, 16)
         near = LOCATIONS + 0.01
         change = network(x, NOISE, (near, ALL)) - network(x, NOISE, (LOCATIONS, ALL))

@@ -270,6 +270,16 @@ class Attending(Vector):
         return super().embedding(conditions, x)
 
 
+class Scattered(Attending):
+    """As `Attending`, but rows of close places begin as unlike as those of far ones: shuffled."""
+
+    def __init__(self, grid: int, embedding: int, hidden: int, width: int, limit: int):
+        """Planes (B, width, grid, grid) of at most `limit` locations."""
+        super().__init__(grid, embedding, hidden, width, limit)
+        order = torch.randperm(grid**2, generator=torch.Generator().manual_seed(0))
+        self.table = nn.Parameter(self.table.detach()[order])
+
+
 class Fourier(nn.Module):
     """Fourier features of the locations, summed, which then meet the places."""
 
@@ -375,6 +385,7 @@ OF_LOCATIONS: Made = {
     "vector": lambda n: Vector(n.grid, n.told, n.hidden, n.width, n.limit),
     "product": lambda n: Product(n.grid, n.told, n.hidden, n.width, n.limit),
     "attending": lambda n: Attending(n.grid, n.told, n.hidden, n.width, n.limit),
+    "scattered": lambda n: Scattered(n.grid, n.told, n.hidden, n.width, n.limit),
     "map": lambda n: Map(n.size, n.grid, n.width, n.limit),
     "fourier": lambda n: Fourier(n.grid, n.told, n.hidden, n.width, n.limit),
 }

@@ -118,8 +118,8 @@ class Setting:
 
     Attributes:
         labels: `label_all` or `label_one`.
-        pathway: `vector`, `product`, `attending`, `map`, `fourier`, or `window` for the networks of
-            the causal test.
+        pathway: `vector`, `product`, `attending`, `scattered`, `map`, `fourier`, or `window` for
+            the networks of the causal test.
         pixels: Their pixel window, `local` or `full`.
         conditions: What a cell of theirs hears: `local` (its window), `all`, `nearest` (one
             request) or `random` (one request, drawn for each cell alone).
@@ -211,6 +211,7 @@ BESIDE = {
         Setting("label_one", "product"),
         Setting("label_one", "attending"),
         Setting("label_all", "attending"),
+        Setting("label_one", "scattered"),
         *(Setting("label_one", "window", "full", "local", k) for k in (0, 1, 4, 8)),
     )
 }  # most objects in a picture (of one, one label is all), how rows meet the places, the window (of

@@ -44,6 +44,7 @@ PRODUCT = "label_one.product"  # rows that meet the places in products
 ATTENDS = "label_one.attending"  # whose places attend to requests
 ATTENDS_ALL = "label_all.attending"  # the same, told all places
 ALONE = f"{SEEN_BEFORE}.objects-1"  # met one object in every picture
+SCATTERED = "label_one.scattered"  # the same, but the rows of close places begin unlike
 DRAWN_BESIDE = PRODUCT, ATTENDS, ALONE  # not reported on; whose pictures the book shows as well
 LESS_NEAR = {"length.windows.alone": (SKILL, "nearest-window", "all")}
 CONFIRMING, FRESH = (1, 2, 3), (4, 5, 6)  # seeds of `SEEN_BEFORE`, for rules after the first seed
@@ -365,6 +366,7 @@ LESS_RUNS = {  # rows that are one setting less another: of what, and which
     "length.pixels.kept": (retention, SEES_NEAR, NEAR),
     "length.trained.near": (retention, NEAREST, AT_RANDOM),
     "length.dose.wide": (retention, f"{NEAR}.k-8", NEAR),
+    "length.attending.start": (retention, SCATTERED, ATTENDS),
     "length.objects.local": (at_six, f"{SEES_NEAR}.objects-5", f"{SEES_NEAR}.objects-1"),
 }
 
