@@ -128,6 +128,25 @@ def test_a_row_s_identifier_leads_to_its_row(address, kind):
     assert ledger_page.led_to_rows(other, {"sim.a.rate"}) == other
 
 
+def test_a_row_that_prose_names_leads_to_it():
+    def code(name):
+        return f'<code class="docutils literal notranslate"><span class="pre">{name}</span></code>'
+
+    ids = ["sim.a.rate", "sim.a.slow", "sim.ab"]
+    for name, id in (
+        ("sim.a.rate", "sim.a.rate"),
+        ("sim.a", "sim.a.rate"),
+        ("sim.a.*", "sim.a.rate"),
+        ("sim.ab", "sim.ab"),
+    ):
+        page = ledger_page.led_from_names(f"of {code(name)}, say", ids)
+        assert page == f'of <a href="claims.html#claim-{id}">{code(name)}</a>, say'
+    for other in ("sim", "sim.a.r", "lib.sim", "sim.c"):
+        assert ledger_page.led_from_names(code(other), ids) == code(other)
+    within = f'<a href="x.html"><span class="doc std std-doc">{code("sim.ab")}</span></a>'
+    assert ledger_page.led_from_names(within, ids) == within
+
+
 def test_every_row_that_was_tested_is_led_to_the_cell_that_records_it():
     rows = claims.rows()
     places = ledger_page.recorded(ROOT, rows)

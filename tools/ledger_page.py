@@ -27,6 +27,11 @@ _ROW_LINK = re.compile(
     r'href="([\w/.]*claims\.html|#)("><span class="(?:doc )?std std-doc"><code[^>]*>'
     r'<span class="pre">)([\w.-]+)(?=</span>)'
 )
+# One that stands in a chapter's prose, and not within a link.
+_NAMED = re.compile(
+    r'(?<!std-doc">)<code class="docutils literal notranslate"><span class="pre">'
+    r"([\w-]+\.[\w.-]+?)(?:\.\*)?</span></code>"
+)
 
 
 def source(root: Path, rows: Sequence[dict]) -> str:
@@ -83,9 +88,9 @@ def finish(site: Path, root: Path, rows: Sequence[dict]) -> None:
     """
     (site / "_static" / "claims.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
     (site / "_static" / "claims.csv").write_text(as_csv(rows), encoding="utf-8")
-    ids, places = {row["id"] for row in rows}, recorded(root, rows)
+    ids, places = [row["id"] for row in rows], recorded(root, rows)
     for path in sorted((site / "chapters").glob("*.html")):
-        text = led_to_rows(path.read_text(encoding="utf-8"), ids)
+        text = led_from_names(led_to_rows(path.read_text(encoding="utf-8"), ids), ids)
         own = {id: k for id, (name, k) in places.items() if name == path.stem}
         path.write_text(led_to_cells(text, own), encoding="utf-8")
     page = site / "chapters" / "claims.html"
@@ -170,6 +175,22 @@ def led_to_rows(page: str, ids: Collection[str]) -> str:
         return f'href="{address.rstrip("#")}#claim-{id}{between}{id}' if id in ids else match[0]
 
     return _ROW_LINK.sub(led, page)
+
+
+def led_from_names(page: str, ids: Collection[str]) -> str:
+    """A built page on which a row's identifier in the prose is a link to its row.
+
+    Args:
+        page: as it was built.
+        ids: of all rows, in the ledger's order; what several begin with leads to the first of them.
+    """
+
+    def led(match: re.Match) -> str:
+        name = match[1]
+        first = name if name in ids else next((i for i in ids if i.startswith(name + ".")), None)
+        return f'<a href="claims.html#claim-{first}">{match[0]}</a>' if first else match[0]
+
+    return _NAMED.sub(led, page)
 
 
 def _chapters(root: Path) -> tuple[dict[str, str], dict[str, str]]:

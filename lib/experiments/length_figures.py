@@ -586,7 +586,8 @@ def attention_maps(weights: list[Tensor], places: list[Tensor]) -> tuple[Figure,
     for ax, part, where in zip(axes, weights, places, strict=True):
         grid = part.shape[-1]
         image = ax.imshow(part.sum(0).numpy(), cmap=figures.SEQUENTIAL, vmin=0, vmax=most)
-        ax.plot(*(where.numpy() * grid - 0.5).T, "o", ms=8, mfc="none", mec="white", mew=1)
+        for place in where.numpy() * grid - 0.5:  # as wide as 5 cells, whatever the panel's size
+            ax.add_patch(plt.Circle(place, 2.5, fill=False, color="white", lw=0.8))
         ax.set_title(f"$K = {len(part)}$", fontsize=9)
         ax.axis("off")
     fig.colorbar(image, ax=axes, label="attention to requests", shrink=0.8)
