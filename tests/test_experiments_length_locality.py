@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lib.diffusion import edm, train
-from lib.experiments import length_asking, length_results
+from lib.experiments import length_asking, length_results, local_scores
 from lib.experiments import length_generalization as length
 from lib.experiments import length_locality as near
 from lib.experiments.length_generalization import LEVELS, Scale, Setting
@@ -48,20 +48,55 @@ def test_rows_are_of_fresh_runs_alone():
         "label_one.full_all": {1: counts(0.3, 0.7)},
         "label_all.vector": {0: counts(9, 9), 1: counts(0.2, 0.25), 3: counts(9, 9)},
     }
-    found = length_results.local(measured)
+    found = length_results.local(measured, {})
     assert found["length.local.one"] == [0.1, 0.2]
     assert found["length.local.one.all"] == [0.3]
     assert np.allclose(found["length.local.grows"], [0.2 - 0.05])  # of the seeds that both have
     assert np.allclose(found["length.local.grows.all"], [0.4 - 0.05])
-    assert length_results.local({"label_one.vector": {0: counts(0.1, 0.2)}}) == {}
-    six = {"label_one.vector": {0: 0.8, 1: 0.9, 2: 0.75}, "label_all.map": {0: 0.1, 2: 0.5, 3: 1}}
-    six = {
-        name: {s: {"6": {"removed": [9, 9, v, 9, 9]}} for s, v in seeds.items()}
-        for name, seeds in six.items()
-    }
-    assert length_results.less_of_six(six) == pytest.approx([0.7, 0.25])
+    assert length_results.local({"label_one.vector": {0: counts(0.1, 0.2)}}, {}) == {}
     deaf = {"label_one.vector": {1: counts(0, 0)}}
-    assert length_results.local(deaf) == {"length.local.one": [0]}  # which competence must gate
+    assert length_results.local(deaf, {}) == {"length.local.one": [0]}  # which competence must gate
+
+
+def test_networks_are_compared_at_six_by_the_seeds_that_both_have():
+    def measured(**six):
+        return {
+            name.replace("__", "."): {
+                s: {"6": {"removed": [9, 9, value, 9, 9]}} for s, value in seeds.items()
+            }
+            for name, seeds in six.items()
+        }
+
+    found = length_results.less_of_six(
+        measured(
+            label_one__vector={0: 0.8, 1: 0.9, 2: 0.75},
+            label_all__map={0: 0.1, 2: 0.5, 3: 1},
+            label_one__attending={0: 0.2, 2: 0.25},
+            label_one__product={0: 0.5, 4: 0.1},
+            label_all__vector={0: 0.5, 1: 0.5},
+            label_all__attending={0: 0.25},
+        )
+        | {"label_one.full_all": {0: {"1": {}}}},
+        measured(label_all__vector={1: 0.375}),
+    )
+    assert {id: pytest.approx(values) for id, values in found.items()} == {
+        "local.generalise": [0.25],  # the first seed of these two was seen before the rule
+        "local.generalise.rows": [0.5],
+        "local.generalise.products": [0.3],
+        "local.generalise.all": [0.25],
+        "local.generalise.rate": [0.125],
+    }
+
+
+def test_own_and_other_requests_count_in_units_of_what_is_said():
+    def counting(x, sigma, told):  # the mean picture, and a tenth more for each request
+        return mean + 0.1 * told[1].sum(1).view(-1, 1, 1, 1).expand_as(x)
+
+    mean = local_scores.mean_picture()
+    found = near.at_its_place(counting, Setting(seed=3))
+    assert np.allclose(found["own"], 1 / 6, atol=1e-4)
+    assert np.allclose(found["others"], 5 / 6, atol=1e-4)
+    assert {len(values) for values in found.values()} == {len(LEVELS)}
 
 
 def test_no_run_and_other_weights_are_refused(folder):

@@ -727,6 +727,7 @@ def results(folder: Path = KEPT) -> dict[str, dict]:
         "painters": storage.read_json(storage.RESULTS / "coherence.json")["painters"],
         "near": answers(folder, "local"),
         "slower": finished_runs(folder / HALF_RATE),
+        "slower_near": answers(folder / HALF_RATE, "local"),
     }
 
 

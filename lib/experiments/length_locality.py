@@ -11,6 +11,10 @@ more objects are less local for every network, since objects hide and light each
 told all labels shows how much that is.
 
 Seed 0 was looked at before the rows `length.local.*` were written, so they count the others.
+
+A share outside is large where much changes far away, and also where little changes near by. So for
+six requests it is noted, beside, how much of what is said at a place goes with its own request, and
+how much with the five others (`lib.experiments.local_scores.changes`).
 """
 
 from dataclasses import dataclass
@@ -20,7 +24,7 @@ import torch
 
 from lib import storage
 from lib.diffusion import edm, hearing
-from lib.experiments import length_asking
+from lib.experiments import length_asking, local_scores
 from lib.experiments import length_generalization as length
 from lib.experiments.length_asking import Setting
 from lib.experiments.length_generalization import RUNS
@@ -50,7 +54,8 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         folder: Where the run is; `local.NAME.seedS.json` is written beside it.
 
     Returns:
-        What is in that file: `counts`, by number of requests what `localities` gives.
+        What is in that file: `counts`, by number of requests what `localities` gives, and of six
+        what `at_its_place` does.
 
     Raises:
         FileNotFoundError: There is no such run.
@@ -69,8 +74,24 @@ def run(setting: Setting, scale: Scale, folder: Path = RUNS) -> dict:
         },
         "provenance": storage.provenance(),
     }
+    if "6" in found["counts"]:
+        found["counts"]["6"] |= at_its_place(denoiser, trained)
     storage.write_numbers(folder / f"local.{stem}.json", found, {"counts": 4})
     return found
+
+
+def at_its_place(denoiser: edm.Preconditioned, trained: length.Setting) -> dict:
+    """Of what is said at one of six places, how much changes when requests go, at `LEVELS`.
+
+    Returns:
+        `own`, when its own request does; `others`, when the five others do. In units of the answer
+        less the mean picture, see `lib.experiments.local_scores.changes`.
+    """
+    found = local_scores.changes(denoiser, trained, 6, trained.seed, LEVELS)
+    return {
+        what: [change / said for change, said in zip(found[what], found["says"], strict=True)]
+        for what in ("own", "others")
+    }
 
 
 @torch.no_grad()

@@ -325,11 +325,15 @@ def far_shares(near: dict[int, dict], counts: Sequence[int]) -> np.ndarray:
     return np.square([[part[str(k)]["moved"] for k in counts] for part in near.values()])
 
 
-def local(near: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
-    """What stands behind the rows `length.local.*`, a number a run or a pair of one seed, not 0.
+def local(
+    near: dict[str, dict[int, dict]], slower: dict[str, dict[int, dict]]
+) -> dict[str, list[float]]:
+    """What stands behind the rows `length.local.*`, a number a run or a pair of one seed, not 0,
+    and `local.generalise.*`.
 
     Args:
         near: How local answers are, of `length_generalization.answers`.
+        slower: The same of networks trained at half the learning rate.
     """
     fresh = {name: leave_out_first(seeds) for name, seeds in near.items()}
     told_all, found = fresh.get(TOLD_ALL, {}), {}
@@ -339,21 +343,33 @@ def local(near: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
         found[f"length.local.grows{end}"] = [
             growth(counts) - growth(told_all[seed]) for seed, counts in seeds if seed in told_all
         ]
-    found["local.generalise"] = less_of_six(fresh)
+    found |= less_of_six(near, slower)
     return {id: values for id, values in found.items() if values}
 
 
-def less_of_six(near: dict[str, dict[int, dict]]) -> list[float]:
-    """Outside share when one of six requests goes: told one label as a row less told all as a map.
-
-    Of the seeds in which both networks were asked for six.
-    """
-    at = LEVELS.index(SIGMA)
-    one, map_ = (
-        {s: part[SIX]["removed"][at] for s, part in near.get(name, {}).items() if SIX in part}
-        for name in (SEEN_BEFORE, AS_MAP)
+def less_of_six(
+    near: dict[str, dict[int, dict]], slower: dict[str, dict[int, dict]]
+) -> dict[str, list[float]]:
+    """What stands behind the rows `local.generalise*`, see `local`: a pair a seed."""
+    seen, fresh = (
+        {name: outside_of_six(of(seeds)) for name, seeds in near.items()}
+        for of in (dict, leave_out_first)
     )
-    return less_by_seed(one, map_)
+    one, all_ = fresh.get(SEEN_BEFORE, {}), seen.get(TOLD_ALL, {})
+    at_half = outside_of_six(slower.get(TOLD_ALL, {}))
+    return {
+        "local.generalise": less_by_seed(one, fresh.get(AS_MAP, {})),
+        "local.generalise.rows": less_by_seed(one, fresh.get(ATTENDS, {})),
+        "local.generalise.products": less_by_seed(seen.get(SEEN_BEFORE, {}), seen.get(PRODUCT, {})),
+        "local.generalise.all": less_by_seed(all_, seen.get(ATTENDS_ALL, {})),
+        "local.generalise.rate": less_by_seed(all_, at_half),
+    }
+
+
+def outside_of_six(near: dict[int, dict]) -> dict[int, float]:
+    """Outside share when one of six requests goes, by seed, where six were asked for."""
+    at = LEVELS.index(SIGMA)
+    return {s: counts[SIX]["removed"][at] for s, counts in near.items() if SIX in counts}
 
 
 def growth(counts: dict) -> float:
@@ -377,6 +393,7 @@ def samples(
     painters: dict,
     near: dict[str, dict[int, dict]],
     slower: dict[str, list[dict]],
+    slower_near: dict[str, dict[int, dict]],
 ) -> dict[str, list[float]]:
     """What stands behind each row of the ledger: a number a seed, or one that was computed.
 
@@ -387,6 +404,7 @@ def samples(
             `lib/results/coherence.json`.
         near: See `local`.
         slower: As `results`, of networks trained at half the learning rate.
+        slower_near: As `near`, of the same.
     """
     found: dict[str, list[float]] = {}
     for name, seeds in results.items():
@@ -414,7 +432,7 @@ def samples(
     found |= {row: kept_of(alone, asked, count=count) for row, count in KEPT_ALONE.items()}
     found |= _paired(LESS_NEAR, *_in_all(answers.get(NEAR, {})))
     found |= seeing(kept, answers)
-    found |= local(near)
+    found |= local(near, slower_near)
     rows = painters.values()
     passed = [min(row["smeared"], row["recoloured"]) for row in rows]
     found["length.coherence.real"] = [sum(passed) / len(passed)]

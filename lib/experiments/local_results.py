@@ -99,7 +99,7 @@ def less_local(results: dict[str, list[dict]]) -> dict[int, float]:
 
 def removed_of_six(near: dict[int, dict]) -> float:
     """Outside share when one of six requests goes, a mean of seeds; see `length_locality`."""
-    return float(np.mean([counts["6"]["removed"][AT] for counts in near.values()]))
+    return float(np.mean(list(length_results.outside_of_six(near).values())))
 
 
 def statements(looked: dict[str, list[dict]], near: dict[str, dict]) -> dict[str, Bounds]:

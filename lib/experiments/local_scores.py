@@ -36,7 +36,7 @@ nothing left to tell. None of the three speaks of windows: a network that hears 
 same, or locality is part of the account (`local.high_noise.near`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -133,8 +133,14 @@ def mean_picture(samples: int = 256) -> Tensor:
     return render(sample_scenes(samples, 1, 3, runtime.generator(0)), 32).mean(0)
 
 
-def changes(denoiser: edm.Denoiser, setting: length.Setting, shown: int, seed: int) -> dict:
-    """How much the answer at an asked place changes, in units of the pictures, at `LEVELS`.
+def changes(
+    denoiser: edm.Denoiser,
+    setting: length.Setting,
+    shown: int,
+    seed: int,
+    levels: Sequence[float] = LEVELS,
+) -> dict:
+    """How much the answer at an asked place changes, in units of the pictures, by noise level.
 
     The answer: the 3 x 3 cells about the first of six places. What is near it: 5 x 5 cells. The
     noisy picture shows the first object, or all six; asked for are as many.
@@ -144,6 +150,7 @@ def changes(denoiser: edm.Denoiser, setting: length.Setting, shown: int, seed: i
         setting: Says how it is told.
         shown: Objects in the picture, 1 or 6.
         seed: Of scenes and noise.
+        levels: Of noise.
 
     Returns:
         `says`, the answer less the mean picture; and by what was changed, the change: `near` and
@@ -158,7 +165,7 @@ def changes(denoiser: edm.Denoiser, setting: length.Setting, shown: int, seed: i
     alone, everyone = mask & own, mask
     asked, other = (alone, everyone) if shown == 1 else (everyone, alone)
     found: dict[str, list[float]] = {"says": [], "near": [], "far": [], "own": [], "others": []}
-    for sigma in LEVELS:
+    for sigma in levels:
         x = pictures + sigma * noise
 
         def answer(x, mask, sigma=sigma):
