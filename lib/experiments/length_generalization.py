@@ -53,7 +53,7 @@ from torch import Tensor
 from lib import locality, storage
 from lib.book import intervals, runtime
 from lib.diffusion import edm, hearing, networks, patch, pathways, train
-from lib.experiments import length_results
+from lib.experiments import length_line, length_results
 from lib.experiments._options import check_positive
 from lib.experiments._training import train_watched
 from lib.experiments._worlds import CLEVR, WORLDS, World
@@ -737,7 +737,8 @@ def claims(measured: dict[str, dict]) -> dict[str, list]:
     Args:
         measured: Of `results`.
     """
-    found = length_results.samples(**measured) | {"length.told": [perfect_skill()]}
+    found = length_results.samples(**measured) | length_line.samples(measured)
+    found |= {"length.told": [perfect_skill()]}
     every = [result for seeds in measured["results"].values() for result in seeds]
     ceilings = {r["setting"]["seed"]: r["counts"]["8"]["ceiling"] for r in every}
     cases = [[(hits, 8) for hits in ceiling] for ceiling in ceilings.values()]

@@ -1,0 +1,57 @@
+"""What is kept at six, told from how far answers reach."""
+
+import pytest
+
+from lib.experiments import length_line as line_
+from lib.experiments.length_results import SEEN_BEFORE
+
+
+def on_a_line(off=0.0, own=0.5):
+    """Kinds that keep 1 less what is outside; those held out are `off` it."""
+    of = {}
+    for i, name in enumerate((*line_.KNOWN, *line_.HELD_OUT)):
+        kept = 1 - i / 20 + off * (name in line_.HELD_OUT)
+        of[name] = {"kept": kept, "outside": i / 20, "own": own + i % 2 / 10}
+    return of
+
+
+def test_a_line_is_found_and_missed_by_as_much_as_is_put_in():
+    assert line_.line(on_a_line(), line_.KNOWN, "outside") == pytest.approx((-1, 1))
+    assert list(line_.errors(on_a_line(0.07)).values()) == pytest.approx([0.07] * 9)
+    assert max(line_.errors(on_a_line(), "own").values()) > 0.3
+    part = on_a_line()
+    del part[line_.HELD_OUT[3]]
+    assert line_.errors(part) == {}
+
+
+def test_kinds_are_means_of_the_runs_and_half_the_rate_is_another_kind():
+    def run(seed, six):
+        scores = {"hits": [1.0], "blind": [0.0], "ceiling": [1.0]}
+        counts = {"1": scores, "6": scores | {"hits": [six]}}
+        return {"setting": {"seed": seed}, "counts": counts}
+
+    def near(removed, own):
+        at_six = {"removed": [9, 9, removed, 9, 9], "own": [9, 9, own, 9, 9]}
+        return {"1": {"removed": [9] * 5}, "6": at_six}
+
+    measured = {
+        "results": {SEEN_BEFORE: [run(0, 0.25), run(1, 0.5)], "label_one.map": [run(0, 1)]},
+        "near": {SEEN_BEFORE: {0: near(0.5, 0.1), 1: near(0.75, 0.2)}, "other": {0: near(1, 1)}},
+        "slower": {SEEN_BEFORE: [run(0, 0.75)]},
+        "slower_near": {SEEN_BEFORE: {0: near(0.25, 0.3)}},
+    }
+    half = SEEN_BEFORE + line_.HALF
+    assert {name: pytest.approx(kind) for name, kind in line_.kinds(measured).items()} == {
+        SEEN_BEFORE: {"kept": 0.375, "outside": 0.625, "own": 0.15},
+        half: {"kept": 0.75, "outside": 0.25, "own": 0.3},
+    }
+    assert line_.samples(measured) == {}
+
+
+def test_errors_are_paired_by_kind(monkeypatch):
+    of = on_a_line(0.05)
+    monkeypatch.setattr(line_, "kinds", lambda measured: of)
+    found = line_.samples({})
+    assert found["local.line"] == pytest.approx([0.05] * 9)
+    own = line_.errors(of, "own")
+    assert found["local.line.own"] == pytest.approx([own[n] - 0.05 for n in line_.HELD_OUT])
