@@ -11,12 +11,12 @@ def on_a_line(off=0.0, own=0.5):
     of = {}
     for i, name in enumerate((*line_.KNOWN, *line_.HELD_OUT)):
         kept = 1 - i / 20 + off * (name in line_.HELD_OUT)
-        of[name] = {"kept": kept, "outside": i / 20, "own": own + i % 2 / 10}
+        of[name] = {"kept": kept, "removed": i / 20, "own": own + i % 2 / 10}
     return of
 
 
 def test_a_line_is_found_and_missed_by_as_much_as_is_put_in():
-    assert line_.line(on_a_line(), line_.KNOWN, "outside") == pytest.approx((-1, 1))
+    assert line_.line(on_a_line()) == pytest.approx((-1, 1))
     assert list(line_.errors(on_a_line(0.07)).values()) == pytest.approx([0.07] * 9)
     assert max(line_.errors(on_a_line(), "own").values()) > 0.3
     part = on_a_line()
@@ -31,8 +31,8 @@ def test_kinds_are_means_of_the_runs_and_half_the_rate_is_another_kind():
         return {"setting": {"seed": seed}, "counts": counts}
 
     def near(removed, own):
-        at_six = {"removed": [9, 9, removed, 9, 9], "own": [9, 9, own, 9, 9]}
-        return {"1": {"removed": [9] * 5}, "6": at_six}
+        shares = {what: [9, 9, removed, 9, 9] for what in ("removed", "moved", "pixel")}
+        return {"1": {"removed": [8] * 5}, "6": shares | {"own": [9, 9, own, 9, 9]}}
 
     measured = {
         "results": {SEEN_BEFORE: [run(0, 0.25), run(1, 0.5)], "label_one.map": [run(0, 1)]},
@@ -40,10 +40,16 @@ def test_kinds_are_means_of_the_runs_and_half_the_rate_is_another_kind():
         "slower": {SEEN_BEFORE: [run(0, 0.75)]},
         "slower_near": {SEEN_BEFORE: {0: near(0.25, 0.3)}},
     }
+    del measured["near"][SEEN_BEFORE][1]["6"]["own"]
     half = SEEN_BEFORE + line_.HALF
+    same = ("removed", "moved", "pixel")
     assert {name: pytest.approx(kind) for name, kind in line_.kinds(measured).items()} == {
-        SEEN_BEFORE: {"kept": 0.375, "outside": 0.625, "own": 0.15},
-        half: {"kept": 0.75, "outside": 0.25, "own": 0.3},
+        SEEN_BEFORE: {"kept": 0.375, "own": 0.1} | dict.fromkeys(same, 0.625),
+        half: {"kept": 0.75, "own": 0.3} | dict.fromkeys(same, 0.25),
+    }
+    assert line_.kinds(measured, "1") == {
+        SEEN_BEFORE: {"kept": 0.375, "removed": 8},
+        half: {"kept": 0.75, "removed": 8},
     }
     assert line_.samples(measured) == {}
 
@@ -55,3 +61,10 @@ def test_errors_are_paired_by_kind(monkeypatch):
     assert found["local.line"] == pytest.approx([0.05] * 9)
     own = line_.errors(of, "own")
     assert found["local.line.own"] == pytest.approx([own[n] - 0.05 for n in line_.HELD_OUT])
+
+
+def test_without_a_line_the_mean_of_those_known_is_said():
+    of = on_a_line()
+    mean = sum(of[name]["kept"] for name in line_.KNOWN) / 7
+    expected = {name: abs(of[name]["kept"] - mean) for name in line_.HELD_OUT}
+    assert line_.errors_of_the_mean(of) == pytest.approx(expected)

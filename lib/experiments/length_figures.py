@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lib.book import figures, player
-from lib.experiments import length_colours, length_lamps, length_results
+from lib.experiments import length_colours, length_lamps, length_line, length_results
 from lib.experiments.length_asking import LEVELS
 from lib.experiments.length_generalization import SETTINGS
 from lib.experiments.length_results import ONE_LABEL, SEEN_BEFORE, SIGMA
@@ -45,6 +45,35 @@ LOOKS = {  # colour and line of a network
     "label_all.full_nearest": (figures.GREEN, "--"),
     "label_all.full_random": (figures.INK, "--"),
 }
+REACHING = {  # kinds of networks, by what they are told and how
+    "one label, rows summed": (
+        SEEN_BEFORE,
+        length_results.ASKED,
+        SEEN_BEFORE + length_line.HALF,
+        length_results.ALONE,
+        f"{SEEN_BEFORE}.objects-5",
+        "label_one.local_all",
+    ),
+    "one label, products": (length_results.PRODUCT, length_results.PRODUCT + length_line.HALF),
+    "one label, attended": (length_results.ATTENDS, length_results.SCATTERED),
+    "one label, a map": ("label_one.map",),
+    "all labels, rows summed": (
+        length_results.TOLD_ALL,
+        length_results.TOLD_ALL + length_line.HALF,
+        f"{length_results.TOLD_ALL}.objects-5",
+    ),
+    "all labels, attended": (length_results.ATTENDS_ALL,),
+    "all labels, a map": (length_results.AS_MAP,),
+}
+REACHING_INKS = (
+    figures.RED,
+    figures.ORANGE,
+    figures.PURPLE,
+    figures.INK,
+    figures.GREEN,
+    figures.BLUE,
+    figures.TEAL,
+)
 TOLD_LOOKS = (  # colour and line, in the order of `length_words.TOLD_HOW`
     (figures.RED, "-"),
     (figures.ORANGE, "-"),
@@ -440,6 +469,45 @@ def far_share_lines(near: Answers, counts: Sequence[int]) -> tuple[Figure, str]:
         f"Share of the squared change far from a request that moves, asked for {asked} and "
         f"{counts[-1]}: {'; '.join(told)}. Right: over noise levels, for one request and for "
         "three; largest at low noise."
+    )
+
+
+def kept_by_reach(by_count: dict[int, dict[str, dict[str, float]]]) -> tuple[Figure, str]:
+    """What kinds of networks keep at six, by how far their answers reach.
+
+    Args:
+        by_count: Of `length_line.kinds`, by number of requests; at six first.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3))
+    of = by_count[6]
+    for (told, names), colour in zip(REACHING.items(), REACHING_INKS, strict=True):
+        for name in names:
+            fill = "none" if name in length_line.HELD_OUT else colour
+            at = of[name]["removed"], of[name]["kept"]
+            left.plot(*at, "o", color=colour, mfc=fill, label=told if name == names[0] else None)
+    slope, start = length_line.line(of)
+    ends = np.array([0.15, 0.93])
+    left.plot(ends, start + slope * ends, "-", color=figures.GREY, lw=1, zorder=0)
+    left.set(xlabel="share outside, one of six goes", ylabel="kept at six")
+    left.legend(fontsize=7)
+    counts = sorted(by_count)
+    told = []
+    for (by, said), style in zip(length_line.SHARES.items(), ("-o", "--o", ":o"), strict=True):
+        missed = [np.mean([*length_line.errors(by_count[K], by).values()]) for K in counts]
+        right.plot(counts, missed, style, color=figures.BLUE, ms=4, label=said)
+        told.append(f"{said}: {', '.join(f'{v:.2f}' for v in missed)}")
+    own = np.mean([*length_line.errors(of, "own").values()])
+    none = np.mean([*length_line.errors_of_the_mean(of).values()])
+    right.plot(6, own, "x", color=figures.RED, label="at its own place")
+    right.axhline(none, color=figures.GREY, ls="--", lw=1, label="the mean of the seven")
+    right.set(xlabel="requests at once", ylabel="missed, in kinds held out", ylim=(0, None))
+    right.legend(fontsize=7)
+    return fig, (
+        "Left: what kinds of networks keep at six falls on a line with the share outside, "
+        f"from {start + slope * 0.2:.2f} at .2 to {start + slope * 0.85:.2f} at .85. Right: by how "
+        f"much such lines miss the kinds held out, asked for {', '.join(map(str, counts))}: "
+        f"{'; '.join(told)}; by what a request does at its own place {own:.2f}; without any line "
+        f"{none:.2f}."
     )
 
 

@@ -16,10 +16,11 @@ more kept than is), and draw one object at .8 or better.
   Then a line of what is kept in what a request does at its own place does as well.
 
 That a line holds says which networks fill places, and not why: what makes an answer reach far may
-make it fail as well.
+make it fail as well. Looked at afterwards (`errors` at other numbers of requests, and by other
+shares): asked for one the share says nothing of what is kept at six, and what a pixel sees never.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,52 +52,71 @@ HELD_OUT = (
     "label_one.local_all",
 )
 
+SHARES = {  # outside, and what they are of
+    "removed": "a request goes",
+    "moved": "a request moves",
+    "pixel": "what a place sees",
+}
 
-def kinds(measured: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Means over the runs of each kind of network that was measured at six.
+
+def kinds(measured: dict[str, Any], count: str = "6") -> dict[str, dict[str, float]]:
+    """Means over the runs of each kind of network that was measured at a number of requests.
 
     Args:
         measured: Of `length_generalization.results`.
+        count: Of requests.
 
     Returns:
-        By name: `kept`, skill at six over skill at one; `outside`, the share outside when one of
-        six requests goes; and `own`, what it changes at its own place, of what is said there.
+        By name: `kept`, skill at six over skill at one; the shares outside of `SHARES`; and, at
+        six, `own`, what a request changes at its own place, of what is said there. Noise 1.
     """
+    at = length_results.LEVELS.index(length_results.SIGMA)
     found = {}
     for runs, near, end in (
         (measured["results"], measured["near"], ""),
         (measured["slower"], measured["slower_near"], HALF),
     ):
-        for name, seeds in near.items():
-            six = {s: counts["6"] for s, counts in seeds.items() if "own" in counts.get("6", {})}
-            if six and name in runs:
-                at = length_results.LEVELS.index(length_results.SIGMA)
-                found[name + end] = {
-                    "kept": float(np.mean(length_results.retention(runs[name]))),
-                    "outside": float(np.mean([*length_results.outside_of_six(seeds).values()])),
-                    "own": float(np.mean([part["own"][at] for part in six.values()])),
-                }
+        for name in set(near) & set(runs):
+            parts = [counts[count] for counts in near[name].values() if count in counts]
+            means = {
+                what: float(np.mean(values))
+                for what in (*SHARES, "own")
+                if (values := [part[what][at] for part in parts if what in part])
+            }
+            if means:
+                found[name + end] = means | {"kept": mean_kept(runs[name])}
     return found
 
 
-def errors(of: dict[str, dict[str, float]], by: str = "outside") -> dict[str, float]:
+def mean_kept(runs: Sequence[dict]) -> float:
+    """Retention, the mean of runs."""
+    return float(np.mean(length_results.retention(runs)))
+
+
+def errors(of: dict[str, dict[str, float]], by: str = "removed") -> dict[str, float]:
     """By how much a line through `KNOWN` misses what each of `HELD_OUT` keeps; {} if one lacks.
 
     Args:
         of: See `kinds`.
         by: What it is a line in.
     """
-    if not {*KNOWN, *HELD_OUT} <= set(of):
+    if any(by not in of.get(name, {}) for name in (*KNOWN, *HELD_OUT)):
         return {}
-    slope, start = line(of, KNOWN, by)
+    slope, start = line(of, by)
     return {name: abs(start + slope * of[name][by] - of[name]["kept"]) for name in HELD_OUT}
 
 
-def line(of: dict[str, dict[str, float]], names: Iterable[str], by: str) -> tuple[float, float]:
-    """Slope and start of the line of least squares through some kinds; see `errors`."""
-    x, y = np.array([[of[name][by], of[name]["kept"]] for name in names]).T
+def line(of: dict[str, dict[str, float]], by: str = "removed") -> tuple[float, float]:
+    """Slope and start of the line of least squares through `KNOWN`; see `errors`."""
+    x, y = np.array([[of[name][by], of[name]["kept"]] for name in KNOWN]).T
     slope, start = np.polyfit(x, y, 1)
     return float(slope), float(start)
+
+
+def errors_of_the_mean(of: dict[str, dict[str, float]]) -> dict[str, float]:
+    """By how much the mean of `KNOWN` misses what each of `HELD_OUT` keeps: no line at all."""
+    mean = np.mean([of[name]["kept"] for name in KNOWN])
+    return {name: abs(float(mean) - of[name]["kept"]) for name in HELD_OUT}
 
 
 def samples(measured: dict[str, Any]) -> dict[str, list[float]]:
@@ -106,6 +126,6 @@ def samples(measured: dict[str, Any]) -> dict[str, list[float]]:
         measured: Of `length_generalization.results`.
     """
     of = kinds(measured)
-    far, own = (list(errors(of, by).values()) for by in ("outside", "own"))
+    far, own = (list(errors(of, by).values()) for by in ("removed", "own"))
     found = {"local.line": far, "local.line.own": length_results.less(own, far)}
     return {id: values for id, values in found.items() if values}
