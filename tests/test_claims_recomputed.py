@@ -518,6 +518,29 @@ def length_runs(pattern):
     return [json.loads(path.read_text()) for path in paths]
 
 
+def missed(share):
+    """By how much a line through the first seven kinds of networks misses the other nine."""
+    from scipy import stats
+
+    at_half = "half_rate/label_one.vector", "half_rate/label_one.product"
+    kinds = [
+        *("label_one.vector", "label_all.vector", "half_rate/label_all.vector"),
+        *("label_one.attending", "label_all.attending", "label_all.map", "label_one.full_all"),
+        *("label_one.product", "label_one.scattered", *at_half, "label_one.vector.objects-1"),
+        *("label_one.vector.objects-5", "label_all.vector.objects-5", "label_one.map"),
+        "label_one.local_all",
+    ]
+    x, y = [], []
+    for kind in kinds:
+        folder, _, name = kind.rpartition("/")
+        parts = [r["counts"]["6"] for r in length_runs(f"{folder}/local.{name}".lstrip("/"))]
+        x.append(np.mean([part[share][2] for part in parts if share in part]))
+        counts = [r["counts"] for r in length_runs(kind)]
+        y.append(np.mean([skill(c["6"]) / skill(c["1"]) for c in counts]))
+    fit = stats.linregress(x[:7], y[:7])
+    return np.abs(fit.intercept + fit.slope * np.array(x[7:]) - y[7:])
+
+
 def test_length_generalisation():
     rows = {row["id"]: row for row in claims.committed_rows("experiments/length_generalization")}
     asked = [run["counts"]["6"] for run in length_runs("asked.label_one.full_all")]
@@ -545,6 +568,33 @@ def test_length_generalisation():
             if r["setting"]["seed"]
         }
         for name in ("one.vector", "all.map")
+    ]
+
+    of_six = {
+        name: {
+            r["setting"]["seed"]: r["counts"]["6"]["removed"][2]
+            for r in length_runs(f"{folder}local.{label}")
+        }
+        for name, folder, label in (
+            ("one", "", "label_one.vector"),
+            ("one attends", "", "label_one.attending"),
+            ("one multiplies", "", "label_one.product"),
+            ("all", "", "label_all.vector"),
+            ("all attends", "", "label_all.attending"),
+            ("all slower", "half_rate/", "label_all.vector"),
+        )
+    }
+
+    def farther(name, other, least=0):
+        seeds = sorted(set(of_six[name]) & set(of_six[other]))
+        return [of_six[name][s] - of_six[other][s] for s in seeds if s >= least]
+
+    shuffled = [
+        {
+            r["setting"]["seed"]: skill(r["counts"]["6"]) / skill(r["counts"]["1"])
+            for r in length_runs(f"label_one.{start}")
+        }
+        for start in ("scattered", "attending")
     ]
 
     def less(runs, way, other):
@@ -654,6 +704,13 @@ def test_length_generalisation():
         "local.generalise": [
             one_ - six_removed[1][s] for s, one_ in six_removed[0].items() if s in six_removed[1]
         ],
+        "local.generalise.rows": farther("one", "one attends", 1),
+        "local.generalise.products": farther("one", "one multiplies"),
+        "local.generalise.all": farther("all", "all attends"),
+        "local.generalise.rate": farther("all", "all slower"),
+        "local.line": missed("removed"),
+        "local.line.own": np.subtract(missed("own"), missed("removed")),
+        "length.attending.start": [kept_ - shuffled[1][s] for s, kept_ in shuffled[0].items()],
         "length.contrast": [keep["all"][seed] - keep["one"][seed] for seed in both],
         "length.trained.near": [near - trained[1][seed] for seed, near in trained[0].items()],
         "length.dose.wide": [wide - doses[1][seed] for seed, wide in doses[0].items()],

@@ -9,7 +9,7 @@ import torch
 
 from lib.book import figures, player
 from lib.experiments import coherence as painters
-from lib.experiments import length_colours, length_results, length_words
+from lib.experiments import length_colours, length_line, length_results, length_words
 from lib.experiments import length_figures as pictures
 from lib.experiments import length_generalization as length
 from lib.experiments.length_results import ASKED, NEAR, ONE_LABEL, SEEN_BEFORE, TOLD_ALL
@@ -18,6 +18,8 @@ from lib.scenes import coherence, detector, labelling, render
 KEPT = length.finished_runs(length.KEPT)
 RUNS = {name: KEPT[name] for name in length.SETTINGS if name in KEPT}
 ANSWERS, NEAR_BY = length.answers(), length.answers(kind="local")
+MEASURED = length.results()
+KINDS_BY = {K: length_line.kinds(MEASURED, str(K)) for K in (6, 1, 2, 3)}
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +64,7 @@ PANELS = {
     "coherence": lambda: pictures.skill_and_coherence(ANSWERS)[0],
     "glue": lambda: pictures.glue_bars(ANSWERS[SEEN_BEFORE])[0],
     "second": lambda: pictures.second_request_bars(ANSWERS)[0],
+    "kept": lambda: pictures.kept_by_reach(KINDS_BY)[0],
     "far": lambda: pictures.far_share_lines(NEAR_BY, (1, 2, 3, 6))[0],
     "levels": lambda: pictures.skill_by_level(ANSWERS)[0],
     "told to": lambda: pictures.told_to(ANSWERS)[0],
@@ -192,7 +195,8 @@ def test_far_shares_are_squared_and_a_line_a_network():
     left, right = fig.axes
     kinds = ["one labelled", "sees all, hears all", "all labelled", "all labelled, as a map"]
     assert names(left) == kinds
-    assert len(marks(left, ".")) == 4 * sum(len(seeds) for seeds in NEAR_BY.values())
+    drawn = (SEEN_BEFORE, ASKED, length_results.TOLD_ALL, length_results.AS_MAP)
+    assert len(marks(left, ".")) == 4 * sum(len(NEAR_BY[name]) for name in drawn)
     assert len(right.lines) == 2 * 4
     for line, at, count in (
         (left.lines[0], 0, "1"),
@@ -201,9 +205,26 @@ def test_far_shares_are_squared_and_a_line_a_network():
     ):
         moved = [counts[count]["moved"][2] for counts in NEAR_BY[SEEN_BEFORE].values()]
         assert np.isclose(line.get_ydata()[at], np.mean(np.square(moved)))
-    assert "asked for 1, 2, 3 and 6: one labelled: 0.03, 0.12, 0.28, 0.58;" in alt
+    assert "asked for 1, 2, 3 and 6: one labelled: 0.03, 0.11, 0.28, 0." in alt
     fig, _ = pictures.far_share_lines({ASKED: NEAR_BY[ASKED]}, (1, 3))
     assert names(fig.axes[0]) == ["sees all, hears all"]
+
+
+def test_what_is_kept_is_drawn_by_reach_and_what_was_held_out_is_open():
+    fig, said = pictures.kept_by_reach(KINDS_BY)
+    left, right = fig.axes
+    kinds = [line for line in left.lines if line.get_marker() == "o"]
+    of = KINDS_BY[6]
+    where = {tuple(np.ravel(line.get_xydata())): line for line in kinds}
+    assert len(where) == len(length_line.KNOWN) + len(length_line.HELD_OUT)
+    for name in (*length_line.KNOWN, *length_line.HELD_OUT):
+        line = where[of[name]["removed"], of[name]["kept"]]
+        assert (line.get_markerfacecolor() == "none") == (name in length_line.HELD_OUT)
+    assert names(left) == list(pictures.REACHING)
+    assert list(right.lines[0].get_xdata()) == [1, 2, 3, 6]
+    missed = np.mean(list(length_line.errors(of).values()))
+    assert np.isclose(right.lines[0].get_ydata()[-1], missed)
+    assert f", {missed:.2f}; a request moves" in said
 
 
 def test_changes_at_a_level_are_a_point_a_seed():
@@ -256,7 +277,9 @@ def test_maps_of_attention_add_up_requests_on_one_scale():
     for ax, part in ((one, weights[0]), (three, weights[1])):
         assert np.allclose(ax.images[0].get_array(), part.sum(0))
         assert ax.images[0].get_clim() == pytest.approx((0, 0.7))
-    assert np.allclose(three.lines[0].get_xydata()[2], (3, 1))  # on the cell's own middle
+    ring = three.patches[2]
+    assert np.allclose(ring.center, (3, 1))  # on the cell's own middle
+    assert ring.radius == 2.5
     assert "at most 0.20, 0.70" in said
     assert three.get_title("left") == "$K = 3$"
 

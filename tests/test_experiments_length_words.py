@@ -134,7 +134,7 @@ TAMPERED = {
     "wide": "and six at .65",
     "looks": "to .50 where as good at one",
     "wider": "eight next to nothing",
-    ("window-4", "window-8"): "in asking .12 at four",
+    ("window-4", "window-8"): "in asking .15 at four",
     ("window-1", "soft"): "soft borders .67",
     "farther": "told a row K_max is 1",
     "spot": "at one, windows miss by little",

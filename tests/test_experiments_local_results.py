@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib.experiments import length_generalization as length
-from lib.experiments import length_results, length_words, local_scores
+from lib.experiments import length_line, length_results, length_words, local_scores
 from lib.experiments import local_results as local
 from lib.experiments.length_results import ASKED, NEAR, SEEN_BEFORE, TOLD_ALL
 
@@ -135,3 +135,35 @@ def test_every_sentence_can_fail_by_name():
     assert set(local.statements(*kept())) - found == set()
     assert length_results.LEVELS[local.AT] == 1.0
     assert ASKED in kept()[0]
+
+
+@functools.cache
+def lines():
+    """What `of_the_line` takes, of what is stored."""
+    measured = length.results()
+    by_count = {K: length_line.kinds(measured, str(K)) for K in (6, 1, 2, 3)}
+    return by_count, length_results.less_of_six(measured["near"], measured["slower_near"])
+
+
+def off(by_count, pairs):
+    said = length_words.untrue(local.of_the_line(by_count, pairs))
+    return {line.rpartition(": ")[0] for line in said}
+
+
+def test_what_is_said_of_the_line_is_measured_and_can_fail():
+    by_count, pairs = lines()
+    assert off(by_count, pairs) == set()
+    turned = {row: [-value for value in values] for row, values in pairs.items()}
+    of_pairs = off(by_count, turned)
+    assert len(of_pairs) == 8
+
+    def changed(into):
+        every = {K: {n: kind | into(kind) for n, kind in of.items()} for K, of in by_count.items()}
+        return off(every, pairs)
+
+    of_reach = changed(lambda kind: {"removed": kind["pixel"], "own": kind.get("kept")})
+    of_pixels = changed(lambda kind: {"pixel": kind["removed"]})
+    of_kept = changed(lambda kind: {"kept": 0.5 * kind["kept"]})
+    assert "held out, missed by .04" in of_reach
+    assert of_pixels == {"what a place sees says less than nothing"}
+    assert of_pairs | of_reach | of_pixels | of_kept == set(local.of_the_line(*lines()))

@@ -7,7 +7,7 @@ from operator import getitem
 
 import numpy as np
 
-from lib.experiments import length_results
+from lib.experiments import length_line, length_results
 from lib.experiments.length_results import AS_MAP, ASKED, NEAR, SEEN_BEFORE, SIGMA, TOLD_ALL
 from lib.experiments.length_words import Bounds
 from lib.experiments.local_scores import EXCHANGES, LEVELS, skill
@@ -152,3 +152,48 @@ def statements(looked: dict[str, list[dict]], near: dict[str, dict]) -> dict[str
         }
         found |= {f"{label}: {sentence}": bounds for sentence, bounds in said.items()}
     return found
+
+
+def of_the_line(
+    by_count: dict[int, dict[str, dict[str, float]]], pairs: dict[str, list[float]]
+) -> dict[str, Bounds]:
+    """The chapter's sentences about what is kept and how far answers reach, see `statements`.
+
+    Args:
+        by_count: Of `length_line.kinds`, by number of requests.
+        pairs: Of `length_results.less_of_six`.
+    """
+    of = by_count[6]
+    slope, start = length_line.line(of)
+    missed = {
+        (by, K): float(np.mean([*length_line.errors(by_count[K], by).values()]))
+        for by in length_line.SHARES
+        for K in by_count
+    }
+    own = np.mean([*length_line.errors(of, "own").values()])
+    none = np.mean([*length_line.errors_of_the_mean(of).values()])
+    apart = {row.rpartition(".")[2]: values for row, values in pairs.items()}
+    return {
+        "one less 1.28 times what is outside": (slope, -1.285, -1.275),
+        "and .12 more": (start, 1.115, 1.13),
+        "held out, missed by .04": (missed["removed", 6], 0.03, 0.045),
+        "at most by .09": (max(length_line.errors(of).values()), 0.085, 0.095),
+        "the mean of the seven by .29": (none, 0.28, 0.295),
+        "its own place by .17": (own, 0.155, 0.175),
+        "asked for one, by .31": (missed["removed", 1], 0.3, 0.32),
+        "for two .12": (missed["removed", 2], 0.115, 0.125),
+        "for three .07": (missed["removed", 3], 0.065, 0.075),
+        "what a place sees says less than nothing": (
+            min(missed["pixel", K] for K in by_count),
+            none,
+            inf,
+        ),
+        "attention, one label: .53": (min(apart["rows"]), 0.525, 0.535),
+        "to .57": (max(apart["rows"]), 0.56, 0.575),
+        "all labels: .17": (min(apart["all"]), 0.165, 0.175),
+        "to .26": (max(apart["all"]), 0.25, 0.265),
+        "products: .32": (min(apart["products"]), 0.315, 0.325),
+        "to .42": (max(apart["products"]), 0.41, 0.425),
+        "half the rate: .06": (min(apart["rate"]), 0.055, 0.065),
+        "to .12": (max(apart["rate"]), 0.115, 0.125),
+    }
