@@ -413,7 +413,7 @@ def test_what_is_said_of_attention_is_so_and_can_fail():
     for run in (run for name in results for run in results[name]):
         for watched in run["training"].values():
             watched["locality"]["moved"] = [0.9] * 5
-    for run in results[length_results.PRODUCT]:
+    for run in results[length_results.PRODUCT] + results[length_results.SCATTERED]:
         all_hit(run["counts"]["6"])
     for run in results[length_results.ATTENDS_ALL] + results[length_results.AS_MAP]:
         for K in ("6", "10"):
@@ -425,6 +425,8 @@ def test_what_is_said_of_attention_is_so_and_can_fail():
                 usual = way in ("all", "nearest-heard")
                 quiet = usual or (way == "attending-loud" and count == "1")
                 part["hits"] = part["blind" if quiet else "ceiling"]
+    for part in (a["6"] for a in answers[length_results.ATTENDS_ALL].values()):
+        part["all"]["looks"], part["paste"]["looks"] = part["paste"]["looks"], part["all"]["looks"]
     none = {count: dict.fromkeys(part, 0.0) for count, part in shares.items()}
     said = words.of_attention(results, answers, none)
     assert {line.split(":")[0] for line in words.untrue(said)} == set(said)

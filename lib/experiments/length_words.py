@@ -536,6 +536,8 @@ def of_attention(
     )
     passing = length_results.average(six, "coherence")
     kept = length_results.kept_of(own, asked, "nearest-heard")
+    shuffled = length_results.retention(runs[length_results.SCATTERED])
+    told_all = length_results.average(length_results.by_way(answers[ATTENDS_ALL]), "coherence")
     far = {
         name: np.mean([length_results.seen_outside(run, 1.0, "moved") for run in runs[name]])
         for name in (ATTENDS, "label_one.map", SEEN_BEFORE)
@@ -570,6 +572,11 @@ def of_attention(
             0.045,
         ),
         "and .02 far": (skill["nearest-heard"] - skill["pair-far"], 0.01, 0.03),
+        "begun shuffled, .64": (np.mean(shuffled), 0.63, 0.645),
+        "at least .61": (min(shuffled), 0.61, 0.62),
+        "at most .65": (max(shuffled), 0.645, 0.66),
+        "told all, .82 pass": (told_all["all"], 0.815, 0.83),
+        "of its pastes .42": (told_all["paste"], 0.415, 0.43),
         "at ten .39": (last["all"], 0.385, 0.395),
         "and .68 near": (last["nearest-heard"], 0.675, 0.685),
     }
