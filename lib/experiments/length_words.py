@@ -997,7 +997,11 @@ def _of_windows(results, answers) -> dict[str, Bounds]:
         length_results.asked_so(answers[ASKED], "nearest"),
     )
     kept, kept_seeing = (length_results.retention(results[n]) for n in (NEAR, SEES_NEAR))
-    ones = np.array(length_results.skills(results[NEAR], 1))
+    ones = [
+        length_results.skills([run], 1)[0]
+        for run in results[NEAR]
+        if run["setting"]["seed"] in answers[NEAR]
+    ]
     runs = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
     sixes = {
         n: {s: length_results.skills([r], 6)[0] for s, r in runs[n].items()}
