@@ -396,6 +396,15 @@ def test_what_is_said_of_bending_is_so_and_can_fail():
     assert len(words.untrue(words.of_reach(dict.fromkeys(reach, 0.9)))) == 3
 
 
+def test_what_is_said_of_ideas_where_near_is_heard_is_so_and_can_fail():
+    ideas = storage.read_json(storage.RESULTS / "learning.json")["settings"][NEAR]
+    assert words.untrue(words.of_ideas_near(ideas)) == []
+    for run in ideas.values():
+        run["looks"] = [look | {"skill_1": 0.5, "skill_6": 0.1} for look in run["looks"]]
+    said = words.of_ideas_near(ideas)
+    assert len(words.untrue(said)) == len(said)
+
+
 def test_what_is_said_of_attention_is_so_and_can_fail():
     results, answers, _ = map(copy.deepcopy, kept())
     own, asked = results[length_results.ATTENDS], answers[length_results.ATTENDS]

@@ -303,6 +303,23 @@ def of_ideas(ideas: dict[str, dict]) -> dict[str, Bounds]:
     }
 
 
+def of_ideas_near(ideas: dict[str, dict]) -> dict[str, Bounds]:
+    """The chapter's sentences about the ideas of the network that hears near, see `statements`."""
+    usual, adamw, half = (
+        ideas[name] for name in ("as reported", "AdamW", "half the learning rate")
+    )
+    last = [run["looks"][-1]["skill_6"] for run in (usual, adamw, half)]
+    ones = [look["skill_1"] for look in usual["looks"][1:]]
+    return {
+        "hearing near, .6 at six after 12.5 minutes": (minutes_to(usual, 6, 0.6), 12.2, 12.9),
+        "one at .72": (min(ones), 0.715, 0.725),
+        "to .78": (max(ones), 0.775, 0.79),
+        "six at .65": (last[0], 0.64, 0.655),
+        "at half the rate too": (last[2], 0.64, 0.655),
+        "AdamW .58": (last[1], 0.575, 0.59),
+    }
+
+
 def painters_of_light(painters: dict[str, dict[str, float]]) -> str:
     """The table of agreement on the lamps of painters of known worth, by number of objects.
 
