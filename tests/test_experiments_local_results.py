@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib.experiments import length_generalization as length
-from lib.experiments import length_line, length_results, length_words, local_scores
+from lib.experiments import length_results, length_words, local_scores
 from lib.experiments import local_results as local
 from lib.experiments.length_results import ASKED, NEAR, SEEN_BEFORE, TOLD_ALL
 
@@ -137,33 +137,35 @@ def test_every_sentence_can_fail_by_name():
     assert ASKED in kept()[0]
 
 
-@functools.cache
-def lines():
-    """What `of_the_line` takes, of what is stored."""
-    measured = length.results()
-    by_count = {K: length_line.kinds(measured, str(K)) for K in (6, 1, 2, 3)}
-    return by_count, length_results.less_of_six(measured["near"], measured["slower_near"])
-
-
-def off(by_count, pairs):
-    said = length_words.untrue(local.of_the_line(by_count, pairs))
-    return {line.rpartition(": ")[0] for line in said}
-
-
 def test_what_is_said_of_the_line_is_measured_and_can_fail():
-    by_count, pairs = lines()
-    assert off(by_count, pairs) == set()
-    turned = {row: [-value for value in values] for row, values in pairs.items()}
-    of_pairs = off(by_count, turned)
-    assert len(of_pairs) == 8
+    measured = length.results()
+
+    def off(measured):
+        said = length_words.untrue(local.of_the_line(measured))
+        return {line.rpartition(": ")[0] for line in said}
 
     def changed(into):
-        every = {K: {n: kind | into(kind) for n, kind in of.items()} for K, of in by_count.items()}
-        return off(every, pairs)
+        other = copy.deepcopy(measured)
+        for near in (other["near"], other["slower_near"]):
+            for part in (
+                c for seeds in near.values() for counts in seeds.values() for c in counts.values()
+            ):
+                into(part)
+        return off(other)
 
-    of_reach = changed(lambda kind: {"removed": kind["pixel"], "own": kind.get("kept")})
-    of_pixels = changed(lambda kind: {"pixel": kind["removed"]})
-    of_kept = changed(lambda kind: {"kept": 0.5 * kind["kept"]})
+    def swap(part):
+        part["pixel"], part["removed"] = part["removed"], [(1 - v) ** 0.5 for v in part["removed"]]
+
+    def silence(part):
+        if "own" in part:
+            part["own"] = [v**4 for v in part["own"]]
+
+    assert off(measured) == set()
+    of_reach, of_own = changed(swap), changed(silence)
     assert "held out, missed by .04" in of_reach
-    assert of_pixels == {"what a place sees says less than nothing"}
-    assert of_pairs | of_reach | of_pixels | of_kept == set(local.of_the_line(*lines()))
+    assert of_own == {"its own place by .16", "beside the others by .015"}
+    fewer = copy.deepcopy(measured)
+    for run in (r for runs in fewer["results"].values() for r in runs):
+        run["counts"]["6"]["hits"] = [0.6 * hits for hits in run["counts"]["6"]["hits"]]
+    whole = set(local.of_the_line(measured))
+    assert whole - (of_reach | of_own | off(fewer)) == set()

@@ -496,9 +496,10 @@ def kept_by_reach(by_count: dict[int, dict[str, dict[str, float]]]) -> tuple[Fig
         missed = [np.mean([*length_line.errors(by_count[K], by).values()]) for K in counts]
         right.plot(counts, missed, style, color=figures.BLUE, ms=4, label=said)
         told.append(f"{said}: {', '.join(f'{v:.2f}' for v in missed)}")
-    own = np.mean([*length_line.errors(of, "own").values()])
+    own, beside = (np.mean([*length_line.errors(of, by).values()]) for by in ("own", "beside"))
     none = np.mean([*length_line.errors_of_the_mean(of).values()])
     right.plot(6, own, "x", color=figures.RED, label="at its own place")
+    right.plot(6, beside, "+", color=figures.RED, label="there, beside the others")
     right.axhline(none, color=figures.GREY, ls="--", lw=1, label="the mean of the seven")
     right.set(xlabel="requests at once", ylabel="missed, in kinds held out", ylim=(0, None))
     right.legend(fontsize=7)
@@ -506,8 +507,8 @@ def kept_by_reach(by_count: dict[int, dict[str, dict[str, float]]]) -> tuple[Fig
         "Left: what kinds of networks keep at six falls on a line with the share outside, "
         f"from {start + slope * 0.2:.2f} at .2 to {start + slope * 0.85:.2f} at .85. Right: by how "
         f"much such lines miss the kinds held out, asked for {', '.join(map(str, counts))}: "
-        f"{'; '.join(told)}; by what a request does at its own place {own:.2f}; without any line "
-        f"{none:.2f}."
+        f"{'; '.join(told)}; by what a request does at its own place {own:.2f}, beside the others "
+        f"{beside:.3f}; without any line {none:.2f}."
     )
 
 
