@@ -166,6 +166,6 @@ def test_what_is_said_of_the_line_is_measured_and_can_fail():
     assert of_own == {"its own place by .16", "beside the others by .015"}
     fewer = copy.deepcopy(measured)
     for run in (r for runs in fewer["results"].values() for r in runs):
-        run["counts"]["6"]["hits"] = [0.6 * hits for hits in run["counts"]["6"]["hits"]]
+        run["counts"]["6"]["hits"] = [0.1 * hits for hits in run["counts"]["6"]["hits"]]
     whole = set(local.of_the_line(measured))
     assert whole - (of_reach | of_own | off(fewer)) == set()
