@@ -518,6 +518,13 @@ def length_runs(pattern):
     return [json.loads(path.read_text()) for path in paths]
 
 
+def declared(name):
+    """Of the runs that count in a network's own rows, what was found."""
+    last = 3 if name == "label_one.local_local" else 99
+    runs = length_runs(name)
+    return [r["counts"] for r in runs if r["setting"]["seed"] <= last]
+
+
 def missed(share):
     """By how much a line through the first seven kinds of networks misses the other nine."""
     from scipy import stats
@@ -812,12 +819,11 @@ def test_length_generalisation():
             by_seed = {r["setting"]["seed"]: r for r in length_runs("label_*")}.values()
             expected = np.mean([c for r in by_seed for c in r["counts"]["8"]["ceiling"]]) / 8
         elif kind == "one":
-            expected = np.mean([skill(r["counts"]["1"]) for r in length_runs(name)])
+            expected = np.mean([skill(c["1"]) for c in declared(name)])
         elif kind == "three":
             expected = np.mean([skill(r["counts"]["3"]) for r in length_runs(name)])
         elif kind == "retention":
-            counts = [r["counts"] for r in length_runs(name)]
-            expected = np.mean([skill(c["6"]) / skill(c["1"]) for c in counts])
+            expected = np.mean([skill(c["6"]) / skill(c["1"]) for c in declared(name)])
         elif kind == "asked":
             expected = np.mean([skill(r[name]) for r in asked])
         else:

@@ -1,5 +1,6 @@
 """What is read off the results of the length experiments, and what the ledger's rows rest on."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ LESS_AGAIN = {  # of `SEEN_BEFORE`, `CONFIRMING`
 NEAR = "label_one.full_local"  # hears near; whose weights the next row is about
 NEAREST, AT_RANDOM = (f"label_all.full_{who}" for who in ("nearest", "random"))  # hear one a cell
 SEES_NEAR = "label_one.local_local"  # and sees near too
+LAST = {SEES_NEAR: 3}  # seed of its own rows: no more was declared, whatever was trained later
 PRODUCT = "label_one.product"  # rows that meet the places in products
 ATTENDS = "label_one.attending"  # whose places attend to requests
 ATTENDS_ALL = "label_all.attending"  # the same, told all places
@@ -408,8 +410,9 @@ def samples(
     """
     found: dict[str, list[float]] = {}
     for name, seeds in results.items():
-        found[f"length.one.{name}"] = skills(seeds, 1)
-        found[f"length.retention.{name}"] = retention(seeds)
+        counted = [r for r in seeds if r["setting"]["seed"] <= LAST.get(name, math.inf)]
+        found[f"length.one.{name}"] = skills(counted, 1)
+        found[f"length.retention.{name}"] = retention(counted)
     kept = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
     found[f"length.three.{AT_RANDOM}"] = skills(results.get(AT_RANDOM, []), 3)
     found |= less_of_runs(kept) | at_half_the_rate(results, slower)
