@@ -60,5 +60,5 @@ def test_the_head_tells_the_last_run_s_minutes_and_those_of_reading(monkeypatch,
     assert head.startswith("About 300 minutes to read. The last recorded run took 1.5 minutes (a")
     assert "at most 0.8 minutes on 2 CPU cores" in head  # 45 seconds
     other = chapter._head(chapter.Chapter("two", runtime.BUDGETS["gpu"], torch.device("cpu")))
-    assert other.startswith("No run is recorded yet, at the budget <strong>gpu</strong>")
+    assert other.startswith("No run is recorded yet, with the setting <strong>gpu</strong>")
     assert "at most 5.0 minutes on a GPU" in other

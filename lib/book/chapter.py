@@ -101,7 +101,7 @@ def _head(chapter: Chapter) -> str:
     where = "a GPU" if chapter.budget.name == "gpu" else "2 CPU cores"
     run = ' <a href="copy.html">How to run it</a>.' if runtime.static() else ""  # else it runs
     return (
-        f"{took}, at the budget <strong>{chapter.budget.name}</strong>: at most "
+        f"{took}, with the setting <strong>{chapter.budget.name}</strong>: at most "
         f"{chapter.budget.seconds / 60:.1f} minutes on {where}.{run}"
     )
 
