@@ -502,7 +502,7 @@ def kept_by_reach(by_count: dict[int, dict[str, dict[str, float]]]) -> tuple[Fig
     right.plot(6, beside, "+", color=figures.RED, label="there, beside the others")
     right.axhline(none, color=figures.GREY, ls="--", lw=1, label="the mean of the seven")
     right.set(xlabel="requests at once", ylabel="missed, in kinds held out", ylim=(0, None))
-    right.legend(fontsize=7)
+    right.legend(fontsize=7, loc=(0.5, 0.47))
     return fig, (
         "Left: what kinds of networks keep at six falls on a line with the share outside, "
         f"from {start + slope * 0.2:.2f} at .2 to {start + slope * 0.85:.2f} at .85. Right: by how "
