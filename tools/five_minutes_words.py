@@ -52,7 +52,7 @@ VERDICTS = {
         "inconclusive",
         "length.retention.label_one.local_local",
     ),
-    "what harms is a second request in the same call": (
+    "what harms is several requests, summed in one call": (
         "holds at our scale",
         *("length.sum.second", "length.sum.far", "length.sum.added"),
     ),

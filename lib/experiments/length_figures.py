@@ -576,7 +576,10 @@ def account_bars(account: dict[str, Sequence[float]], names: dict[str, str]) -> 
 
 
 def along_training(results: Results) -> Figure:
-    """Skill at one and at six, and the outside share of a moved request, a line a run."""
+    """Skill at one and at six, and the outside share of a moved request, a line a run.
+
+    Who hears one request a cell has no share: it was measured told everything.
+    """
     fig, axes = plt.subplots(1, 3, figsize=(8.8, 3.0))
     reads: list[Callable] = [
         lambda seen: length_results.skill(seen["counts"]["1"]),
@@ -587,13 +590,14 @@ def along_training(results: Results) -> Figure:
         colour, style = LOOKS[name]
         for label, result in zip([LABELS[name], *[None] * len(seeds)], seeds, strict=False):
             steps = sorted(map(int, result["training"]))
-            for ax, read in zip(axes, reads, strict=True):
+            one_a_cell = name in (length_results.NEAREST, length_results.AT_RANDOM)
+            for ax, read in zip(axes[: 2 if one_a_cell else 3], reads, strict=False):
                 values = [read(result["training"][str(step)]) for step in steps]
                 ax.semilogx(steps, values, style, color=colour, label=label)
     axes[0].set(title="skill at 1", xlabel="step", ylim=(-0.15, 1.05))
     axes[1].set(title="skill at 6", xlabel="step", ylim=(-0.15, 1.05))
     axes[2].set(title="outside, a request moved", xlabel="step", ylim=(-0.02, 1.0))
-    axes[2].legend(fontsize=6, loc="upper right")
+    axes[2].legend(*axes[0].get_legend_handles_labels(), fontsize=6, loc="upper right")
     return fig
 
 

@@ -182,6 +182,7 @@ def of_the_line(measured: dict) -> dict[str, Bounds]:
     products = {PRODUCT: runs[PRODUCT]}
     pairs = length_results.less_of_six(measured["near"], measured["slower_near"])
     apart = {row.rpartition(".")[2]: values for row, values in pairs.items()}
+    steady = [along_training(r) for n in (ATTENDS, PRODUCT) for r in measured["results"][n]]
 
     def mean(errors: dict[str, float], names: Sequence[str] = length_line.HELD_OUT) -> float:
         return float(np.mean([errors[name] for name in names]))
@@ -211,6 +212,12 @@ def of_the_line(measured: dict) -> dict[str, Bounds]:
         "at a noise of .1, .21": (mean(low), 0.2, 0.215),
         "within a kind -.22": (length_line.about_their_means(runs), -0.25, -0.19),
         "products -.91": (length_line.about_their_means(products), -0.93, -0.89),
+        "twelve runs told one label do not turn": (
+            max(part["removed"][-1] - min(part["removed"][:-1]) for part in steady),
+            -1,
+            0.02,
+        ),
+        "and rise at six": (min(p["six"][-1] - p["six"][0] for p in steady), 0.3, 1),
         "attention, one label: .53": (min(apart["rows"]), 0.525, 0.535),
         "to .57": (max(apart["rows"]), 0.56, 0.575),
         "all labels: .17": (min(apart["all"]), 0.165, 0.175),
