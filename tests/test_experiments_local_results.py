@@ -167,5 +167,8 @@ def test_what_is_said_of_the_line_is_measured_and_can_fail():
     fewer = copy.deepcopy(measured)
     for run in (r for runs in fewer["results"].values() for r in runs):
         run["counts"]["6"]["hits"] = [0.1 * hits for hits in run["counts"]["6"]["hits"]]
+        last = run["training"][max(run["training"], key=int)]
+        last["locality"]["removed"] = [1.0] * 5
+        last["counts"]["6"]["hits"] = last["counts"]["6"]["blind"]
     whole = set(local.of_the_line(measured))
     assert whole - (of_reach | of_own | off(fewer)) == set()

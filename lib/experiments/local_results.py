@@ -11,6 +11,7 @@ from lib.experiments import length_line, length_results
 from lib.experiments.length_results import (
     AS_MAP,
     ASKED,
+    ATTENDS,
     NEAR,
     PRODUCT,
     SEEN_BEFORE,
