@@ -138,7 +138,7 @@ def changes(
     setting: length.Setting,
     shown: int,
     seed: int,
-    levels: Sequence[float] = LEVELS,
+    levels: Sequence[float] = (),
 ) -> dict:
     """How much the answer at an asked place changes, in units of the pictures, by noise level.
 
@@ -150,7 +150,7 @@ def changes(
         setting: Says how it is told.
         shown: Objects in the picture, 1 or 6.
         seed: Of scenes and noise.
-        levels: Of noise.
+        levels: Of noise: `LEVELS` if none are named.
 
     Returns:
         `says`, the answer less the mean picture; and by what was changed, the change: `near` and
@@ -165,7 +165,7 @@ def changes(
     alone, everyone = mask & own, mask
     asked, other = (alone, everyone) if shown == 1 else (everyone, alone)
     found: dict[str, list[float]] = {"says": [], "near": [], "far": [], "own": [], "others": []}
-    for sigma in levels:
+    for sigma in levels or LEVELS:
         x = pictures + sigma * noise
 
         def answer(x, mask, sigma=sigma):
