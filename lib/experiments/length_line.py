@@ -4,8 +4,8 @@ On noisy real pictures of six, at a noise of 1, one of six requests goes: `lengt
 which share of the change lies outside 5 x 5 cells. In the seven kinds of networks that had been
 measured so, what is kept at six (skill at six over skill at one) falls with that share, on a line
 to the eye, whatever the pathway, the labels or the learning rate. That was seen and not foretold.
-So the seven whose line it is were named, `KNOWN`, and nine more kinds, `HELD_OUT`, before any of the
-nine's answers was measured; what they keep was known, their shares were not. All may hear every
+So the seven whose line it is, `KNOWN`, were named, and nine more kinds, `HELD_OUT`, before any of
+their answers was measured; what they keep was known, their shares were not. All may hear every
 request at every place (where windows cut it off, nothing is outside, and the line would have more
 kept than is), and draw one object at about .8 or better.
 
