@@ -518,6 +518,14 @@ def length_runs(pattern):
     return [json.loads(path.read_text()) for path in paths]
 
 
+def kept_by_seed(name):
+    """What each run of a network keeps: skill at six over skill at one."""
+    return {
+        r["setting"]["seed"]: skill(r["counts"]["6"]) / skill(r["counts"]["1"])
+        for r in length_runs(name)
+    }
+
+
 def declared(name):
     """Of the runs that count in a network's own rows, what was found."""
     last = 3 if name == "label_one.local_local" else 99
@@ -568,21 +576,13 @@ def test_length_generalisation():
         for w in ("nearest", "paste", "real")
     }
 
-    six_removed = [
-        {
-            r["setting"]["seed"]: r["counts"]["6"]["removed"][2]
-            for r in length_runs(f"local.label_{name}")
-            if r["setting"]["seed"]
-        }
-        for name in ("one.vector", "all.map")
-    ]
-
     of_six = {
         name: {
             r["setting"]["seed"]: r["counts"]["6"]["removed"][2]
             for r in length_runs(f"{folder}local.{label}")
         }
         for name, folder, label in (
+            ("map", "", "label_all.map"),
             ("one", "", "label_one.vector"),
             ("one attends", "", "label_one.attending"),
             ("one multiplies", "", "label_one.product"),
@@ -596,13 +596,7 @@ def test_length_generalisation():
         seeds = sorted(set(of_six[name]) & set(of_six[other]))
         return [of_six[name][s] - of_six[other][s] for s in seeds if s >= least]
 
-    shuffled = [
-        {
-            r["setting"]["seed"]: skill(r["counts"]["6"]) / skill(r["counts"]["1"])
-            for r in length_runs(f"label_one.{start}")
-        }
-        for start in ("scattered", "attending")
-    ]
+    shuffled, alike = (kept_by_seed(f"label_one.{start}") for start in ("scattered", "attending"))
 
     def less(runs, way, other):
         return [skill(r[way]) - skill(r[other]) for r in runs if {way, other} <= set(r)]
@@ -653,30 +647,18 @@ def test_length_generalisation():
         w: [np.mean(np.array(ways[w]["looks"]) > 0) for ways in ten.values() if w in ways]
         for w in ("nearest", "paste")
     }
-    keep = {
-        labels: {
-            r["setting"]["seed"]: skill(r["counts"]["6"]) / skill(r["counts"]["1"])
-            for r in length_runs(f"label_{labels}.vector")
-        }
-        for labels in ("all", "one")
-    }
+    keep = {labels: kept_by_seed(f"label_{labels}.vector") for labels in ("all", "one")}
     both = set(keep["all"]) & set(keep["one"])
 
     def half_rate(labels, of=lambda counts: skill(counts["6"]) / skill(counts["1"])):
         return [of(r["counts"]) for r in length_runs(f"half_rate/label_{labels}.vector")]
 
-    trained = [
-        {r["setting"]["seed"]: skill(r["counts"]["6"]) / skill(r["counts"]["1"]) for r in runs}
-        for runs in (length_runs(f"label_all.full_{hears}") for hears in ("nearest", "random"))
-    ]
+    trained = [kept_by_seed(f"label_all.full_{hears}") for hears in ("nearest", "random")]
     shown = [
         {r["setting"]["seed"]: skill(r["counts"]["6"]) for r in runs}
         for runs in (length_runs(f"label_one.local_local.objects-{most}") for most in (5, 1))
     ]
-    doses = [
-        {r["setting"]["seed"]: skill(r["counts"]["6"]) / skill(r["counts"]["1"]) for r in runs}
-        for runs in (length_runs(f"label_one.full_local{k}") for k in (".k-8", ""))
-    ]
+    doses = [kept_by_seed(f"label_one.full_local{k}") for k in (".k-8", "")]
     pixels = {"keeps": {}, "passes": {}, "far": []}
     for network in ("full_local", "local_local"):
         for r in length_runs(f"label_one.{network}"):
@@ -708,16 +690,14 @@ def test_length_generalisation():
         "length.pixels.far": pixels["far"],
         "length.pixels.kept": near_less_all(pixels["keeps"]),
         "length.pixels.coherence": near_less_all(pixels["passes"]),
-        "local.generalise": [
-            one_ - six_removed[1][s] for s, one_ in six_removed[0].items() if s in six_removed[1]
-        ],
+        "local.generalise": farther("one", "map", 1),
         "local.generalise.rows": farther("one", "one attends", 1),
         "local.generalise.products": farther("one", "one multiplies"),
         "local.generalise.all": farther("all", "all attends"),
         "local.generalise.rate": farther("all", "all slower"),
         "local.line": missed("removed"),
         "local.line.own": np.subtract(missed("own"), missed("removed")),
-        "length.attending.start": [kept_ - shuffled[1][s] for s, kept_ in shuffled[0].items()],
+        "length.attending.start": [kept_ - alike[s] for s, kept_ in shuffled.items()],
         "length.contrast": [keep["all"][seed] - keep["one"][seed] for seed in both],
         "length.trained.near": [near - trained[1][seed] for seed, near in trained[0].items()],
         "length.dose.wide": [wide - doses[1][seed] for seed, wide in doses[0].items()],
