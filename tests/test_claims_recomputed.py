@@ -686,7 +686,10 @@ def test_length_generalisation():
         asked_ = [r["counts"].get(count, {}) for r in length_runs(f"asked.label_one.{network}")]
         return [of(skill(a[way]), skill(a[other])) for a in asked_ if {way, other} <= set(a)]
 
+    third = [r["counts"] for r in length_runs("third/label_one.local_local")]
     special = {
+        "length.third.one": [skill(counts["1"]) for counts in third],
+        "length.third.kept": [skill(counts["6"]) / skill(counts["1"]) for counts in third],
         "length.pixels.far": pixels["far"],
         "length.pixels.kept": near_less_all(pixels["keeps"]),
         "length.pixels.coherence": near_less_all(pixels["passes"]),

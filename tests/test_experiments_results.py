@@ -98,17 +98,18 @@ def independent(scores):
     return (share["hits"] - share["blind"]) / (share["ceiling"] - share["blind"])
 
 
-def test_runs_at_half_the_rate_are_stored_apart_and_without_weights(runs):
-    within = runs / "runs" / length_generalization.HALF_RATE
+@pytest.mark.parametrize("apart", ["half_rate", "third"])
+def test_runs_of_another_kind_are_stored_apart_and_without_weights(runs, apart):
+    within = runs / "runs" / apart
     within.mkdir()
     slow = replace(Setting(), seed=0)
     name = f"{slow.name}.seed0.json"
     (within / name).write_text(json.dumps(run(slow, 0.5)))
     written = length_generalization.store(runs / "runs", runs / "kept")
-    assert f"half_rate/{name}" in written
-    assert [path.name for path in (runs / "kept" / "half_rate").iterdir()] == [name]
+    assert f"{apart}/{name}" in written
+    assert [path.name for path in (runs / "kept" / apart).iterdir()] == [name]
     assert slow.name not in length_generalization.finished_runs(runs / "kept")
-    measured = length_generalization.finished_runs(runs / "kept" / "half_rate")
+    measured = length_generalization.finished_runs(runs / "kept" / apart)
     assert list(measured) == [slow.name]
 
 
@@ -258,7 +259,7 @@ def test_equivalence_needs_two_finite_differences():
 def test_samples_are_those_of_the_rows_and_paired_by_seed(runs):
     results = length_generalization.finished_runs(runs / "runs")
     given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (1, 0)}}
-    found = length_results.samples(results, given, PAINTERS, {}, {}, {})
+    found = length_results.samples(results, given, PAINTERS, {}, {}, {}, {})
     six = [given[FULL_ALL.name][seed]["6"] for seed in (1, 0)]
     for way in WAYS:
         assert np.allclose(found[f"length.asked.{way}"], [independent(part[way]) for part in six])
@@ -288,7 +289,7 @@ def test_experiments_are_compared_by_the_seeds_that_both_have():
         name: [run(Setting(name.split(".")[0], seed=s), 0.2 + 0.1 * s) for s in seeds]
         for name, seeds in every.items()
     }
-    found = length_results.samples(results, {}, PAINTERS, {}, {}, {})
+    found = length_results.samples(results, {}, PAINTERS, {}, {}, {}, {})
     kept = {
         name: {
             r["setting"]["seed"]: independent(r["counts"]["6"]) / independent(r["counts"]["1"])
@@ -299,7 +300,7 @@ def test_experiments_are_compared_by_the_seeds_that_both_have():
     expected = [kept["label_all.vector"][s] - kept["label_one.vector"][s] for s in (1, 2)]
     assert np.allclose(found["length.contrast"], expected)
     assert "length.contrast" not in length_results.samples(
-        {"label_all.vector": results["label_all.vector"]}, {}, PAINTERS, {}, {}, {}
+        {"label_all.vector": results["label_all.vector"]}, {}, PAINTERS, {}, {}, {}, {}
     )
 
 
@@ -330,12 +331,12 @@ def test_a_way_that_one_seed_was_not_asked_in_is_not_paired(runs):
     results = length_generalization.finished_runs(runs / "runs")
     given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (0, 1)}}
     del given[FULL_ALL.name][1]["6"]["random"]
-    found = length_results.samples(results, given, PAINTERS, {}, {}, {})
+    found = length_results.samples(results, given, PAINTERS, {}, {}, {}, {})
     assert "length.asked.random" not in found
     assert "length.account.near" not in found
     assert len(found["length.account.weights"]) == 2
     del given[FULL_ALL.name][1]["6"]  # this seed was interrupted
-    found = length_results.samples(results, given, PAINTERS, {}, {}, {})
+    found = length_results.samples(results, given, PAINTERS, {}, {}, {}, {})
     assert {len(v) for id, v in found.items() if id.startswith("length.asked")} == {1}
     with pytest.raises(ValueError, match="shorter"):
         length_results.less([1.0, 2.0], [1.0])
@@ -418,7 +419,7 @@ def test_networks_are_read_by_the_mean_of_their_seeds():
 
 def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):
     seeds = {s: answers(Setting("label_one", seed=s))["counts"] for s in (0, 1, 2)}
-    found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS, {}, {}, {})
+    found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS, {}, {}, {}, {})
     fresh = [seeds[s]["6"] for s in (1, 2)]
     skills = {way: np.array([independent(part[way]) for part in fresh]) for way in fresh[0]
               if way != "real"}  # fmt: skip
@@ -445,7 +446,7 @@ def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):
     with pytest.raises(ValueError, match="above 0 at one object"):
         length_results.kept_near({1: 0.0}, seeds, "6")
     del seeds[2]["6"]["nearest"]["seams"]  # measured before there were any
-    found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS, {}, {}, {})
+    found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS, {}, {}, {}, {})
     assert "length.seams.near" not in found
     assert len(found["length.seams.scissors"]) == 2
     assert not any(id.startswith(("length.asked", "length.level")) for id in found)
@@ -484,7 +485,7 @@ def student(values):
 def test_claims_are_the_samples_and_student_s_intervals(runs, book):
     results = length_generalization.finished_runs(runs / "runs")
     given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (0, 1)}}
-    measured = length_results.samples(results, given, PAINTERS, {}, {}, {}) | {
+    measured = length_results.samples(results, given, PAINTERS, {}, {}, {}, {}) | {
         "length.told": [0.99]
     }
     ceilings = [r["counts"]["8"]["ceiling"] for r in results["label_one.full_all"]]
@@ -506,7 +507,7 @@ def test_claims_are_the_samples_and_student_s_intervals(runs, book):
 
 def test_what_the_ledger_says_was_tested_must_be_measured(runs, book):
     results = length_generalization.finished_runs(runs / "runs")
-    measured = length_results.samples(results, {}, PAINTERS, {}, {}, {})
+    measured = length_results.samples(results, {}, PAINTERS, {}, {}, {}, {})
     with pytest.raises(ValueError, match=r"but not measured: \['length.account.near'"):
         claims.record_all(RECORDER, measured | EIGHT)
     complete = measured | {id: [0.5, 0.6] for id in book if id not in measured}

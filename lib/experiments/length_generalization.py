@@ -64,6 +64,7 @@ from lib.scenes.scene import Scenes, locations, with_locations
 RUNS = storage.RUNS / "length_generalization"
 KEPT = storage.RESULTS / "length_generalization"  # what the book keeps of finished runs
 HALF_RATE = "half_rate"  # the folder within, of runs at half the learning rate
+THIRD = "third"  # and of the third experiment's later runs, of three times the pictures
 GRID = 16
 SIGMA_DATA = 0.2  # standard deviation of the pictures
 SAMPLER = {"steps": 18, "sigma_min": 0.01, "sigma_max": 20.0}
@@ -552,10 +553,12 @@ def store(folder: Path = RUNS, kept: Path = KEPT) -> list[str]:
     """Takes over what has been run, and what was asked of its weights; see `store_runs`.
 
     Of settings that are not reported the measurements alone, but for those whose pictures the book
-    shows; so of all in the folder `HALF_RATE` within. What `length_colours` takes is left.
+    shows; so of all in the folders `HALF_RATE` and `THIRD` within. What `length_colours` takes is
+    left.
     """
     weighted = {*SETTINGS, *length_results.DRAWN_BESIDE}
-    places = {folder: (kept, weighted), folder / HALF_RATE: (kept / HALF_RATE, ())}
+    places = {folder: (kept, weighted)}
+    places |= {folder / name: (kept / name, ()) for name in (HALF_RATE, THIRD)}
     return [
         str((to / name).relative_to(kept))
         for place, (to, own) in places.items()
@@ -728,6 +731,7 @@ def results(folder: Path = KEPT) -> dict[str, dict]:
         "near": answers(folder, "local"),
         "slower": finished_runs(folder / HALF_RATE),
         "slower_near": answers(folder / HALF_RATE, "local"),
+        "third": finished_runs(folder / THIRD),
     }
 
 

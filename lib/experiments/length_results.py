@@ -396,6 +396,7 @@ def samples(
     near: dict[str, dict[int, dict]],
     slower: dict[str, list[dict]],
     slower_near: dict[str, dict[int, dict]],
+    third: dict[str, list[dict]],
 ) -> dict[str, list[float]]:
     """What stands behind each row of the ledger: a number a seed, or one that was computed.
 
@@ -407,6 +408,7 @@ def samples(
         near: See `local`.
         slower: As `results`, of networks trained at half the learning rate.
         slower_near: As `near`, of the same.
+        third: As `results`, of the third experiment's later runs.
     """
     found: dict[str, list[float]] = {}
     for name, seeds in results.items():
@@ -416,6 +418,8 @@ def samples(
     kept = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
     found[f"length.three.{AT_RANDOM}"] = skills(results.get(AT_RANDOM, []), 3)
     found |= less_of_runs(kept) | at_half_the_rate(results, slower)
+    found["length.third.one"] = skills(third.get(SEES_NEAR, []), 1)
+    found["length.third.kept"] = retention(third.get(SEES_NEAR, []))
     found["length.product.more"] = more_in_products(results)
     found |= reaching(answers) | attending(answers)
     skilled, looks, cuts = _in_all(answers.get(ASKED, {}))
