@@ -65,6 +65,20 @@ def test_powers_along_a_scale_are_no_long_names():
     assert figure.get_figheight() == before
 
 
+def test_a_panel_without_a_title_gets_that_of_its_column():
+    fig, axes = plt.subplots(3, 2, figsize=(9, 6))
+    for ax, title in zip(axes[0], ("weak", "strong"), strict=True):
+        ax.set_title(title)
+    axes[2, 1].set_title("its own")
+    narrow.relayout(fig)
+    found = [next(t.get_text() for t in narrow._titles(ax) if t.get_text()) for ax in axes.flat]
+    assert found == ["weak", "strong", "weak", "strong", "weak", "its own"]
+    fig, axes = plt.subplots(2, 1, figsize=(9, 6))
+    axes[0].set_title("above")
+    narrow.relayout(fig)  # they stood below each other before
+    assert not any(t.get_text() for t in narrow._titles(axes[1]))
+
+
 def test_a_name_is_not_lent_to_a_panel_with_another_scale():
     fig, (one, two) = plt.subplots(1, 2, figsize=(9, 3))
     one.set_ylabel("error")
@@ -116,6 +130,46 @@ def test_a_small_legend_outside_goes_below_its_own_panel():
     assert first.y1 <= axes[0].xaxis.label.get_window_extent().y0
     assert second.y1 <= axes[1].xaxis.label.get_window_extent().y0
     assert inside(fig)
+
+
+@pytest.mark.parametrize("place", ["lower", "upper"])
+def test_a_legend_of_the_whole_figure_gets_as_many_columns_as_there_is_room_for(place):
+    names = ["held out", "sum of the single ways", "interaction", "at random"]
+    for shown, columns in ((names[::3], 2), (names, 2), ([f"{n}, {n}, {n}" for n in names], 1)):
+        fig, ax = plt.subplots(figsize=(9, 3))
+        for k, name in enumerate(shown):
+            ax.plot([0, k], label=name, color=figures.COLOURS[k])
+        fig.legend(loc=f"outside {place} center", ncol=4, fontsize=9)
+        narrow.relayout(fig)
+        (legend,) = fig.legends
+        assert [text.get_text().replace("\n", " ") for text in legend.get_texts()] == shown
+        inks = [handle.get_color() for handle in legend.legend_handles]
+        assert inks == [*figures.COLOURS[: len(shown)]]
+        lefts = {round(text.get_window_extent().x0) for text in legend.get_texts()}
+        assert len(lefts) == columns, shown
+        assert inside(fig)
+
+
+def test_a_legend_that_goes_below_takes_no_room_from_its_panel():
+    heights = []
+    for count in (0, 9):
+        fig, ax = plt.subplots(figsize=(7, 3))
+        for k in range(count):
+            ax.plot([0, 1], label=f"line {k}, of many that are named")
+        if count:
+            ax.legend()
+        narrow.relayout(fig)
+        heights.append(ax.get_window_extent().height)
+    assert heights[1] == pytest.approx(heights[0], rel=0.1)
+
+
+def test_many_long_names_along_a_scale_do_not_meet():
+    figure, axes = plt.subplots(figsize=(8, 6.2))
+    axes.set_yticks(range(17), ["13-16: three layers swing, in one setting"] * 17)
+    assert narrow.relayout(figure)
+    figure.draw_without_rendering()
+    boxes = sorted((t.get_window_extent() for t in axes.get_yticklabels()), key=lambda b: b.y0)
+    assert all(low.y1 < high.y0 for low, high in itertools.pairwise(boxes))
 
 
 def test_strips_below_each_other_stand_close():

@@ -91,36 +91,21 @@ def test_numbers_that_were_trained_on_are_shaded():
         assert 3 < ends[1] < 4
 
 
-def test_names_of_neighbours_do_not_meet():
-    """Right of the mark and above, but for those that would lie on another's."""
-    fig, _ = pictures.skill_and_coherence(ANSWERS)
-    said = {label: way for way, label in length_words.WAYS.items()}
-    for text in (text for ax in fig.axes for text in ax.texts):
-        right, up = text.xyann
-        way = said[text.get_text()]
-        assert (right > 0) == (text.get_ha() == "left") == (way != "nearest-heard")
-        below = ("window-2", "paste", "composed", "random", "glued")
-        assert (up < 0) == (way in below)
-
-
-def test_ways_of_asking_are_a_mark_a_seed_and_named_once():
+def test_ways_of_asking_are_a_mark_a_seed_coloured_by_what_they_tell():
     fig, alt = pictures.skill_and_coherence(ANSWERS)
+    shown = [way for ways, *_ in pictures.ASKED_INKS.values() for way in ways]
+    assert sorted(shown) == sorted(length_words.WAYS)
     for ax, name in zip(fig.axes, ONE_LABEL, strict=True):
         rows = length_results.by_way(ANSWERS[name])
-        known = {way: rows[way] for way in length_words.WAYS if way in rows}
-        scissors = [w for w in known if w.startswith(("paste", "glued"))]
-        assert len(marks(ax, "s")) == sum(len(known[w]["skill"]) for w in scissors)
-        assert len(marks(ax)) == sum(
-            len(row["skill"]) for w, row in known.items() if w not in scissors
-        )
-        first = [length_words.WAYS[w] for w in length_words.WAYS if w in ANSWERS[name][0]["6"]]
-        assert [text.get_text() for text in ax.texts] == first
-        pasted = [w.startswith("paste") for w in ANSWERS[name][0]["6"] if w in scissors]
-        red = [line.get_color() == figures.RED for line in ax.lines if line.get_marker() == "s"]
-        assert sum(red[: len(pasted)]) == sum(pasted)
-        assert [*marks(ax)[0]] == [known["all"]["skill"][0], known["all"]["coherence"][0]]
-        line = next(line for line in ax.lines if line.get_color() == figures.GREEN)
-        assert np.allclose(line.get_ydata(), np.mean(rows["real"]["coherence"]))
+        lines = {line.get_label(): line for line in ax.lines}
+        for told, (ways, colour, mark) in pictures.ASKED_INKS.items():
+            known = [rows[way] for way in ways if way in rows]
+            for kind, found in zip(("skill", "coherence"), lines[told].get_data(), strict=True):
+                assert [*found] == [value for row in known for value in row[kind]], told
+            assert (lines[told].get_color(), lines[told].get_marker()) == (colour, mark)
+        assert np.allclose(lines["real"].get_ydata(), np.mean(rows["real"]["coherence"]))
+    names = [text.get_text() for text in fig.legends[0].get_texts()]
+    assert names == [*pictures.ASKED_INKS, "real"]
     assert "asked near 0.76, of which 83% pass; scissors 0.88, of which 48% pass" in alt
     fig, _ = pictures.skill_and_coherence({SEEN_BEFORE: ANSWERS[SEEN_BEFORE]})
     assert len(fig.axes) == 1

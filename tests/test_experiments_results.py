@@ -23,6 +23,7 @@ COUNTS = measure.MEASURE.counts
 WAYS = {"all": 0.2, "nearest": 0.8, "random": 0.3, "mean": 0.25, "composed": 0.6, "paste": 0.9}
 LEVELS = {"nearest-below-3": 0.7, "nearest-above-3": 0.15, "glued": 0.85}
 EIGHT = {"length.detector.k8": [[(8, 8)] * 2] * 2}  # of two seeds
+NOTHING = {}, {}, {}, {}  # of who hears what, of runs at half the rate, of later ones
 PAINTERS = {
     "3": {"smeared": 0.9, "recoloured": 0.95, "scissors": 0.2},
     "6": {"smeared": 1.0, "recoloured": 0.85, "scissors": 0.1},
@@ -259,7 +260,7 @@ def test_equivalence_needs_two_finite_differences():
 def test_samples_are_those_of_the_rows_and_paired_by_seed(runs):
     results = length_generalization.finished_runs(runs / "runs")
     given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (1, 0)}}
-    found = length_results.samples(results, given, PAINTERS, {}, {}, {}, {})
+    found = length_results.samples(results, given, PAINTERS, *NOTHING)
     six = [given[FULL_ALL.name][seed]["6"] for seed in (1, 0)]
     for way in WAYS:
         assert np.allclose(found[f"length.asked.{way}"], [independent(part[way]) for part in six])
@@ -289,7 +290,7 @@ def test_experiments_are_compared_by_the_seeds_that_both_have():
         name: [run(Setting(name.split(".")[0], seed=s), 0.2 + 0.1 * s) for s in seeds]
         for name, seeds in every.items()
     }
-    found = length_results.samples(results, {}, PAINTERS, {}, {}, {}, {})
+    found = length_results.samples(results, {}, PAINTERS, *NOTHING)
     kept = {
         name: {
             r["setting"]["seed"]: independent(r["counts"]["6"]) / independent(r["counts"]["1"])
@@ -300,7 +301,7 @@ def test_experiments_are_compared_by_the_seeds_that_both_have():
     expected = [kept["label_all.vector"][s] - kept["label_one.vector"][s] for s in (1, 2)]
     assert np.allclose(found["length.contrast"], expected)
     assert "length.contrast" not in length_results.samples(
-        {"label_all.vector": results["label_all.vector"]}, {}, PAINTERS, {}, {}, {}, {}
+        {"label_all.vector": results["label_all.vector"]}, {}, PAINTERS, *NOTHING
     )
 
 
@@ -331,12 +332,12 @@ def test_a_way_that_one_seed_was_not_asked_in_is_not_paired(runs):
     results = length_generalization.finished_runs(runs / "runs")
     given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (0, 1)}}
     del given[FULL_ALL.name][1]["6"]["random"]
-    found = length_results.samples(results, given, PAINTERS, {}, {}, {}, {})
+    found = length_results.samples(results, given, PAINTERS, *NOTHING)
     assert "length.asked.random" not in found
     assert "length.account.near" not in found
     assert len(found["length.account.weights"]) == 2
     del given[FULL_ALL.name][1]["6"]  # this seed was interrupted
-    found = length_results.samples(results, given, PAINTERS, {}, {}, {}, {})
+    found = length_results.samples(results, given, PAINTERS, *NOTHING)
     assert {len(v) for id, v in found.items() if id.startswith("length.asked")} == {1}
     with pytest.raises(ValueError, match="shorter"):
         length_results.less([1.0, 2.0], [1.0])
@@ -419,7 +420,7 @@ def test_networks_are_read_by_the_mean_of_their_seeds():
 
 def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):
     seeds = {s: answers(Setting("label_one", seed=s))["counts"] for s in (0, 1, 2)}
-    found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS, {}, {}, {}, {})
+    found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS, *NOTHING)
     fresh = [seeds[s]["6"] for s in (1, 2)]
     skills = {way: np.array([independent(part[way]) for part in fresh]) for way in fresh[0]
               if way != "real"}  # fmt: skip
@@ -446,7 +447,7 @@ def test_a_seed_that_was_looked_at_before_its_rule_does_not_count(runs):
     with pytest.raises(ValueError, match="above 0 at one object"):
         length_results.kept_near({1: 0.0}, seeds, "6")
     del seeds[2]["6"]["nearest"]["seams"]  # measured before there were any
-    found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS, {}, {}, {}, {})
+    found = length_results.samples({}, {length_results.SEEN_BEFORE: seeds}, PAINTERS, *NOTHING)
     assert "length.seams.near" not in found
     assert len(found["length.seams.scissors"]) == 2
     assert not any(id.startswith(("length.asked", "length.level")) for id in found)
@@ -485,9 +486,7 @@ def student(values):
 def test_claims_are_the_samples_and_student_s_intervals(runs, book):
     results = length_generalization.finished_runs(runs / "runs")
     given = {FULL_ALL.name: {s: answers(replace(FULL_ALL, seed=s))["counts"] for s in (0, 1)}}
-    measured = length_results.samples(results, given, PAINTERS, {}, {}, {}, {}) | {
-        "length.told": [0.99]
-    }
+    measured = length_results.samples(results, given, PAINTERS, *NOTHING) | {"length.told": [0.99]}
     ceilings = [r["counts"]["8"]["ceiling"] for r in results["label_one.full_all"]]
     cases = [[(n, 8) for n in hits] for hits in ceilings]
     found = claims.record_all(RECORDER, measured | {"length.detector.k8": cases})
@@ -507,7 +506,7 @@ def test_claims_are_the_samples_and_student_s_intervals(runs, book):
 
 def test_what_the_ledger_says_was_tested_must_be_measured(runs, book):
     results = length_generalization.finished_runs(runs / "runs")
-    measured = length_results.samples(results, {}, PAINTERS, {}, {}, {}, {})
+    measured = length_results.samples(results, {}, PAINTERS, *NOTHING)
     with pytest.raises(ValueError, match=r"but not measured: \['length.account.near'"):
         claims.record_all(RECORDER, measured | EIGHT)
     complete = measured | {id: [0.5, 0.6] for id in book if id not in measured}

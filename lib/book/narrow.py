@@ -41,18 +41,22 @@ def relayout(figure: Figure) -> bool:
     """
     panels = _panels(figure)
     height = figure.get_figheight()
+    for legend in figure.legends.copy():
+        _in_columns(legend)
     texts = _texts(figure)
     if panels:
         columns, heights = _arranged(panels, height)
         if columns < _columns(panels):
             for axes in panels:
                 _with_scales(axes, panels)
+                _with_title(axes, panels)
         grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
         for k, axes in enumerate(panels):
             axes.set_subplotspec(grid[k // columns, k % columns])
         height = sum(heights)
     figure.set_size_inches(WIDTH, height)
     named = {label for axes in figure.axes for label in axes.get_yticklabels()}  # see `_wrap_scale`
+    named |= {text for legend in figure.legends for text in legend.get_texts()}
     for text in texts:
         text.set_fontsize(max(text.get_fontsize(), TEXT))
         if text not in named and (text.axes is None or text in _headings(text.axes)):
@@ -63,14 +67,13 @@ def relayout(figure: Figure) -> bool:
     for legend in legends:  # first the panels, then whether a legend has room in its own
         legend.set_in_layout(False)
         for text in legend.get_texts():
-            letters = int((WIDTH * 72 - _HANDLE) / (0.62 * text.get_fontsize()))
-            text.set_text(textwrap.fill(text.get_text(), letters))
+            text.set_text(_filled(text))
     on_grid = any(axes.get_subplotspec() for axes in figure.axes)
     figure.set_layout_engine("constrained" if on_grid else "none")
     if not _lay_out(figure):
         return False
-    for legend in legends:
-        _below(legend)
+    room = sum(_below(legend) for legend in legends)
+    figure.set_size_inches(WIDTH, figure.get_figheight() + room)
     return _lay_out(figure)
 
 
@@ -145,7 +148,8 @@ def _height(axes: Axes, before: float) -> float:
     before *= len(spec.rowspan)
     if axes.get_aspect() == "auto":
         alike = axes.get_shared_y_axes().get_siblings(axes)  # of which one alone has the names
-        return max(min(before, 3.2), *map(_room, alike)) if len(axes.get_yticks()) < 12 else before
+        usual = min(before, 3.2) if len(axes.get_yticks()) < 12 else before
+        return max(usual, *map(_room, alike))
     x0, x1 = axes.get_xlim()
     y0, y1 = axes.get_ylim()
     shape = abs(y1 - y0) / abs(x1 - x0) * float(axes.get_aspect())
@@ -181,22 +185,61 @@ def _with_scales(axes: Axes, panels: list[Axes]) -> None:
             axes.tick_params(**{tick: True})
 
 
+def _with_title(axes: Axes, panels: list[Axes]) -> None:
+    """Gives a panel without a title that of its column."""
+    spec = axes.get_subplotspec()
+    column = [p for p in panels if p.get_subplotspec().colspan.start == spec.colspan.start]
+    above = [p for p in column if p.get_subplotspec().rowspan.start < spec.rowspan.start]
+    titles = [t for p in above for t in _titles(p) if t.get_text()]
+    if titles and not any(t.get_text() for t in _titles(axes)):
+        axes.set_title(titles[-1].get_text(), fontsize=titles[-1].get_fontsize())
+
+
 def _texts(figure: Figure) -> list:
     """Every text that the figure shows."""
     figure.draw_without_rendering()  # labels of ticks exist once drawn
     return [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
 
 
+def _titles(axes: Axes) -> list:
+    return [axes.title, axes._left_title, axes._right_title]
+
+
 def _headings(axes: Axes) -> list:
-    return [axes.title, axes._left_title, axes._right_title, axes.xaxis.label]
+    return [*_titles(axes), axes.xaxis.label]
 
 
-def _below(legend: Legend) -> None:
-    """Puts a legend below its panel where it would cover much of it, or lies outside."""
+def _filled(text: Text) -> str:
+    """A name of a legend, in lines that a phone has room for."""
+    letters = int((WIDTH * 72 - _HANDLE) / (0.62 * max(text.get_fontsize(), TEXT)))
+    return textwrap.fill(text.get_text(), letters)
+
+
+def _in_columns(legend: Legend) -> None:
+    """Puts a legend of the whole figure below it, in as many columns as a phone has room for."""
+    figure, room = legend.figure, WIDTH * legend.figure.dpi
+    if legend.get_window_extent().width <= room:
+        return
+    handles, names = legend.legend_handles, [_filled(text) for text in legend.get_texts()]
+    for columns in range(len(names), 0, -1):
+        legend.remove()
+        legend = figure.legend(
+            handles, names, loc="outside lower center", ncols=columns, fontsize=TEXT
+        )
+        if legend.get_window_extent().width <= room:
+            return
+
+
+def _below(legend: Legend) -> float:
+    """Puts a legend below its panel where it would cover much of it, or lies outside.
+
+    Returns:
+        The height in inches that it takes there; 0 where it stays.
+    """
     box, panel = legend.get_window_extent(), legend.axes.get_window_extent()
     small = box.width <= _LEGEND * panel.width and box.height <= _LEGEND * panel.height
     if small and panel.count_contains(box.corners()) == 4:
-        return
+        return 0.0
     # Below the scale and its name, by inches: the panel gets lower when the legend takes its room.
     figure = legend.axes.figure
     under = (legend.axes.get_tightbbox().y0 - panel.y0) / figure.dpi
@@ -204,3 +247,4 @@ def _below(legend: Legend) -> None:
     legend.set_loc("upper left")
     legend.set_bbox_to_anchor((0, 0), legend.axes.transAxes + below)
     legend.set_in_layout(True)
+    return box.height / figure.dpi

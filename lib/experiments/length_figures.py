@@ -65,6 +65,15 @@ REACHING = {  # kinds of networks, by what they are told and how
     "all labels, attended": (length_results.ATTENDS_ALL,),
     "all labels, a map": (length_results.AS_MAP,),
 }
+ASKED_INKS = {  # by what is told to a place: ways of asking, colour and mark
+    "all, as trained": (("all",), figures.INK, "X"),
+    "not what is near": (("random", "mean", "displaced"), figures.GREY, "o"),
+    "what is near": (("nearest", "window-2", "nearest-heard"), figures.BLUE, "o"),
+    "each alone, differences added": (("composed",), figures.PURPLE, "o"),
+    "scissors, one noise": (("paste",), figures.RED, "s"),
+    "scissors, other noise": (("paste-apart",), figures.RED, "D"),
+    "scissors, with glue": (("glued", "glued-near"), figures.ORANGE, "s"),
+}
 REACHING_INKS = (
     figures.RED,
     figures.ORANGE,
@@ -234,19 +243,21 @@ def skill_by_count(results: Results) -> tuple[Figure, str]:
 
 
 def skill_and_coherence(answers: Answers) -> tuple[Figure, str]:
-    """Every way of asking as a point, a mark a seed, for each network told one label."""
+    """Ways of asking by what they tell, a mark a way and seed, for each network told one label."""
     fig, panels = _panels(answers, (4.4, 3.9))
     for name, ax in panels.items():
-        for seed, counts in answers[name].items():
-            part = counts["6"]
-            for way in WAYS:
-                if way in part:
-                    x = length_results.skill(part[way])
-                    _mark_way(ax, way, (x, length_results.coherent(part, way)), named=seed == 0)
-        real = length_results.by_way(answers[name])["real"]["coherence"]
-        ax.axhline(np.mean(real), color=figures.GREEN, lw=1)
-        ax.set(xlabel="skill at 6", xlim=(-0.1, 1.25), ylim=(-0.05, 1.05), title=LABELS[name])
-    next(iter(panels.values())).set_ylabel("share that passes for one scene")
+        rows = length_results.by_way(answers[name])
+        for told, (ways, colour, mark) in ASKED_INKS.items():
+            skill, passing = (
+                [value for way in ways if way in rows for value in rows[way][kind]]
+                for kind in ("skill", "coherence")
+            )
+            ax.plot(skill, passing, mark, ms=7, mec="none", color=colour, alpha=0.75, label=told)
+        ax.axhline(np.mean(rows["real"]["coherence"]), color=figures.GREEN, lw=1, label="real")
+        ax.set(xlabel="skill at 6", xlim=(-0.08, 1.03), ylim=(-0.05, 1.05), title=LABELS[name])
+    first = next(iter(panels.values()))
+    first.set_ylabel("share that passes for one scene")
+    fig.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     rows = length_results.by_way(answers[SEEN_BEFORE])
     skill, passing = (length_results.average(rows, kind) for kind in ("skill", "coherence"))
     near, paste = (
@@ -266,26 +277,6 @@ def _panels(answers: Answers, size: tuple[float, float]) -> tuple[Figure, dict[s
         1, len(names), figsize=(size[0] * len(names), size[1]), sharey=True, squeeze=False
     )
     return fig, dict(zip(names, axes[0], strict=True))
-
-
-def _mark_way(ax: Axes, way: str, place: tuple[float, float], named: bool) -> None:
-    """A way's mark; its name so that names of neighbours do not meet."""
-    scissors = way.startswith(("paste", "glued"))
-    colour = figures.BLUE
-    if scissors:
-        colour = figures.RED if way.startswith("paste") else figures.ORANGE
-    ax.plot(*place, "s" if scissors else "o", ms=6, color=colour)
-    if named:
-        low = way in ("window-2", "paste", "composed", "random", "glued")
-        side = -1 if way == "nearest-heard" else 1
-        ax.annotate(
-            WAYS[way],
-            place,
-            xytext=(5 * side, -10 if low else 3),
-            textcoords="offset points",
-            ha="left" if side == 1 else "right",
-            fontsize=7,
-        )
 
 
 def _bars(ax: Axes, rows: dict[str, tuple[Sequence[float], str]]) -> None:
