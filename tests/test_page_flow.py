@@ -233,7 +233,7 @@ def test_named_starts(mounted):
     mounted.get_by_role("button", name="wide").click()
     expect(shown).not_to_contain_text("correlation c: 0.90")
     mounted.get_by_role("button", name="canonical").click()
-    expect(shown).to_contain_text("correlation c: 0.90")
+    expect(shown).to_contain_text("correlation c: 0.90 (26°)")  # arccos of .9
     expect(shown).to_contain_text("swing: 3.2 %")
 
 

@@ -20,6 +20,24 @@ LENGTHS: dict[str, int] = {}
 # The fold: a chapter's first picture begins above it, but for those that still begin with text.
 FOLD = 600
 LATE: set[str] = set()
+# Texts of figures that leave the picture, or meet: share a sixth of the smaller one's box.
+CROWDED = """() => [...document.querySelectorAll(".bd-article svg")].flatMap((svg) => {
+  const frame = svg.getBoundingClientRect();
+  const boxes = [...svg.querySelectorAll('g[id*="-text_"]')]
+    .map((text) => [text.id, text.getBoundingClientRect()]).filter(([, box]) => box.width > 0);
+  const cut = boxes.filter(([, box]) => box.left < frame.left - 2 || box.right > frame.right + 2
+    || box.top < frame.top - 2 || box.bottom > frame.bottom + 2).map(([id]) => id);
+  const area = (box) => box.width * box.height;
+  const meets = (one, other) => {
+    const width = Math.min(one.right, other.right) - Math.max(one.left, other.left);
+    const height = Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top);
+    return Math.min(width, height) > 2
+      && 6 * width * height > Math.min(area(one), area(other));
+  };
+  const meeting = boxes.flatMap(([id, box], k) => boxes.slice(k + 1)
+    .filter(([, other]) => meets(box, other)).map(([other]) => `${id} and ${other}`));
+  return frame.width ? [...cut, ...meeting] : [];
+})"""
 # A word that a reader would look for, and the chapter that must come up; for one that is not here
 # `own_word` takes the longest of the words that no other chapter has.
 TERMS = {
@@ -106,6 +124,7 @@ def check(browser, site: str, name: str, viewport: dict, scheme: str) -> None:
         .map(e => e.getAttribute('aria-label') ?? e.textContent)"""
     )
     assert not cut, "a part of a figure or of a verdict is hidden"
+    assert not page.evaluate(CROWDED), "texts of a figure are cut, or meet"
     if viewport == WIDE:
         check_width(page)
         check_opening(page, name.removeprefix("chapters/"))
@@ -279,6 +298,15 @@ def test_three_pages_dark_and_narrow(browser, site, name):
 def test_long_names_break_on_a_phone(browser, site, name):
     context, page, _ = visit(browser, f"{site}/{name}.html", NARROW, "light")
     assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+    context.close()
+
+
+@pytest.mark.parametrize("name", [name for name in pages() if re.search(r"/\d\d_", name)])
+def test_texts_of_figures_neither_meet_nor_are_cut_on_a_phone(browser, site, name):
+    context, page, _ = visit(browser, f"{site}/{name}.html", NARROW, "light")
+    page.evaluate("document.querySelectorAll('details').forEach((folded) => folded.open = true)")
+    assert page.locator(".bd-article svg:visible").count() > 1
+    assert not page.evaluate(CROWDED)
     context.close()
 
 

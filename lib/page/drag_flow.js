@@ -144,7 +144,7 @@ function speakOfRows(page, state, all, tell) {
   const { rows, phase } = page.panels, lengths = state.rows.map(({ w }) => short(w)).join(", ");
   const angle = Math.round(Math.acos(within(all.c, [-1, 1])) * 180 / Math.PI);
   tell("squared lengths", lengths);
-  tell("correlation c", digits(all.c));
+  tell("correlation c", `${digits(all.c)} (${angle}°)`);
   tell("swing", percent(all.swing));
   rows.describe(`Two arrows from a centre, of squared lengths ${lengths}, ${angle} degrees apart.`);
   phase.describe(`Ratio of rates r = ${digits(all.r)}, correlation c = ${digits(all.c)}; this flow swings by ${percent(all.swing)}.`);
