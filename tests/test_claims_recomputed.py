@@ -687,9 +687,14 @@ def test_length_generalisation():
         return [of(skill(a[way]), skill(a[other])) for a in asked_ if {way, other} <= set(a)]
 
     third = [r["counts"] for r in length_runs("third/label_one.local_local")]
+    third_asked = [r["counts"]["6"] for r in length_runs("third/asked.label_one.local_local")]
     special = {
         "length.third.one": [skill(counts["1"]) for counts in third],
         "length.third.kept": [skill(counts["6"]) / skill(counts["1"]) for counts in third],
+        "length.third.coherence": [
+            np.mean(np.array(r["all"]["looks"]) > 0) - np.mean(np.array(r["paste"]["looks"]) > 0)
+            for r in third_asked
+        ],
         "length.pixels.far": pixels["far"],
         "length.pixels.kept": near_less_all(pixels["keeps"]),
         "length.pixels.coherence": near_less_all(pixels["passes"]),

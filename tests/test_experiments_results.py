@@ -23,7 +23,7 @@ COUNTS = measure.MEASURE.counts
 WAYS = {"all": 0.2, "nearest": 0.8, "random": 0.3, "mean": 0.25, "composed": 0.6, "paste": 0.9}
 LEVELS = {"nearest-below-3": 0.7, "nearest-above-3": 0.15, "glued": 0.85}
 EIGHT = {"length.detector.k8": [[(8, 8)] * 2] * 2}  # of two seeds
-NOTHING = {}, {}, {}, {}  # of who hears what, of runs at half the rate, of later ones
+NOTHING = {}, {}, {}, {}, {}  # of who hears what, of runs at half the rate, of later ones
 PAINTERS = {
     "3": {"smeared": 0.9, "recoloured": 0.95, "scissors": 0.2},
     "6": {"smeared": 1.0, "recoloured": 0.85, "scissors": 0.1},

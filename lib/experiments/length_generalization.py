@@ -732,6 +732,7 @@ def results(folder: Path = KEPT) -> dict[str, dict]:
         "slower": finished_runs(folder / HALF_RATE),
         "slower_near": answers(folder / HALF_RATE, "local"),
         "third": finished_runs(folder / THIRD),
+        "third_answers": answers(folder / THIRD),
     }
 
 

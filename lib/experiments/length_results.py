@@ -397,6 +397,7 @@ def samples(
     slower: dict[str, list[dict]],
     slower_near: dict[str, dict[int, dict]],
     third: dict[str, list[dict]],
+    third_answers: dict[str, dict[int, dict]],
 ) -> dict[str, list[float]]:
     """What stands behind each row of the ledger: a number a seed, or one that was computed.
 
@@ -409,6 +410,7 @@ def samples(
         slower: As `results`, of networks trained at half the learning rate.
         slower_near: As `near`, of the same.
         third: As `results`, of the third experiment's later runs.
+        third_answers: As `answers`, of the same.
     """
     found: dict[str, list[float]] = {}
     for name, seeds in results.items():
@@ -418,8 +420,7 @@ def samples(
     kept = {name: {r["setting"]["seed"]: r for r in seeds} for name, seeds in results.items()}
     found[f"length.three.{AT_RANDOM}"] = skills(results.get(AT_RANDOM, []), 3)
     found |= less_of_runs(kept) | at_half_the_rate(results, slower)
-    found["length.third.one"] = skills(third.get(SEES_NEAR, []), 1)
-    found["length.third.kept"] = retention(third.get(SEES_NEAR, []))
+    found |= of_third(third.get(SEES_NEAR, []), third_answers.get(SEES_NEAR, {}))
     found["length.product.more"] = more_in_products(results)
     found |= reaching(answers) | attending(answers)
     skilled, looks, cuts = _in_all(answers.get(ASKED, {}))
@@ -502,6 +503,19 @@ def attending(answers: dict[str, dict[int, dict]]) -> dict[str, list[float]]:
         "length.attending.place": less_by_seed(usual, loud),
         "length.attending.apart": less_by_seed(apart, usual),
     }
+
+
+def of_third(runs: Sequence[dict], answers: dict[int, dict]) -> dict[str, list[float]]:
+    """What stands behind the rows `length.third.*`: a number a run, or its pictures less its paste.
+
+    Args:
+        runs: The third experiment's later ones.
+        answers: What was asked of their weights, by seed.
+    """
+    found = {"length.third.one": skills(runs, 1), "length.third.kept": retention(runs)}
+    return found | _paired(
+        {"length.third.coherence": (COHERENCE, "all", "paste")}, *_in_all(answers)
+    )
 
 
 def at_half_the_rate(
