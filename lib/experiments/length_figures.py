@@ -256,7 +256,7 @@ def skill_and_coherence(answers: Answers) -> tuple[Figure, str]:
         ax.axhline(np.mean(rows["real"]["coherence"]), color=figures.GREEN, lw=1, label="real")
         ax.set(xlabel="skill at 6", xlim=(-0.08, 1.03), ylim=(-0.05, 1.05), title=LABELS[name])
     first = next(iter(panels.values()))
-    first.set_ylabel("share that passes for one scene")
+    first.set_ylabel("pass for one scene")
     fig.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9)
     rows = length_results.by_way(answers[SEEN_BEFORE])
     skill, passing = (length_results.average(rows, kind) for kind in ("skill", "coherence"))
