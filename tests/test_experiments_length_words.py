@@ -455,6 +455,19 @@ def test_what_is_said_of_the_rate_is_so_and_can_fail():
     assert len(words.untrue(said)) == len(said)
 
 
+def test_what_is_said_of_the_third_experiment_is_so_and_can_fail():
+    measured = length.results()
+    third, asked = measured["third"], measured["third_answers"]
+    assert words.untrue(words.of_third(third, asked)) == []
+    third[SEES_NEAR] = third[SEES_NEAR][:1]
+    for count in ("1", "6"):
+        all_hit(third[SEES_NEAR][0]["counts"][count])
+    for counts in asked[SEES_NEAR].values():
+        counts["6"]["all"], counts["6"]["paste"] = counts["6"]["paste"], counts["6"]["all"]
+    said = words.of_third(third, asked)
+    assert len(words.untrue(said)) == len(said)
+
+
 def test_who_is_hidden_does_not_explain_the_crowd_or_it_is_said():
     seen = {0: np.array([0.3, 0.4, 0.9, 0.95, 0.9, 1.0])}
     crowding = {0: np.array([0, 6, 0, 0, 4, 5])}

@@ -48,9 +48,9 @@ VERDICTS = {
         "holds at our scale",
         "length.retention.label_one.full_local",
     ),
-    "the paper's own third experiment, in which it sees only near as well, is inconclusive": (
-        "inconclusive",
-        "length.retention.label_one.local_local",
+    "where it sees only near as well, the paper's own third experiment": (
+        "holds at our scale",
+        "length.third.kept",
     ),
     "what harms is several requests, summed in one call": (
         "holds at our scale",

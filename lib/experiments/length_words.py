@@ -628,6 +628,35 @@ def of_the_rate(runs: dict[str, list[dict]], slower: dict[str, list[dict]]) -> d
     }
 
 
+def of_third(
+    third: dict[str, list[dict]], answers: dict[str, dict[int, dict]]
+) -> dict[str, Bounds]:
+    """What is said of the third experiment's later runs, see `statements`.
+
+    Args:
+        third: Of `length_generalization.results`.
+        answers: What was asked of their weights: `third_answers` there.
+    """
+    runs, asked = third[SEES_NEAR], answers[SEES_NEAR]
+    one, kept = length_results.skills(runs, 1), length_results.retention(runs)
+    rows = length_results.by_way(asked)
+    passing = {way: np.array(rows[way]["coherence"]) for way in ("all", "paste")}
+    whole, pasted = (length_results.pool(asked, way) for way in passing)
+    return {
+        "four runs draw": (len(runs), 3.5, 4.5),
+        "one at .83": (np.mean(one), 0.825, 0.835),
+        "and keep .71": (np.mean(kept), 0.705, 0.715),
+        ".66 pass": (passing["all"].mean(), 0.655, 0.665),
+        "pasted .50": (passing["paste"].mean(), 0.495, 0.505),
+        "in each run": (min(passing["all"] - passing["paste"]), 0, inf),
+        "where they show as much, too": (
+            length_results.lead_where_as_full(whole, pasted),
+            0.1,
+            inf,
+        ),
+    }
+
+
 def of_hidden(
     answers: dict[int, dict], seen: dict[int, np.ndarray], crowding: dict[int, np.ndarray]
 ) -> dict[str, Bounds]:
