@@ -24,6 +24,7 @@ LATE: set[str] = set()
 CROWDED = """() => [...document.querySelectorAll(".bd-article svg")].flatMap((svg) => {
   const frame = svg.getBoundingClientRect();
   const boxes = [...svg.querySelectorAll('g[id*="-text_"]')]
+    .filter((text) => !/rotate\\((?!-90|90)/.test(text.innerHTML))  // a box says little of those
     .map((text) => [text.id, text.getBoundingClientRect()]).filter(([, box]) => box.width > 0);
   const cut = boxes.filter(([, box]) => box.left < frame.left - 2 || box.right > frame.right + 2
     || box.top < frame.top - 2 || box.bottom > frame.bottom + 2).map(([id]) => id);

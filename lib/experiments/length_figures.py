@@ -66,9 +66,9 @@ REACHING = {  # kinds of networks, by what they are told and how
     "all labels, a map": (length_results.AS_MAP,),
 }
 ASKED_INKS = {  # by what is told to a place: ways of asking, colour and mark
-    "all, as trained": (("all",), figures.INK, "X"),
-    "not what is near": (("random", "mean", "displaced"), figures.GREY, "o"),
-    "what is near": (("nearest", "window-2", "nearest-heard"), figures.BLUE, "o"),
+    "all six at once": (("all",), figures.INK, "X"),
+    "diluted, or elsewhere": (("random", "mean", "displaced"), figures.GREY, "o"),
+    "its nearest, or a window": (("nearest", "window-2", "nearest-heard"), figures.BLUE, "o"),
     "each alone, differences added": (("composed",), figures.PURPLE, "o"),
     "scissors, one noise": (("paste",), figures.RED, "s"),
     "scissors, other noise": (("paste-apart",), figures.RED, "D"),
@@ -264,7 +264,7 @@ def skill_and_coherence(answers: Answers) -> tuple[Figure, str]:
         f"{skill[way]:.2f}, of which {passing[way]:.0%} pass" for way in ("nearest", "paste")
     )
     return fig, (
-        "Each way of asking as a point, skill at six to the right, share of pictures that pass for "
+        "Ways of asking, each a point, skill at six to the right, share of pictures that pass for "
         f"one scene upward. As trained: skill {skill['all']:.2f}; asked near {near}; scissors "
         f"{paste}."
     )
