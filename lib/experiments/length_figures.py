@@ -244,7 +244,7 @@ def skill_by_count(results: Results) -> tuple[Figure, str]:
 
 def skill_and_coherence(answers: Answers) -> tuple[Figure, str]:
     """Ways of asking by what they tell, a mark a way and seed, for each network told one label."""
-    fig, panels = _panels(answers, (4.4, 3.9))
+    fig, panels = _panels(answers, (4.4, 3.4))
     for name, ax in panels.items():
         rows = length_results.by_way(answers[name])
         for told, (ways, colour, mark) in ASKED_INKS.items():
