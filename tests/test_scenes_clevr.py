@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 import shutil
 import time
 from dataclasses import fields, replace
@@ -420,7 +419,7 @@ def test_long_loads_show_how_far_they_are(folder, monkeypatch, capsys):
     assert "6/6" in out  # heads, cameras and pictures of two scenes: all that takes long
 
 
-def test_many_scenes_are_loaded_in_3_ms_each(written, tmp_path, monkeypatch):
+def test_many_scenes_take_little_longer_than_reading_their_pictures(written, tmp_path, monkeypatch):
     """All of it: labels, heads, cameras and pictures; two pictures stand for all."""
     many, (folder, _, _) = 200, written
     shutil.copytree(folder / "images", tmp_path / "images")
@@ -433,18 +432,22 @@ def test_many_scenes_are_loaded_in_3_ms_each(written, tmp_path, monkeypatch):
     file.write_text(json.dumps({"scenes": entries}))
     monkeypatch.setattr(clevr, "CHUNK", 70)  # the last one is not full
     load_scenes(file, limit=2)  # torch wakes up
-    seconds = []
+    files = sorted((tmp_path / "images").rglob("*.png"))
+    seconds, reading = [], []
     for _ in range(3):  # the least is what it takes; the rest is what else runs
         start = time.perf_counter()
         loaded, pictures = load_scenes(file)
-        seconds.append((time.perf_counter() - start) / many)
+        seconds.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        for i in range(many):
+            with Image.open(files[i % 2]) as picture:
+                picture.convert("RGB")
+        reading.append(time.perf_counter() - start)
     off = project(loaded.coords, loaded.camera) - project(scenes.coords, scenes.camera)
     assert off[..., :2][scenes.mask].norm(dim=1).max() < 1  # each by its own camera
     assert torch.equal(pictures[:2].repeat(many // 2, 1, 1, 1), pictures)
     assert not torch.equal(pictures[0], pictures[1])
-    if os.getloadavg()[0] > 2:
-        pytest.skip(f"the machine is busy ({os.getloadavg()[0]:.0f} programs wait): times not held")
-    assert min(seconds) < 3e-3
+    assert min(seconds) < 2 * min(reading)  # 4.8 where cameras are found one by one
 
 
 def test_cameras_of_many_scenes_are_those_of_each_and_take_no_time():
