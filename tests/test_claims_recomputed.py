@@ -691,10 +691,7 @@ def test_length_generalisation():
     special = {
         "length.third.one": [skill(counts["1"]) for counts in third],
         "length.third.kept": [skill(counts["6"]) / skill(counts["1"]) for counts in third],
-        "length.third.coherence": [
-            np.mean(np.array(r["all"]["looks"]) > 0) - np.mean(np.array(r["paste"]["looks"]) > 0)
-            for r in third_asked
-        ],
+        "length.third.coherence": lead(third_asked, "all"),
         "length.pixels.far": pixels["far"],
         "length.pixels.kept": near_less_all(pixels["keeps"]),
         "length.pixels.coherence": near_less_all(pixels["passes"]),
